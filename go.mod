@@ -1,0 +1,3 @@
+module github.com/ringtaildb/ringtail
+
+go 1.26.0
