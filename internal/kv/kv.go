@@ -54,6 +54,16 @@ func ParseNodeID(s string) (NodeID, error) {
 	return NodeID(v), nil
 }
 
+// ClusterID names a cluster; it is random, drawn when the cluster is created,
+// and keeps strangers out. Zero is no cluster.
+type ClusterID uint64
+
+// NewClusterID returns a fresh random id.
+func NewClusterID() ClusterID { return ClusterID(NewNodeID()) }
+
+// String returns the id as 16 hexadecimal digits.
+func (id ClusterID) String() string { return NodeID(id).String() }
+
 // Partition is one of the Q equal parts of the ring (§6.2, strategy 3),
 // numbered clockwise from 0.
 type Partition uint16

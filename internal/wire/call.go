@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// Appender is a message to be sent: it appends its payload, of exactly Size
+// bytes, to b. Size is at most kv.MaxMessage. It is called before the send
+// returns, once, and keeps nothing.
+type Appender interface {
+	Size() int
+	AppendTo(b []byte) []byte
+}
+
+// Raw is a payload that is already bytes.
+type Raw []byte
+
+// Size implements Appender.
+func (r Raw) Size() int { return len(r) }
+
+// AppendTo implements Appender.
+func (r Raw) AppendTo(b []byte) []byte { return append(b, r...) }
+
+// Call describes a request to be sent to a peer.
+type Call struct {
+	Type Type
+	// Deadline is when the caller stops waiting.
+	Deadline time.Time
+	// Epoch is that of the caller's ring.
+	Epoch uint64
+}
+
+// Response is what came back for a Call.
+type Response struct {
+	// Epoch is that of the responder's ring.
+	Epoch uint64
+	// Interim says that a further response will follow.
+	Interim bool
+	// Payload is valid only until Complete returns.
+	Payload []byte
+}
+
+// Completion receives the outcome of a Call. Tag is the one given with the
+// Call, so that one object can serve many.
+//
+// Complete is called once with err or a final response, and before that any
+// number of times with an interim response. It may be called before the send
+// returns, and from any goroutine, often a connection's reader: it must not
+// block. An err is a *kv.Error: the peer's own answer, or KindUnavailable (no
+// connection, or lost), KindTimeout, KindOverloaded (the queue to the peer is
+// full), KindClosed. Its Applied is AppliedNo when the request certainly did
+// not reach the peer or the peer says so.
+type Completion interface {
+	Complete(tag uint32, resp Response, err error)
+}
+
+// Role says what stands behind a connection.
+type Role uint8
+
+const (
+	// RoleNode is a member, or one that would become one.
+	RoleNode Role = 1
+	// RoleClient is a client: it may send TypeGet, TypePut and TypePing only.
+	RoleClient Role = 2
+)
+
+// Request is a request as its receiver sees it.
+type Request struct {
+	Type Type
+	// From is the node that sent it, 0 for a client.
+	From kv.NodeID
+	// Deadline is when the sender stops waiting.
+	Deadline time.Time
+	// Epoch is that of the sender's ring.
+	Epoch uint64
+	// Payload is valid only until Handle returns.
+	Payload []byte
+	// Reply answers it.
+	Reply Reply
+}
+
+// Handler serves requests. Handle is called in the connection's reader: it must
+// not wait for the network. It answers through Reply, during the call or later,
+// exactly once (besides interim responses).
+type Handler interface {
+	Handle(req Request)
+}
+
+// Responder sends responses; a connection is one. Safe for concurrent use. A
+// response to a connection that is gone is dropped.
+type Responder interface {
+	Respond(id uint64, t Type, f Flags, m Appender)
+}
+
+// Reply is the way back to whoever sent a request. Its zero value is not
+// usable.
+type Reply struct {
+	To   Responder
+	ID   uint64
+	Type Type
+}
+
+// Send answers with m.
+func (r Reply) Send(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse, m) }
+
+// Interim answers with m; a further answer follows.
+func (r Reply) Interim(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse|FlagInterim, m) }
+
+// Fail answers with an error.
+func (r Reply) Fail(err error) {
+	r.To.Respond(r.ID, r.Type, FlagResponse|FlagError, Raw(AppendError(nil, err)))
+}

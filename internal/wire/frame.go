@@ -1,0 +1,173 @@
+// Package wire defines the bytes that travel between nodes, and between a node
+// and the Go client: the handshake, frames, and the messages within them.
+//
+// A connection starts with a Hello and a HelloAck (hello.go). Then frames flow
+// both ways. Requests go from the side that dialled to the side that accepted,
+// responses the other way. A message that is larger than MaxChunk travels as
+// several frames of the same id, so that a large object does not hold up the
+// small ones behind it.
+//
+//	offset  size
+//	     0     4  length of all that follows, checksum included
+//	     4     1  type
+//	     5     1  flags
+//	     6     2  zero
+//	     8     8  request id
+//	    16     4  deadline: milliseconds left when the request was sent
+//	    20     8  epoch of the sender's ring
+//	    28     n  payload
+//	  28+n     4  CRC-32C of the bytes from offset 4 to 28+n
+//
+// Numbers are big-endian. Decoders check every length before they use it,
+// allocate nothing that the input's own length does not justify, and return
+// slices of their input.
+package wire
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// Sizes of a frame, in bytes.
+const (
+	// HeaderSize is what precedes the payload.
+	HeaderSize = 28
+	// Overhead is a frame's size without its payload.
+	Overhead = HeaderSize + 4
+	// MaxChunk bounds the payload of one frame.
+	MaxChunk = 32 << 10
+	// MaxFrame bounds a whole frame; a reader's buffer must hold that much.
+	MaxFrame = MaxChunk + Overhead
+)
+
+// Type says what a frame's payload is. Append only.
+type Type uint8
+
+const (
+	// TypePing asks for an empty response; it carries no payload.
+	TypePing Type = 1
+	// TypeReplicaRead asks one replica for its object (ReplicaRead).
+	TypeReplicaRead Type = 2
+	// TypeReplicaPut has one replica merge an object (ReplicaPut).
+	TypeReplicaPut Type = 3
+	// TypeGet has a node coordinate a get (Get).
+	TypeGet Type = 4
+	// TypePut has a node coordinate a put or delete (Put).
+	TypePut Type = 5
+	// TypeState exchanges the cluster state; its payload is membership's own.
+	TypeState Type = 6
+	// TypeCommit asks a member to vouch for a change of the ring; its payload
+	// is membership's own.
+	TypeCommit Type = 7
+	// TypeListKeys lists the keys that one node holds (ListKeys).
+	TypeListKeys Type = 8
+
+	// NumTypes bounds the list, for tables.
+	NumTypes = 9
+)
+
+var typeNames = [NumTypes]string{"none", "ping", "replica read", "replica put", "get", "put", "state", "commit", "list keys"}
+
+// String returns the type's name as it stands in errors and metrics.
+func (t Type) String() string {
+	if t < NumTypes {
+		return typeNames[t]
+	}
+	return "unknown"
+}
+
+// Flags qualify a frame.
+type Flags uint8
+
+const (
+	// FlagResponse marks a response; its id is the request's.
+	FlagResponse Flags = 1 << iota
+	// FlagError marks a response whose payload is an error (AppendError).
+	FlagError
+	// FlagMore marks a frame that is continued by the next one of its id.
+	FlagMore
+	// FlagInterim marks a response that a further one will follow.
+	FlagInterim
+
+	knownFlags = FlagResponse | FlagError | FlagMore | FlagInterim
+)
+
+// Header is a frame without its payload.
+type Header struct {
+	Type  Type
+	Flags Flags
+	// ID ties responses to requests; it is unique among a connection's pending
+	// requests.
+	ID uint64
+	// Deadline is the milliseconds that the sender still waits; 0 in responses.
+	Deadline uint32
+	// Epoch is that of the sender's ring; 0 when it has none.
+	Epoch uint64
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// BeginFrame appends room for a header and returns the offset at which the
+// frame begins, for EndFrame. The caller appends the payload in between.
+func BeginFrame(b []byte) ([]byte, int) {
+	at := len(b)
+	var room [HeaderSize]byte
+	return append(b, room[:]...), at
+}
+
+// EndFrame fills in the header of the frame that begins at offset at and ends
+// with b, and appends the checksum. A payload over MaxChunk is a programmer's
+// error.
+func EndFrame(b []byte, at int, h Header) []byte {
+	n := len(b) - at - HeaderSize
+	if n < 0 || n > MaxChunk {
+		panic("wire: the payload does not fit a frame")
+	}
+	f := b[at:]
+	binary.BigEndian.PutUint32(f, uint32(n+Overhead-4))
+	f[4], f[5], f[6], f[7] = byte(h.Type), byte(h.Flags), 0, 0
+	binary.BigEndian.PutUint64(f[8:], h.ID)
+	binary.BigEndian.PutUint32(f[16:], h.Deadline)
+	binary.BigEndian.PutUint64(f[20:], h.Epoch)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(f[4:], castagnoli))
+}
+
+// FrameSize returns the size of the frame whose first four bytes are b, or an
+// error of KindInvalid when no frame has that size.
+func FrameSize(b []byte) (int, error) {
+	n := binary.BigEndian.Uint32(b)
+	if n < Overhead-4 || n > MaxFrame-4 {
+		return 0, kv.Errorf(kv.KindInvalid, "read frame", "length %d is not within %d to %d", n, Overhead-4, MaxFrame-4)
+	}
+	return int(n) + 4, nil
+}
+
+// ParseFrame reads a whole frame, of the size that FrameSize told. The payload
+// is a part of b.
+func ParseFrame(b []byte) (Header, []byte, error) {
+	if len(b) < Overhead {
+		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "%d bytes are too few", len(b))
+	}
+	if n, err := FrameSize(b); err != nil {
+		return Header{}, nil, err
+	} else if n != len(b) {
+		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "%d bytes where the length says %d", len(b), n)
+	}
+	end := len(b) - 4
+	if sum := binary.BigEndian.Uint32(b[end:]); sum != crc32.Checksum(b[4:end], castagnoli) {
+		return Header{}, nil, kv.Errorf(kv.KindCorrupt, "read frame", "the checksum does not match")
+	}
+	h := Header{
+		Type:     Type(b[4]),
+		Flags:    Flags(b[5]),
+		ID:       binary.BigEndian.Uint64(b[8:]),
+		Deadline: binary.BigEndian.Uint32(b[16:]),
+		Epoch:    binary.BigEndian.Uint64(b[20:]),
+	}
+	if h.Type == 0 || h.Type >= NumTypes || h.Flags&^knownFlags != 0 || b[6]|b[7] != 0 {
+		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "unknown type %d or flags %#x", h.Type, h.Flags)
+	}
+	return h, b[HeaderSize:end], nil
+}
