@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // NodeID names one data directory for as long as it lives. It is random, made
@@ -67,6 +68,21 @@ func (id ClusterID) String() string { return NodeID(id).String() }
 // Partition is one of the Q equal parts of the ring (§6.2, strategy 3),
 // numbered clockwise from 0.
 type Partition uint16
+
+// Time is hybrid time: microseconds since the Unix epoch, pushed ahead of the
+// wall clock where causality asks for it. Zero is no time.
+type Time uint64
+
+// TimeOf returns t in microseconds; a time before the epoch is 0.
+func TimeOf(t time.Time) Time {
+	if us := t.UnixMicro(); us > 0 {
+		return Time(us)
+	}
+	return 0
+}
+
+// Wall returns t as a time.Time in UTC.
+func (t Time) Wall() time.Time { return time.UnixMicro(int64(t)).UTC() }
 
 // Merge says how a bucket reconciles concurrent writes.
 type Merge uint8
