@@ -42,7 +42,12 @@ type Engine interface {
 	// With a nil w the batch is durable only after a later Sync or a later
 	// durable wait. Otherwise w.Durable is called exactly once, with nil once b
 	// and every batch applied before it is on stable storage. Apply does not
-	// wait for that: concurrent batches share one fsync.
+	// wait for that, unless very many batches wait already: concurrent batches
+	// share one fsync.
+	//
+	// What a crash leaves is the outcome of the first batches and drops, in the
+	// order in which they were applied: all that were acknowledged as durable,
+	// and perhaps some after them.
 	//
 	// If Apply returns an error, w is never called and b is certainly not
 	// visible, now or after a restart. It keeps nothing of b.
@@ -50,13 +55,13 @@ type Engine interface {
 
 	// Scan calls fn for each key with prefix p in bytewise order, beginning
 	// with the first that is not less than from, a whole key; nil begins at the
-	// prefix's first. It stops when fn returns false. It shows the
-	// state of one moment, between its call and the first call of fn: writes
-	// that are applied while it runs are not seen.
+	// prefix's first. fn gets the whole key, and stops the scan by returning
+	// false. The scan shows the state of one moment, between its call and the
+	// first call of fn: writes that are applied while it runs are not seen.
 	//
-	// The slices are valid, and must not be changed, only until fn returns. No
-	// lock is held while fn runs: fn may take its time, and may call the
-	// engine. Close waits for a running Scan, so fn must not call Close.
+	// The slices are valid, and must not be changed, until fn returns. No lock
+	// is held while fn runs: fn may take its time, and may call the engine.
+	// Close waits for a running Scan, so fn must not call Close.
 	Scan(p Prefix, from []byte, fn func(key, value []byte) bool) error
 
 	// Drop removes all keys with prefix p. The removal is atomic and durable
