@@ -1,0 +1,288 @@
+// Package replica is what one node stores: the versioned objects of its
+// partitions. It carries out the local half of every put and get: the
+// read-merge-write of a key under the key's lock, and the rules by which a copy
+// may issue dots (§4.4, §4.5; DESIGN section 3).
+package replica
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/vclock"
+)
+
+// stripes is the number of locks that keys share. Two keys on one lock wait for
+// each other's engine write, so there are many more than callers.
+const stripes = 1024
+
+// Source issues the node's sequence numbers (DESIGN section 3). It is safe for
+// concurrent use and does not block on the network.
+type Source interface {
+	// Next returns the id under which the node now issues dots, and a sequence
+	// number that was never returned before, in this process or an earlier one.
+	Next() (kv.NodeID, uint64, error)
+}
+
+// Rings tells the ring that the node believes in; nil before it has one.
+type Rings interface {
+	Ring() *ring.Ring
+}
+
+// Store is a node's copies. It is safe for concurrent use.
+type Store struct {
+	engine storage.Engine
+	source Source
+	rings  Rings
+	// from is the first sequence number whose actors may still issue dots.
+	from atomic.Uint64
+	// frozen is the epoch of a change of the ring that is being agreed on, 0
+	// for none: until it is over no write is taken.
+	frozen atomic.Uint64
+	seed   maphash.Seed
+	locks  [stripes]lock
+	self   kv.NodeID
+	work   sync.Pool
+	reads  sync.Pool
+	acks   sync.Pool
+	broken rules
+}
+
+// lock is a mutex on a cache line of its own.
+type lock struct {
+	sync.Mutex
+	_ [56]byte
+}
+
+// rules switches the rules of vclock.Own off, one by one, for the test that
+// shows that each is needed. It is zero outside of tests.
+type rules struct {
+	mergeSetsOwn, keepOldBoots, keepAfterFailure, forgetCounter, shareActors bool
+}
+
+// work is the scratch space of one operation.
+type work struct {
+	key, old, out []byte
+	batch         storage.Batch
+}
+
+// NewStore returns a Store on engine for node self. Actors born before first,
+// the sequence number at which this process started, are not used again.
+func NewStore(self kv.NodeID, engine storage.Engine, source Source, rings Rings, first uint64) *Store {
+	s := &Store{self: self, engine: engine, source: source, rings: rings, seed: maphash.MakeSeed()}
+	s.from.Store(first)
+	s.work.New = func() any { return new(work) }
+	s.reads.New = func() any { return new(reading) }
+	s.acks.New = func() any { return new(durableAck) }
+	return s
+}
+
+// Read appends the record of k to buf and returns its object, which refers to
+// it, and the buffer. A key that was never put has the zero Object. The error
+// is of KindCorrupt or the engine's.
+func (s *Store) Read(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byte, error) {
+	w := s.work.Get().(*work)
+	w.key = appendDataKey(w.key[:0], p, k)
+	rec, buf, err := s.read(w.key, buf)
+	s.work.Put(w)
+	return rec.obj, buf, err
+}
+
+func (s *Store) read(key, buf []byte) (record, []byte, error) {
+	at := len(buf)
+	buf, found, err := s.engine.Get(key, buf)
+	if err != nil || !found {
+		return record{}, buf, err
+	}
+	rec, err := parseRecord(buf[at:])
+	return rec, buf, err
+}
+
+// Put carries out a local put or delete: under k's lock it reads the copy,
+// issues a dot, applies w (whose Own and Seq it fills in), and writes the result
+// to the engine. The new object is appended to buf.
+//
+// With a nil durable the write is only applied; otherwise durable is told when
+// it is on stable storage, possibly before Put returns. After an error nothing
+// was applied, durable is not told, and nothing may be sent to others.
+func (s *Store) Put(p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	scratch := s.work.Get().(*work)
+	defer s.release(scratch)
+	scratch.key = appendDataKey(scratch.key[:0], p, k)
+	return s.put(scratch, scratch.key, k, w, buf, durable)
+}
+
+// put is Put for any record, data or hint, of key k.
+func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	node, seq, err := s.source.Next()
+	if err != nil {
+		return object.Object{}, buf, 0, err
+	}
+	mu := s.lockOf(k)
+	mu.Lock()
+	defer mu.Unlock()
+	if s.frozen.Load() != 0 {
+		return object.Object{}, buf, 0, errFrozen("put")
+	}
+	var rec record
+	rec, scratch.old, err = s.read(key, scratch.old[:0])
+	if err != nil {
+		return object.Object{}, buf, 0, err
+	}
+	w.Own, w.Seq = s.issue(rec, node, seq), seq
+	at := len(buf)
+	buf = appendRecordHeader(buf, w.Own)
+	o, buf, dropped, err := object.Put(buf, rec.obj, w)
+	if err != nil {
+		return object.Object{}, buf[:at], 0, err
+	}
+	if err := s.apply(scratch, key, buf[at:], durable); err != nil {
+		return object.Object{}, buf[:at], 0, err
+	}
+	return o, buf, dropped, nil
+}
+
+func (s *Store) issue(rec record, node kv.NodeID, seq uint64) vclock.Own {
+	own, from := rec.own, s.from.Load()
+	if s.broken.keepOldBoots {
+		from = 0
+	}
+	if s.broken.forgetCounter {
+		own.Counter = 0
+	}
+	return vclock.Issue(own, rec.obj.Clock(), node, seq, from)
+}
+
+// Merge merges in, another node's object, into the copy of k, under k's lock.
+// It reports through durable as Put does; a merge that changes nothing is
+// written again where durable asks for it, since the copy may not be on stable
+// storage yet.
+func (s *Store) Merge(p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+	w := s.work.Get().(*work)
+	defer s.release(w)
+	w.key = appendDataKey(w.key[:0], p, k)
+	return s.merge(w, w.key, k, in, durable)
+}
+
+// merge is Merge for any record, data or hint, of key k.
+func (s *Store) merge(w *work, key []byte, k kv.Key, in object.Object, durable storage.Waiter) error {
+	mu := s.lockOf(k)
+	mu.Lock()
+	defer mu.Unlock()
+	if s.frozen.Load() != 0 {
+		return errFrozen("merge")
+	}
+	var rec record
+	var err error
+	rec, w.old, err = s.read(key, w.old[:0])
+	if err != nil {
+		return err
+	}
+	var outcome object.Outcome
+	var o object.Object
+	own := rec.own
+	if s.broken.mergeSetsOwn {
+		own = s.ownWithin(in)
+	}
+	w.out = appendRecordHeader(w.out[:0], own)
+	o, w.out, outcome, err = object.Merge(w.out, rec.obj, in)
+	if err != nil {
+		return err
+	}
+	if outcome == object.First && durable == nil {
+		return nil
+	}
+	if outcome != object.Mixed {
+		w.out = append(w.out, o.Bytes()...)
+	}
+	return s.apply(w, key, w.out, durable)
+}
+
+// apply writes one record. After a failure no actor from before is used again:
+// the write may yet be found in the log, though nobody was told of it.
+func (s *Store) apply(w *work, key, value []byte, durable storage.Waiter) error {
+	w.batch.Set(key, value)
+	err := s.engine.Apply(&w.batch, durable)
+	w.batch.Reset()
+	if err != nil && !s.broken.keepAfterFailure {
+		s.forget()
+	}
+	return err
+}
+
+// forget retires every actor that was born until now.
+func (s *Store) forget() {
+	_, seq, err := s.source.Next()
+	if err != nil {
+		// Without a sequence number there is no put either.
+		return
+	}
+	for {
+		from := s.from.Load()
+		if from >= seq || s.from.CompareAndSwap(from, seq) {
+			return
+		}
+	}
+}
+
+// Freeze refuses writes until Thaw, while a change of the ring to epoch is
+// being agreed on. No write is under way when it returns.
+func (s *Store) Freeze(epoch uint64) {
+	s.frozen.Store(epoch)
+	for i := range s.locks {
+		s.locks[i].Lock()
+		s.locks[i].Unlock() //nolint:staticcheck // the writer that held it is gone
+	}
+}
+
+// Thaw takes writes again.
+func (s *Store) Thaw() { s.frozen.Store(0) }
+
+// Empty tells whether the node holds no object in any partition of r.
+func (s *Store) Empty(r *ring.Ring) (bool, error) {
+	empty := true
+	for p := range r.Params().Q {
+		err := s.engine.Scan(storage.NewPrefix(storage.SpaceData, kv.Partition(p)), nil, func(_, _ []byte) bool {
+			empty = false
+			return false
+		})
+		if err != nil || !empty {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// maxScratch bounds the buffers that are kept for the next operation, in bytes.
+const maxScratch = 256 << 10
+
+func (s *Store) release(w *work) {
+	if cap(w.old) > maxScratch || cap(w.out) > maxScratch {
+		w.old, w.out = nil, nil
+	}
+	s.work.Put(w)
+}
+
+func (s *Store) lockOf(k kv.Key) *lock {
+	return &s.locks[maphash.Bytes(s.seed, k)%stripes]
+}
+
+// ownWithin is what a merge would adopt without the rule that only a local write
+// sets an Own: this node's entry in another copy's clock.
+func (s *Store) ownWithin(o object.Object) vclock.Own {
+	node, _, err := s.source.Next()
+	for i := range o.Clock().Len() {
+		if e := o.Clock().At(i); err == nil && e.Node == node {
+			return vclock.Own(e.Dot)
+		}
+	}
+	return vclock.Own{}
+}
+
+func errFrozen(op string) error {
+	return kv.Errorf(kv.KindUnavailable, op, "a change of the ring is being agreed on; try again")
+}

@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// ReplicaRead asks a replica for its own object of a key. A replica whose copy
+// has the version hash Have answers that it is the same, without its bytes.
+type ReplicaRead struct {
+	Have uint64
+	Key  kv.Key
+}
+
+// Size implements Appender.
+func (m *ReplicaRead) Size() int { return 8 + len(m.Key) }
+
+// AppendTo implements Appender.
+func (m *ReplicaRead) AppendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, m.Have)
+	return append(b, m.Key...)
+}
+
+// ParseReplicaRead reads a ReplicaRead.
+func ParseReplicaRead(b []byte) (ReplicaRead, error) {
+	r := reader{b: b}
+	m := ReplicaRead{Have: r.u64()}
+	if r.bad {
+		return m, cut("replica read")
+	}
+	var err error
+	m.Key, err = kv.ParseKey(r.b)
+	return m, err
+}
+
+// Copy says what a replica holds of a key.
+type Copy uint8
+
+const (
+	// CopyAbsent: it has no record of the key.
+	CopyAbsent Copy = 0
+	// CopySame: its object has the version hash that was asked about.
+	CopySame Copy = 1
+	// CopyObject: its object follows.
+	CopyObject Copy = 2
+)
+
+// ReplicaCopy answers a ReplicaRead.
+type ReplicaCopy struct {
+	Copy   Copy
+	Object []byte
+}
+
+// Size implements Appender.
+func (m *ReplicaCopy) Size() int { return 1 + len(m.Object) }
+
+// AppendTo implements Appender.
+func (m *ReplicaCopy) AppendTo(b []byte) []byte {
+	return append(append(b, byte(m.Copy)), m.Object...)
+}
+
+// ParseReplicaCopy reads a ReplicaCopy; the object is not parsed.
+func ParseReplicaCopy(b []byte) (ReplicaCopy, error) {
+	if len(b) < 1 {
+		return ReplicaCopy{}, cut("replica copy")
+	}
+	m := ReplicaCopy{Copy: Copy(b[0]), Object: b[1:]}
+	if m.Copy > CopyObject || m.Copy != CopyObject && len(m.Object) > 0 {
+		return ReplicaCopy{}, kv.Errorf(kv.KindInvalid, "read replica copy", "state %d with %d bytes", m.Copy, len(m.Object))
+	}
+	return m, nil
+}
+
+// Ack says which acknowledgements a ReplicaPut asks for, and which one an
+// answer is.
+type Ack uint8
+
+const (
+	// AckApplied: the object is merged and visible, perhaps only in memory.
+	AckApplied Ack = 1
+	// AckDurable: it is on stable storage as well.
+	AckDurable Ack = 2
+	// AckBoth asks for AckApplied as an interim answer, then AckDurable.
+	AckBoth Ack = 3
+)
+
+// ReplicaPut has a replica merge an object into its own copy.
+type ReplicaPut struct {
+	Ack    Ack
+	Key    kv.Key
+	Object []byte
+}
+
+// Size implements Appender.
+func (m *ReplicaPut) Size() int { return 3 + len(m.Key) + len(m.Object) }
+
+// AppendTo implements Appender.
+func (m *ReplicaPut) AppendTo(b []byte) []byte {
+	b = append(b, byte(m.Ack))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(m.Key)))
+	b = append(b, m.Key...)
+	return append(b, m.Object...)
+}
+
+// ParseReplicaPut reads a ReplicaPut; the object is not parsed.
+func ParseReplicaPut(b []byte) (ReplicaPut, error) {
+	r := reader{b: b}
+	m := ReplicaPut{Ack: Ack(r.u8())}
+	key := r.bytes16()
+	m.Object = r.b
+	if r.bad || m.Ack < AckApplied || m.Ack > AckBoth {
+		return m, cut("replica put")
+	}
+	var err error
+	m.Key, err = kv.ParseKey(key)
+	return m, err
+}
+
+// Size implements Appender.
+func (a Ack) Size() int { return 1 }
+
+// AppendTo implements Appender.
+func (a Ack) AppendTo(b []byte) []byte { return append(b, byte(a)) }
+
+// ParseAck reads an answer to a ReplicaPut.
+func ParseAck(b []byte) (Ack, error) {
+	if len(b) != 1 || Ack(b[0]) != AckApplied && Ack(b[0]) != AckDurable {
+		return 0, cut("acknowledgement")
+	}
+	return Ack(b[0]), nil
+}
+
+// RequestFlags qualify a Get or Put.
+type RequestFlags uint8
+
+const (
+	// FlagStrict lets only owners count.
+	FlagStrict RequestFlags = 1 << iota
+	// FlagReturnBody asks a put for its object.
+	FlagReturnBody
+	// FlagForwarded marks a request that a node has passed on: the receiver
+	// coordinates it or refuses it, and never passes it on again.
+	FlagForwarded
+	// FlagDeleted makes a Put a delete.
+	FlagDeleted
+
+	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted
+)
+
+// Get has a node coordinate a get. The deadline is the frame's.
+type Get struct {
+	Flags RequestFlags
+	// R, W and DW are as in kv.Options; a get uses R alone.
+	R, W, DW int8
+	Key      kv.Key
+}
+
+// Size implements Appender.
+func (m *Get) Size() int { return 4 + len(m.Key) }
+
+// AppendTo implements Appender.
+func (m *Get) AppendTo(b []byte) []byte {
+	b = append(b, byte(m.Flags), byte(m.R), byte(m.W), byte(m.DW))
+	return append(b, m.Key...)
+}
+
+// ParseGet reads a Get. Its quorums are not checked.
+func ParseGet(b []byte) (Get, error) {
+	r := reader{b: b}
+	m := Get{Flags: RequestFlags(r.u8()), R: int8(r.u8()), W: int8(r.u8()), DW: int8(r.u8())}
+	if r.bad || m.Flags&^knownRequestFlags != 0 {
+		return m, cut("get")
+	}
+	var err error
+	m.Key, err = kv.ParseKey(r.b)
+	return m, err
+}
+
+// Put has a node coordinate a put or delete.
+type Put struct {
+	Get
+	Context     []byte
+	ContentType []byte
+	Value       []byte
+}
+
+// Size implements Appender.
+func (m *Put) Size() int {
+	return 4 + 2 + len(m.Key) + 4 + len(m.Context) + 2 + len(m.ContentType) + len(m.Value)
+}
+
+// AppendTo implements Appender.
+func (m *Put) AppendTo(b []byte) []byte {
+	b = append(b, byte(m.Flags), byte(m.R), byte(m.W), byte(m.DW))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(m.Key)))
+	b = append(b, m.Key...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Context)))
+	b = append(b, m.Context...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(m.ContentType)))
+	b = append(b, m.ContentType...)
+	return append(b, m.Value...)
+}
+
+// ParsePut reads a Put. Its context is not opened and its limits, but for the
+// key's, are not checked.
+func ParsePut(b []byte) (Put, error) {
+	r := reader{b: b}
+	m := Put{Get: Get{Flags: RequestFlags(r.u8()), R: int8(r.u8()), W: int8(r.u8()), DW: int8(r.u8())}}
+	key := r.bytes16()
+	m.Context, m.ContentType = r.bytes32(), r.bytes16()
+	m.Value = r.b
+	if r.bad || m.Flags&^knownRequestFlags != 0 {
+		return m, cut("put")
+	}
+	var err error
+	m.Key, err = kv.ParseKey(key)
+	return m, err
+}
+
+// Answer answers a Get or Put: a sealed context and an object, either empty
+// when there is none.
+type Answer struct {
+	Context []byte
+	Object  []byte
+}
+
+// Size implements Appender.
+func (m *Answer) Size() int { return 4 + len(m.Context) + len(m.Object) }
+
+// AppendTo implements Appender.
+func (m *Answer) AppendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Context)))
+	b = append(b, m.Context...)
+	return append(b, m.Object...)
+}
+
+// ParseAnswer reads an Answer; the object is not parsed.
+func ParseAnswer(b []byte) (Answer, error) {
+	r := reader{b: b}
+	m := Answer{Context: r.bytes32()}
+	m.Object = r.b
+	if r.bad {
+		return m, cut("answer")
+	}
+	return m, nil
+}
+
+func cut(what string) error {
+	return kv.Errorf(kv.KindInvalid, "read "+what, "the message is cut or malformed")
+}
