@@ -1,0 +1,75 @@
+package coordinator
+
+import (
+	"sync"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Handle serves a client's or another node's get or put (wire.TypeGet,
+// TypePut). It answers when the outcome is known.
+func (c *Coordinator) Handle(req wire.Request) {
+	var m wire.Put
+	var err error
+	switch req.Type {
+	case wire.TypeGet:
+		m.Get, err = wire.ParseGet(req.Payload)
+	case wire.TypePut:
+		m, err = wire.ParsePut(req.Payload)
+	default:
+		err = kv.Errorf(kv.KindInvalid, "serve", "a coordinator does not serve %v", req.Type)
+	}
+	if err != nil {
+		req.Reply.Fail(err)
+		return
+	}
+	r := Request{
+		Key:       m.Key,
+		Options:   options(m.Get),
+		Forwarded: m.Flags&wire.FlagForwarded != 0,
+		Deadline:  req.Deadline,
+	}
+	to := replies.Get().(*reply)
+	to.Reply = req.Reply
+	if req.Type == wire.TypeGet {
+		c.Get(r, to)
+		return
+	}
+	r.Update = object.Update{
+		Context: m.Context, ContentType: m.ContentType, Value: m.Value,
+		Deleted: m.Flags&wire.FlagDeleted != 0,
+	}
+	c.Put(r, to)
+}
+
+func options(m wire.Get) kv.Options {
+	return kv.Options{
+		R: m.R, W: m.W, DW: m.DW,
+		Strict:     m.Flags&wire.FlagStrict != 0,
+		ReturnBody: m.Flags&wire.FlagReturnBody != 0,
+	}
+}
+
+// reply sends an outcome back over the connection that the request came by.
+type reply struct {
+	wire.Reply
+	msg wire.Answer
+}
+
+// replies is shared by all coordinators of the process: a reply refers to none
+// of them once it is sent.
+var replies = sync.Pool{New: func() any { return new(reply) }}
+
+// Receive implements Receiver.
+func (r *reply) Receive(a wire.Answer, err error) {
+	if err != nil {
+		r.Fail(err)
+	} else {
+		r.msg = a
+		r.Send(&r.msg)
+	}
+	*r = reply{}
+	replies.Put(r)
+}
