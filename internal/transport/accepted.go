@@ -1,0 +1,166 @@
+package transport
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// accepted is the accepting side of a connection: it hands requests to the
+// handler and is the wire.Responder of their answers.
+type accepted struct {
+	server *Server
+	nc     net.Conn
+	from   kv.NodeID // 0 for a client
+	began  time.Time
+	out    *outQueue
+	src    *source
+	since  *arrival
+	frames *frameReader
+	parts  *assembly
+	// cause is why this side closed the connection, if it did.
+	cause atomic.Pointer[kv.Error]
+
+	// The state of look, which one goroutine calls.
+	silent, stuck silence
+}
+
+func newAccepted(s *Server, nc net.Conn, hello wire.Hello) *accepted {
+	open := s.cfg.AssemblyBytes
+	if hello.Role == wire.RoleClient {
+		open = s.cfg.ClientAssemblyBytes
+	}
+	c := &accepted{
+		server: s, nc: nc, from: hello.Node, began: time.Now(),
+		out:   newOutQueue(s.cfg.QueueBytes, s.cfg.AssemblyBytes, &s.stats),
+		src:   &source{nc: nc, stats: &s.stats},
+		parts: newAssembly(open),
+	}
+	c.since = &arrival{src: c.src, now: c.now}
+	c.frames = &frameReader{src: c.src, br: bufio.NewReaderSize(c.since, readBuffer)}
+	return c
+}
+
+func (c *accepted) now() time.Duration { return time.Since(c.began) }
+
+// serve reads requests until the connection ends, and returns why, nil when the
+// peer or the network ended it.
+func (c *accepted) serve() error {
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := c.out.run(c.nc); err != nil {
+			_ = c.nc.Close()
+		}
+	})
+	err := c.read()
+	var breach *kv.Error // what the socket says is none, and ends a connection every day
+	if errors.As(err, &breach) {
+		c.server.malformed.Add(1)
+	} else {
+		breach = c.cause.Load()
+	}
+	c.out.close(kv.Errorf(kv.KindClosed, "respond", "the connection is closed"))
+	_ = c.nc.Close()
+	writer.Wait()
+	if breach == nil {
+		return nil
+	}
+	return breach
+}
+
+func (c *accepted) read() error {
+	for {
+		h, payload, err := c.frames.next()
+		if err != nil {
+			return err
+		}
+		if err := c.check(h); err != nil {
+			return err
+		}
+		payload, whole, err := c.parts.add(h, payload)
+		if err != nil {
+			return err
+		}
+		if whole {
+			c.handle(h, payload)
+		}
+	}
+}
+
+// check refuses what the peer has no business sending.
+func (c *accepted) check(h wire.Header) error {
+	if h.Flags&^wire.FlagMore != 0 {
+		return kv.Errorf(kv.KindInvalid, "read request", "flags %#x", h.Flags)
+	}
+	if c.from != 0 {
+		return nil
+	}
+	switch h.Type {
+	case wire.TypeGet, wire.TypePut, wire.TypePing:
+		return nil
+	}
+	return kv.Errorf(kv.KindInvalid, "read request", "a client sent a request of type %v", h.Type)
+}
+
+func (c *accepted) handle(h wire.Header, payload []byte) {
+	reply := wire.Reply{To: c, ID: h.ID, Type: h.Type}
+	deadline := c.since.since + time.Duration(h.Deadline)*time.Millisecond
+	switch {
+	case h.Type == wire.TypePing:
+		reply.Send(wire.Raw(nil))
+	case c.now() >= deadline:
+		c.server.tardy.Add(1)
+		reply.Fail(kv.Errorf(kv.KindTimeout, "serve", "the deadline passed before the request was read"))
+	default:
+		c.server.handler.Handle(wire.Request{
+			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Epoch: h.Epoch,
+			Payload: payload, Reply: reply,
+		})
+	}
+}
+
+// Respond implements wire.Responder. A response that is too large becomes an
+// error; one that the queue has no room for ends the connection, since its
+// caller would wait in vain.
+func (c *accepted) Respond(id uint64, t wire.Type, f wire.Flags, m wire.Appender) {
+	h := wire.Header{Type: t, Flags: f | wire.FlagResponse, ID: id, Epoch: c.server.hooks.epoch()}
+	if n := m.Size(); n > kv.MaxMessage {
+		err := kv.Errorf(kv.KindTooLarge, "respond", "the response has %d bytes, the limit is %d", n, kv.MaxMessage)
+		err.Applied = kv.AppliedUnknown
+		h.Flags = wire.FlagResponse | wire.FlagError
+		m = wire.Raw(wire.AppendError(nil, err))
+	}
+	if err := c.out.send(h, m); kv.KindOf(err) == kv.KindOverloaded {
+		c.drop(kv.Errorf(kv.KindOverloaded, "respond", "the peer does not read: %w", err))
+	}
+}
+
+// drop ends the connection for a cause of our own.
+func (c *accepted) drop(cause *kv.Error) {
+	if c.cause.CompareAndSwap(nil, cause) {
+		c.server.dropped.Add(1)
+		c.out.close(cause)
+		_ = c.nc.Close()
+	}
+}
+
+// look ends the connection if it seems half-open. No step of it counts for more
+// than longest.
+func (c *accepted) look(longest time.Duration) {
+	now, dead := c.now(), c.server.cfg.DeadAfter
+	if quiet := c.silent.step(now, c.src.reads.Load(), longest); quiet >= dead {
+		c.drop(kv.Errorf(kv.KindUnavailable, "serve", "nothing came for %v", quiet))
+	}
+	if !c.out.writing.Load() {
+		c.stuck = newSilence(now, c.out.written.Load())
+	}
+	if quiet := c.stuck.step(now, c.out.written.Load(), longest); quiet >= dead {
+		c.drop(kv.Errorf(kv.KindUnavailable, "serve", "the peer took nothing for %v", quiet))
+	}
+}

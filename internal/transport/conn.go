@@ -1,0 +1,317 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Conn is the dialling side of a connection: it sends requests and completes
+// them with the responses. Safe for concurrent use.
+//
+// Every call completes exactly once: with the answer, at its deadline, or at
+// once when the connection is lost. How large a queue delay was is not seen by
+// the peer: the time left that a request carries is that of the Call, or, for a
+// request over wire.MaxChunk, that of each of its frames.
+type Conn struct {
+	cfg    Config
+	nc     net.Conn
+	peer   wire.HelloAck
+	limit  int // bytes of one request
+	began  time.Time
+	out    *outQueue
+	calls  *callTable
+	src    *source
+	frames *frameReader
+	parts  *assembly
+
+	stats    *counters
+	outcomes *outcomes
+	latency  *latency
+	lapsed   *kv.Error // what a call ends with at its deadline
+
+	// The state of tick, which one goroutine calls.
+	silent    silence
+	lastProbe time.Duration
+	ended     []call
+
+	failed  atomic.Pointer[kv.Error]
+	done    chan struct{}
+	workers sync.WaitGroup
+}
+
+// Dial connects to addr, presents hello, and returns the connection; ctx bounds
+// only that. A refusal is returned as the peer sent it. The caller closes the
+// connection.
+func Dial(ctx context.Context, cfg Config, network Network, addr string, hello wire.Hello) (*Conn, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	nc, ack, err := connect(ctx, cfg, network, addr, hello)
+	if err == nil {
+		err = checkAck(ack, hello.Cluster, 0)
+	}
+	if err != nil {
+		if nc != nil {
+			_ = nc.Close()
+		}
+		return nil, err
+	}
+	c := newConn(cfg, nc, hello.Role, ack, &counters{}, &outcomes{}, &latency{})
+	c.workers.Go(c.watch)
+	return c, nil
+}
+
+// connect dials and shakes hands within cfg.HandshakeTimeout. With a nil error
+// nc is the caller's to close, also when the answer is a refusal.
+func connect(ctx context.Context, cfg Config, network Network, addr string, hello wire.Hello) (net.Conn, wire.HelloAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, cfg.HandshakeTimeout)
+	defer cancel()
+	nc, err := network.Dial(ctx, addr)
+	if err != nil {
+		return nil, wire.HelloAck{}, kv.Wrap(kv.KindUnavailable, "dial", err)
+	}
+	ack, err := offer(ctx, nc, hello, cfg.HandshakeTimeout)
+	if err != nil {
+		_ = nc.Close()
+		return nil, wire.HelloAck{}, kv.Wrap(kv.KindUnavailable, "shake hands with "+addr, err)
+	}
+	return nc, ack, nil
+}
+
+// newConn starts a connection's reader and writer. Whoever calls it calls tick
+// every cfg.Tick.
+func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, stats *counters, out *outcomes, lat *latency) *Conn {
+	limit, open := kv.MaxMessage, cfg.AssemblyBytes
+	if role == wire.RoleClient {
+		limit, open = cfg.ClientAssemblyBytes, cfg.ClientAssemblyBytes
+	}
+	src := &source{nc: nc, stats: stats}
+	c := &Conn{
+		cfg: cfg, nc: nc, peer: ack, limit: limit, began: time.Now(),
+		out:   newOutQueue(cfg.QueueBytes, open, stats),
+		calls: newCallTable(cfg.MaxPending),
+		src:   src, frames: &frameReader{src: src, br: bufio.NewReaderSize(src, readBuffer)},
+		parts: newAssembly(cfg.AssemblyBytes),
+		stats: stats, outcomes: out, latency: lat,
+		lapsed: &kv.Error{Op: "call", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Node: ack.Node,
+			Err: errors.New("no answer before the deadline")},
+		done: make(chan struct{}),
+	}
+	c.workers.Go(func() {
+		if err := c.out.run(nc); err != nil {
+			c.fail(kv.KindUnavailable, err)
+		}
+	})
+	c.workers.Go(func() { c.fail(kv.KindUnavailable, c.read()) })
+	return c
+}
+
+// Peer returns what the peer said of itself in the handshake.
+func (c *Conn) Peer() wire.HelloAck { return c.peer }
+
+// Done is closed once the connection is lost or closed and its calls have
+// completed.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err returns why the connection ended, nil while it stands.
+func (c *Conn) Err() error {
+	if err := c.failed.Load(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Close ends the connection, completes its calls with KindClosed, and waits for
+// its goroutines. It must not be called from a Completion.
+func (c *Conn) Close() error {
+	c.fail(kv.KindClosed, errors.New("the connection was closed"))
+	c.workers.Wait()
+	<-c.done
+	return nil
+}
+
+// Traffic returns what passed over the connection.
+func (c *Conn) Traffic() Traffic { return c.stats.traffic() }
+
+// Call sends a request; done learns its outcome under tag.
+func (c *Conn) Call(rq wire.Call, m wire.Appender, done wire.Completion, tag uint32) {
+	if err := c.send(rq, m, call{done: done, tag: tag}); err != nil {
+		c.count(err)
+		done.Complete(tag, wire.Response{}, err)
+	}
+}
+
+// send registers and appends a request. With an error the peer will certainly
+// not see it, and the call is not registered.
+func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
+	entry.sent = c.now()
+	entry.deadline = rq.Deadline.Sub(c.began)
+	left := entry.deadline - entry.sent
+	size := m.Size()
+	switch {
+	case left <= 0:
+		return &kv.Error{Op: "call", Kind: kv.KindTimeout, Node: c.peer.Node, Err: errors.New("the deadline had passed before")}
+	case size > c.limit:
+		return kv.Errorf(kv.KindTooLarge, "call", "the request has %d bytes, the limit is %d", size, c.limit)
+	}
+	h := wire.Header{Type: rq.Type, Deadline: millisLeft(left), Epoch: rq.Epoch}
+	if size > wire.MaxChunk {
+		entry.large = newLarge(h, m, size, rq.Deadline)
+	}
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	if err := c.out.admit(size); err != nil {
+		return err
+	}
+	entry.batch = c.out.mu.taken
+	id, err := c.calls.add(entry)
+	if err != nil {
+		return err
+	}
+	if entry.large != nil {
+		entry.large.header.ID = id
+		c.out.putLarge(entry.large)
+	} else {
+		h.ID = id
+		c.out.putSmall(h, m, size)
+	}
+	return nil
+}
+
+// read completes calls until the connection ends, and returns why.
+func (c *Conn) read() error {
+	for {
+		h, payload, err := c.frames.next()
+		if err != nil {
+			return err
+		}
+		if h.Flags&wire.FlagResponse == 0 {
+			return kv.Errorf(kv.KindInvalid, "read response", "the peer sent a request, type %v", h.Type)
+		}
+		if (h.Flags&wire.FlagMore != 0 || c.parts.has(h.ID)) && !c.calls.has(h.ID) {
+			c.parts.forget(h.ID) // nobody waits for the rest
+			continue
+		}
+		payload, whole, err := c.parts.add(h, payload)
+		if err != nil {
+			return err
+		}
+		if whole {
+			c.settle(h, payload)
+		}
+	}
+}
+
+// settle hands a response to its call.
+func (c *Conn) settle(h wire.Header, payload []byte) {
+	resp := wire.Response{Epoch: h.Epoch, Payload: payload}
+	if h.Flags&(wire.FlagInterim|wire.FlagError) == wire.FlagInterim {
+		c.settleInterim(h.ID, resp)
+		return
+	}
+	entry, ok := c.calls.take(h.ID)
+	if !ok {
+		c.outcomes.late.Add(1)
+		return
+	}
+	if entry.large == nil && !entry.probe && uint32(h.ID>>32)%sampleEvery == 0 {
+		c.latency.add(c.now() - entry.sent)
+	}
+	if h.Flags&wire.FlagError == 0 {
+		entry.done.Complete(entry.tag, resp, nil)
+		return
+	}
+	entry.done.Complete(entry.tag, wire.Response{Epoch: h.Epoch}, c.answer(payload))
+}
+
+func (c *Conn) settleInterim(id uint64, resp wire.Response) {
+	entry, ok := c.calls.lend(id)
+	if !ok {
+		c.outcomes.late.Add(1)
+		return
+	}
+	resp.Interim = true
+	entry.done.Complete(entry.tag, resp, nil)
+	if err := c.calls.giveBack(id); err != nil {
+		entry.done.Complete(entry.tag, wire.Response{}, err)
+	}
+}
+
+// answer reads a peer's error; what it calls the local node is the peer.
+func (c *Conn) answer(payload []byte) error {
+	err := wire.ParseError(payload)
+	var e *kv.Error
+	if errors.As(err, &e) && e.Node == 0 {
+		e.Node = c.peer.Node
+	}
+	return err
+}
+
+// now returns the time since the connection's start.
+func (c *Conn) now() time.Duration { return time.Since(c.began) }
+
+// fail ends the connection: later calls fail, and those that wait complete. The
+// first cause counts.
+func (c *Conn) fail(kind kv.Kind, cause error) {
+	if errors.Is(cause, io.EOF) {
+		cause = errors.New("the peer closed the connection")
+	}
+	never := &kv.Error{Op: "call", Kind: kind, Applied: kv.AppliedNo, Node: c.peer.Node, Err: cause}
+	if !c.out.close(never) {
+		return
+	}
+	c.failed.Store(never)
+	_ = c.nc.Close()
+	maybe := *never
+	maybe.Applied = kv.AppliedUnknown
+	for _, entry := range c.calls.refuse(never, true, &maybe) {
+		c.outcomes.lost.Add(1)
+		if c.out.untouched(&entry) {
+			entry.done.Complete(entry.tag, wire.Response{}, never)
+		} else {
+			entry.done.Complete(entry.tag, wire.Response{}, &maybe)
+		}
+	}
+	close(c.done)
+}
+
+// suspend completes all calls, because the peer seems to be down though the
+// connection stands, and refuses new ones until resume. What is queued may
+// still reach the peer.
+func (c *Conn) suspend(cause error) {
+	never := &kv.Error{Op: "call", Kind: kv.KindUnavailable, Applied: kv.AppliedNo, Node: c.peer.Node, Err: cause}
+	maybe := *never
+	maybe.Applied = kv.AppliedUnknown
+	for _, entry := range c.calls.refuse(never, false, &maybe) {
+		c.outcomes.lost.Add(1)
+		entry.done.Complete(entry.tag, wire.Response{}, &maybe)
+	}
+}
+
+// count notes a call that ended before it was sent.
+func (c *Conn) count(err error) {
+	switch kv.KindOf(err) {
+	case kv.KindOverloaded:
+		c.outcomes.overloaded.Add(1)
+	case kv.KindTimeout:
+		c.outcomes.timeouts.Add(1)
+	default:
+		c.outcomes.lost.Add(1)
+	}
+}
+
+// millisLeft is a deadline as it travels: rounded up, so that it is never 0.
+func millisLeft(d time.Duration) uint32 {
+	ms := (max(d, 1) + time.Millisecond - 1) / time.Millisecond
+	return uint32(min(ms, math.MaxUint32))
+}

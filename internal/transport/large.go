@@ -1,0 +1,98 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// large is a message over wire.MaxChunk on its way out. Once it is in a
+// largeQueue it is guarded by the outQueue's mutex.
+type large struct {
+	header   wire.Header
+	deadline time.Time // zero in a response
+	size     int
+	rest     []byte // what is not sent yet
+	begun    bool   // a part was handed to the writer
+}
+
+func newLarge(h wire.Header, m wire.Appender, size int, deadline time.Time) *large {
+	b := m.AppendTo(make([]byte, 0, size))
+	if len(b) != size {
+		panic("transport: a message's Size differs from what AppendTo appends")
+	}
+	return &large{header: h, deadline: deadline, size: size, rest: b}
+}
+
+// chunk is one frame's worth of a large message; its zero value is none.
+type chunk struct {
+	header   wire.Header
+	deadline time.Time
+	payload  []byte
+}
+
+// appendTo appends the frame to b. The deadline is taken now, because the
+// message may have waited long for its turn.
+func (c chunk) appendTo(b []byte) []byte {
+	if len(c.payload) == 0 {
+		return b
+	}
+	if !c.deadline.IsZero() {
+		c.header.Deadline = millisLeft(time.Until(c.deadline))
+	}
+	b, at := wire.BeginFrame(b)
+	b = append(b, c.payload...)
+	return wire.EndFrame(b, at, c.header)
+}
+
+// largeQueue orders large messages: those that are under way take turns, chunk
+// by chunk; the others wait, first come first served, until the ones under way
+// leave them room in the receiver's AssemblyBytes.
+type largeQueue struct {
+	open    int // bound of opened, in bytes
+	opened  int // sizes of those under way
+	turns   []*large
+	waiting []*large
+}
+
+func (q *largeQueue) push(l *large) { q.waiting = append(q.waiting, l) }
+
+// next returns the next chunk to be sent.
+func (q *largeQueue) next() (chunk, bool) {
+	for len(q.waiting) > 0 && (q.opened == 0 || q.opened+q.waiting[0].size <= q.open) {
+		q.opened += q.waiting[0].size
+		q.turns = append(q.turns, q.waiting[0])
+		q.waiting = popFront(q.waiting)
+	}
+	if len(q.turns) == 0 {
+		return chunk{}, false
+	}
+	l := q.turns[0]
+	q.turns = popFront(q.turns)
+	c := l.cut()
+	if len(l.rest) > 0 {
+		q.turns = append(q.turns, l)
+	} else {
+		q.opened -= l.size
+	}
+	return c, true
+}
+
+func (l *large) cut() chunk {
+	n := min(len(l.rest), wire.MaxChunk)
+	c := chunk{header: l.header, deadline: l.deadline, payload: l.rest[:n]}
+	l.begun = true
+	if l.rest = l.rest[n:]; len(l.rest) > 0 {
+		c.header.Flags |= wire.FlagMore
+	} else {
+		l.rest = nil
+	}
+	return c
+}
+
+// popFront removes the first element, and keeps the array for the next ones.
+func popFront(s []*large) []*large {
+	copy(s, s[1:])
+	s[len(s)-1] = nil
+	return s[:len(s)-1]
+}

@@ -1,0 +1,65 @@
+package transport
+
+import (
+	"errors"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// watch calls tick until the connection ends, for a connection without a Pool.
+func (c *Conn) watch() {
+	ticker := time.NewTicker(c.cfg.Tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ticker.C:
+			c.tick()
+		}
+	}
+}
+
+// tick completes the calls whose deadline has passed, pings a silent peer, and
+// closes a connection that has been silent for too long. It returns for how
+// long nothing came.
+func (c *Conn) tick() time.Duration {
+	now := c.now()
+	c.expire(now)
+	quiet := c.silent.step(now, c.src.reads.Load(), c.cfg.ProbeInterval)
+	if quiet >= c.cfg.DeadAfter {
+		c.fail(kv.KindUnavailable, errors.New("nothing came over the connection for "+quiet.String()))
+		return quiet
+	}
+	if quiet >= c.cfg.ProbeInterval && now-c.lastProbe >= c.cfg.ProbeInterval {
+		c.lastProbe = now
+		c.ping()
+	}
+	return quiet
+}
+
+func (c *Conn) expire(now time.Duration) {
+	c.ended = c.calls.expired(now, c.lapsed, c.ended[:0])
+	for i, entry := range c.ended {
+		c.ended[i] = call{}
+		if !entry.probe {
+			c.outcomes.timeouts.Add(1)
+		}
+		entry.done.Complete(entry.tag, wire.Response{}, c.lapsed)
+	}
+}
+
+// ping asks for a sign of life. Its outcome is of no interest: any byte will
+// do.
+func (c *Conn) ping() {
+	rq := wire.Call{Type: wire.TypePing, Deadline: time.Now().Add(c.cfg.DeadAfter)}
+	_ = c.send(rq, wire.Raw(nil), call{done: unheeded{}, probe: true})
+}
+
+// unheeded is the Completion of a call whose outcome does not matter.
+type unheeded struct{}
+
+// Complete implements wire.Completion.
+func (unheeded) Complete(uint32, wire.Response, error) {}
