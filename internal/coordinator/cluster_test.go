@@ -120,7 +120,7 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, engine: &slowEngine{Engine: e}}
 	n.store = replica.NewStore(id, n.engine, n, n, 1)
 	n.coord = New(cfg, Deps{
-		Self: id, Local: n.store, Peers: n, Cluster: n, Stats: n, Sealer: testSealer,
+		Self: id, Local: n.store, Peers: n, Cluster: n, Stats: n,
 		Now: func() time.Time { return c.now },
 	})
 	return n
@@ -128,6 +128,7 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 
 func (n *node) Next() (kv.NodeID, uint64, error)   { n.seq++; return n.id, n.seq, nil }
 func (n *node) Ring() *ring.Ring                   { return n.ring }
+func (n *node) Sealer() *object.Sealer             { return testSealer }
 func (n *node) Skew() time.Duration                { return n.skew }
 func (n *node) Refresh(kv.NodeID)                  { n.refreshed++ }
 func (n *node) Latency(id kv.NodeID) time.Duration { return time.Duration(id) }

@@ -48,6 +48,9 @@ type Cluster interface {
 	Skew() time.Duration
 	// Refresh asks for the state of a peer whose ring is newer.
 	Refresh(from kv.NodeID)
+	// Sealer seals and opens contexts under the cluster's key; nil before the
+	// node has a ring.
+	Sealer() *object.Sealer
 }
 
 // Stats counts what becomes of requests. Its methods are called once for each
@@ -101,7 +104,6 @@ type Deps struct {
 	Peers   Peers
 	Cluster Cluster
 	Stats   Stats
-	Sealer  *object.Sealer
 	// Now is the wall clock.
 	Now func() time.Time
 }
@@ -126,6 +128,9 @@ func New(cfg Config, deps Deps) *Coordinator {
 	c.forwards.New = func() any { return newForward(c) }
 	return c
 }
+
+// InFlight tells how many requests wait for their outcome.
+func (c *Coordinator) InFlight() int { return int(c.waiting.Load()) }
 
 // Receiver is told the outcome of a request, once, perhaps before the call that
 // started it returns, from any goroutine. The answer's bytes are valid until
@@ -230,11 +235,11 @@ func (c *Coordinator) planPut(req Request, now time.Time) (plan, object.Context,
 	case u.Deleted && len(u.Value)+len(u.ContentType) > 0:
 		return plan{}, object.Context{}, kv.Errorf(kv.KindInvalid, "delete", "a delete has no value")
 	}
-	ctx, err := c.Sealer.Open(u.Context)
-	if err != nil {
-		return plan{}, ctx, err
-	}
 	p, err := c.plan(req, now)
+	if err != nil {
+		return p, object.Context{}, err
+	}
+	ctx, err := c.Cluster.Sealer().Open(u.Context)
 	if err != nil {
 		return p, ctx, err
 	}

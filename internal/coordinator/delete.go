@@ -28,7 +28,7 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 	var ctx object.Context
 	if err == nil && len(a.Object) > 0 {
 		if o, err = object.Parse(a.Object); err == nil {
-			ctx, err = d.c.Sealer.Open(a.Context)
+			ctx, err = d.c.Cluster.Sealer().Open(a.Context)
 		}
 	}
 	switch {

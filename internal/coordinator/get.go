@@ -162,7 +162,7 @@ func (o *get) finish(err error) {
 	if err == nil && o.seen.Bytes() != nil {
 		ctx := object.ContextOf(o.seen)
 		ctx.Fastest = o.c.Self
-		o.sealed, err = o.c.Sealer.AppendSealed(o.sealed[:0], ctx)
+		o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx)
 		a = wire.Answer{Context: o.sealed, Object: o.seen.Bytes()}
 	}
 	o.c.Stats.GetDone(o.took(), o.seen.Len(), err)

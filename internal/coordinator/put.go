@@ -121,7 +121,7 @@ func (o *put) makeAnswer(obj object.Object, body bool) {
 	ctx := object.ContextOf(obj)
 	ctx.Fastest = o.c.Self
 	var err error
-	if o.sealed, err = o.c.Sealer.AppendSealed(o.sealed[:0], ctx); err == nil {
+	if o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx); err == nil {
 		o.answer.Context = o.sealed
 	}
 }
