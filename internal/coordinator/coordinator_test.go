@@ -325,10 +325,9 @@ func TestTheFastestReplicaCoordinates(t *testing.T) {
 	for _, id := range owners {
 		last = max(last, id) // the slowest, by Latency
 	}
-	g := c.get(int(last)-1, "a", kv.Defaults())
 	c.put(int(last)-1, "a", "v", nil, kv.Defaults())
 	c.run()
-	g = c.get(int(last)-1, "a", kv.Defaults())
+	g := c.get(int(last)-1, "a", kv.Defaults())
 	c.run()
 	for i, n := range c.nodes {
 		if r.Owns(p, n.id) {
