@@ -1,0 +1,123 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"strconv"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+)
+
+// writeAnswer answers with what a get found: 200 with the only value, 300 with
+// the siblings, tombstones among them, or 404 when no value is live. A failed
+// write means that the client is gone, and is dropped.
+func writeAnswer(w http.ResponseWriter, r *http.Request, a object.Answer) {
+	setContext(w, a)
+	switch o := a.Object; {
+	case o.Live() == 0:
+		writeError(w, r, kv.Errorf(kv.KindNotFound, "get", "the key has no value"))
+	case o.Len() == 1:
+		c := o.Siblings()
+		c.Next()
+		writeValue(w, c.Sibling)
+	case wantsJSON(r.Header.Values("Accept")):
+		w.Header().Set("Content-Type", typeJSON)
+		w.Header().Set("Vary", "Accept")
+		w.WriteHeader(http.StatusMultipleChoices)
+		_ = writeSiblingsJSON(w, a)
+	default:
+		m := multipart.NewWriter(w)
+		w.Header().Set("Content-Type", typeMultipart+"; boundary="+m.Boundary())
+		w.Header().Set("Vary", "Accept")
+		w.WriteHeader(http.StatusMultipleChoices)
+		_ = writeSiblingsMultipart(m, o)
+	}
+}
+
+func setContext(w http.ResponseWriter, a object.Answer) {
+	if len(a.Context) > 0 {
+		w.Header().Set(headerContext, object.EncodeContext(a.Context))
+	}
+}
+
+func writeValue(w http.ResponseWriter, s object.Sibling) {
+	h := w.Header()
+	h.Set("Content-Type", contentType(s))
+	h.Set("Content-Length", strconv.Itoa(len(s.Value)))
+	h.Set("Last-Modified", lastModified(s))
+	// A value is the users' own; no browser shall guess that it is a page.
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(s.Value)
+}
+
+// siblingBody is a sibling as JSON shows it.
+type siblingBody struct {
+	Value       []byte `json:"value"`
+	ContentType string `json:"content_type"`
+	Deleted     bool   `json:"deleted"`
+	Modified    string `json:"modified"`
+}
+
+// writeSiblingsJSON writes one sibling at a time: all of them may be many times
+// kv.MaxValue.
+func writeSiblingsJSON(w io.Writer, a object.Answer) error {
+	sealed := object.EncodeContext(a.Context)
+	if _, err := io.WriteString(w, `{"context":"`+sealed+`","siblings":[`); err != nil {
+		return err
+	}
+	comma := ""
+	for c := a.Object.Siblings(); c.Next(); comma = "," {
+		b, err := json.Marshal(siblingBody{
+			Value: c.Value, ContentType: contentType(c.Sibling), Deleted: c.Deleted,
+			Modified: c.Time.Wall().Format("2006-01-02T15:04:05.000000Z"),
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append([]byte(comma), b...)); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, "]}\n")
+	return err
+}
+
+func writeSiblingsMultipart(m *multipart.Writer, o object.Object) error {
+	for c := o.Siblings(); c.Next(); {
+		h := textproto.MIMEHeader{}
+		h.Set("Content-Type", contentType(c.Sibling))
+		h.Set("Last-Modified", lastModified(c.Sibling))
+		if c.Deleted {
+			h.Set(headerDeleted, "true")
+		}
+		part, err := m.CreatePart(h)
+		if err != nil {
+			return err
+		}
+		if _, err := part.Write(c.Value); err != nil {
+			return err
+		}
+	}
+	return m.Close()
+}
+
+// contentType returns the type that s was put with. One that cannot stand in a
+// header, which another door may have let in, would end it and begin another:
+// it becomes typeUnknown, as does none.
+func contentType(s object.Sibling) string {
+	for _, c := range s.ContentType {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return typeUnknown
+		}
+	}
+	if len(s.ContentType) == 0 {
+		return typeUnknown
+	}
+	return string(s.ContentType)
+}
+
+func lastModified(s object.Sibling) string { return s.Time.Wall().Format(http.TimeFormat) }

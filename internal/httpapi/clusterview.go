@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
+)
+
+// ClusterView is the page /cluster.
+type ClusterView struct {
+	ClusterID string `json:"cluster_id"`
+	// Node is the name of the node that answers, the self of Members.
+	Node    string       `json:"node"`
+	Ring    RingView     `json:"ring"`
+	Members []MemberView `json:"members"`
+	// Transition is the change of the ring that is under way, nil for none.
+	Transition *TransitionView `json:"transition"`
+	// Hints is what this node keeps for owners that are away.
+	Hints []HintView `json:"hints"`
+	// SLA is what gets and puts took at this node over the last minute.
+	SLA metrics.SLA `json:"sla"`
+}
+
+// RingView is the ring and what the cluster fixed when it was created. Epoch is
+// 0 at a node that is in no ring yet.
+type RingView struct {
+	Epoch       uint64 `json:"epoch"`
+	N           int    `json:"n"`
+	R           int    `json:"r"`
+	W           int    `json:"w"`
+	Partitions  int    `json:"partitions"`
+	Partitioner string `json:"partitioner"`
+}
+
+// MemberView is one node.
+type MemberView struct {
+	Name string    `json:"name"`
+	ID   kv.NodeID `json:"id"`
+	// HTTP, Peer and Gossip are its addresses, host:port.
+	HTTP   string `json:"http"`
+	Peer   string `json:"peer"`
+	Gossip string `json:"gossip"`
+	Zone   string `json:"zone"`
+	Weight uint32 `json:"weight"`
+	// Status is its part in the cluster: staged, member, …
+	Status string `json:"status"`
+	// Up tells whether the answering node can reach it, Since since when.
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since"`
+	// Tokens is the number of partitions of which it is the first owner,
+	// Replicas of those of which it is any owner, Share its part of all
+	// replicas, 0 to 1.
+	Tokens   int     `json:"tokens"`
+	Replicas int     `json:"replicas"`
+	Share    float64 `json:"share"`
+	// Stats are its own figures, nil when it did not tell them in time.
+	Stats *StatsView `json:"stats"`
+}
+
+// StatsView is what a node tells of itself.
+type StatsView struct {
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	// CPUSeconds is the processor time that the node's process has used.
+	CPUSeconds float64 `json:"cpu_seconds"`
+	// Keys is the number of records stored, roughly; one key counts at each of
+	// its owners.
+	Keys      uint64      `json:"keys"`
+	DiskBytes uint64      `json:"disk_bytes"`
+	SLA       metrics.SLA `json:"sla"`
+}
+
+// TransitionView is the progress of a change of the ring, in steps.
+type TransitionView struct {
+	Epoch uint64 `json:"epoch"`
+	Steps int    `json:"steps"`
+	Done  int    `json:"done"`
+}
+
+// HintView is what is kept for one owner.
+type HintView struct {
+	Owner string    `json:"owner"`
+	ID    kv.NodeID `json:"id"`
+	Keys  uint64    `json:"keys"`
+	Bytes uint64    `json:"bytes"`
+}
+
+// PlanView is the page /cluster/plan.
+type PlanView struct {
+	// Epoch is the one that a commit would begin.
+	Epoch uint64 `json:"epoch"`
+	// Changes are the staged ones; with none of them a commit does nothing.
+	Changes []ChangeView `json:"changes"`
+	// Loads shows each node before and after.
+	Loads []LoadView `json:"loads"`
+	// Moves is the number of replicas that change their node, Bytes what they
+	// hold.
+	Moves int    `json:"moves"`
+	Bytes uint64 `json:"bytes"`
+	// Obstacle says why a commit would be refused, empty when it would not.
+	Obstacle string `json:"obstacle"`
+}
+
+// ChangeView is one staged change.
+type ChangeView struct {
+	// Action is join, leave, remove, replace or weight.
+	Action string    `json:"action"`
+	Node   string    `json:"node"`
+	ID     kv.NodeID `json:"id"`
+}
+
+// LoadView is a node's part of the replicas, before and after.
+type LoadView struct {
+	Node   string    `json:"node"`
+	ID     kv.NodeID `json:"id"`
+	Zone   string    `json:"zone"`
+	Before int       `json:"before"`
+	After  int       `json:"after"`
+	// BytesIn is what the node would receive.
+	BytesIn uint64 `json:"bytes_in"`
+}
+
+// PartitionView is one partition as this node holds it.
+type PartitionView struct {
+	Partition kv.Partition `json:"partition"`
+	// Role is the node's part: owner, or stand-in for what it only keeps hints
+	// of.
+	Role string `json:"role"`
+	// Root is the root of the partition's hash tree, in hexadecimal, empty
+	// where none is kept.
+	Root  string `json:"root"`
+	Keys  uint64 `json:"keys"`
+	Bytes uint64 `json:"bytes"`
+}

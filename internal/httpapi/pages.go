@@ -1,0 +1,49 @@
+package httpapi
+
+import "net/http"
+
+// getRoot introduces the node.
+func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error {
+	writeJSON(w, http.StatusOK, struct {
+		Name    string            `json:"name"`
+		Version string            `json:"version"`
+		Links   map[string]string `json:"links"`
+	}{s.parts.Name, s.parts.Version, map[string]string{
+		"keys":       "/buckets/{bucket}/keys",
+		"key":        "/buckets/{bucket}/keys/{key}",
+		"preflist":   "/buckets/{bucket}/keys/{key}/preflist",
+		"props":      "/buckets/{bucket}/props",
+		"cluster":    "/cluster",
+		"plan":       "/cluster/plan",
+		"partitions": "/partitions",
+		"metrics":    "/metrics",
+		"health":     "/healthz",
+		"readiness":  "/readyz",
+	}})
+	return nil
+}
+
+// getHealth answers 200 when check returns nil, and otherwise 503 with the
+// reason, whatever its kind.
+func (s *Server) getHealth(check func() error) handler {
+	return func(w http.ResponseWriter, _ *http.Request, _ target) error {
+		if err := check(); err != nil {
+			return statusError{http.StatusServiceUnavailable, err}
+		}
+		writeJSON(w, http.StatusOK, struct {
+			Status string `json:"status"`
+		}{"ok"})
+		return nil
+	}
+}
+
+// getPreflist shows which nodes are in charge of a key.
+func (s *Server) getPreflist(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	p := s.parts.Store.Preflist(t.storeKey())
+	p.Owners, p.StandIns = orEmpty(p.Owners), orEmpty(p.StandIns)
+	writeJSON(w, http.StatusOK, p)
+	return nil
+}

@@ -1,0 +1,107 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// propsBody is a bucket's properties as answers show them; DW is nil for "the
+// request's w".
+type propsBody struct {
+	R     int8   `json:"r"`
+	W     int8   `json:"w"`
+	DW    *int8  `json:"dw"`
+	Merge string `json:"merge"`
+}
+
+func (s *Server) getProps(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	writeProps(w, s.parts.Buckets.Props(t.bucket))
+	return nil
+}
+
+func (s *Server) putProps(w http.ResponseWriter, r *http.Request, t target) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	var body struct {
+		Props map[string]json.RawMessage `json:"props"`
+	}
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	if body.Props == nil {
+		return badProps(`the body has no props: {"props":{"r":2}}`)
+	}
+	p, err := s.parts.Buckets.SetProps(r.Context(), t.bucket, func(p kv.Props) (kv.Props, error) {
+		return changeProps(p, body.Props, s.parts.Buckets.N())
+	})
+	if err != nil {
+		return err
+	}
+	writeProps(w, p)
+	return nil
+}
+
+// changeProps returns p with the properties that changes names, checked
+// against n, the number of owners of each key. The error is of KindInvalid and
+// names the property.
+func changeProps(p kv.Props, changes map[string]json.RawMessage, n int) (kv.Props, error) {
+	for name, raw := range changes {
+		var err error
+		switch name {
+		case "r":
+			p.R, err = propCount(name, raw)
+		case "w":
+			p.W, err = propCount(name, raw)
+		case "dw":
+			if p.DW = kv.Unset; string(raw) != "null" {
+				p.DW, err = propCount(name, raw)
+			}
+		case "merge":
+			p.Merge, err = propMerge(raw)
+		default:
+			err = badProps("there is no property %q; there are r, w, dw, merge", name)
+		}
+		if err != nil {
+			return kv.Props{}, err
+		}
+	}
+	return p, kv.Options{R: p.R, W: p.W, DW: p.DW}.Validate(n)
+}
+
+// propCount reads a number of replicas. A null or a negative number is none, so
+// that nothing but dw's null becomes kv.Unset.
+func propCount(name string, raw json.RawMessage) (int8, error) {
+	var v *uint8
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil || *v > kv.MaxReplicas {
+		return 0, badProps("%s=%s is no number of replicas, which is at most %d", name, raw, kv.MaxReplicas)
+	}
+	return int8(*v), nil
+}
+
+func propMerge(raw json.RawMessage) (kv.Merge, error) {
+	var v string
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return 0, badProps("merge=%s is no text", raw)
+	}
+	return kv.ParseMerge(v)
+}
+
+func writeProps(w http.ResponseWriter, p kv.Props) {
+	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String()}
+	if p.DW != kv.Unset {
+		body.DW = &p.DW
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Props propsBody `json:"props"`
+	}{body})
+}
+
+func badProps(format string, args ...any) error {
+	return kv.Errorf(kv.KindInvalid, "set properties", format, args...)
+}

@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"testing"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+const pathProps = "/buckets/b/props"
+
+func TestProps(t *testing.T) {
+	d := newDoor(t)
+	for _, c := range []struct{ put, want string }{
+		{"", `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}`},
+		{`{"props":{}}`, `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}`},
+		{`{"props":{"r":1}}`, `{"props":{"r":1,"w":2,"dw":null,"merge":"siblings"}}`},
+		{`{"props":{"w":3,"dw":0}}`, `{"props":{"r":1,"w":3,"dw":0,"merge":"siblings"}}`},
+		{` {"props":{"merge":"lww"}} `, `{"props":{"r":1,"w":3,"dw":0,"merge":"lww"}}`},
+		{`{"props":{"dw":null,"merge":"siblings"}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings"}}`},
+		{`{"props":{"r":2,"w":2,"dw":3,"merge":"siblings"}}`, `{"props":{"r":2,"w":2,"dw":3,"merge":"siblings"}}`},
+	} {
+		if c.put != "" {
+			if got := d.want(d.do("PUT", pathProps, c.put), 200); string(got.body) != c.want+"\n" {
+				t.Errorf("put %s: %s, want %s", c.put, got.body, c.want)
+			}
+		}
+		if got := d.want(d.do("GET", pathProps, ""), 200); string(got.body) != c.want+"\n" {
+			t.Errorf("after %s: %s, want %s", c.put, got.body, c.want)
+		}
+	}
+	got := d.want(d.do("GET", "/buckets/other/props", ""), 200)
+	if want := `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}` + "\n"; string(got.body) != want {
+		t.Errorf("another bucket: %s", got.body)
+	}
+}
+
+func TestPropsRefuse(t *testing.T) {
+	d := newDoor(t)
+	for _, body := range []string{
+		"", "{}", "null", "[]", `{"props":null}`, `{"props":[]}`, `{"props":{"r":2}} {}`, `{"props":{"r":2}`, `{"r":2}`,
+		`{"props":{},"more":1}`, `{"props":{"n":3}}`, `{"props":{"R":1}}`, `{"props":{"r":0}}`, `{"props":{"r":4}}`,
+		`{"props":{"r":-1}}`, `{"props":{"r":null}}`, `{"props":{"r":"2"}}`, `{"props":{"r":1.5}}`, `{"props":{"r":258}}`,
+		`{"props":{"w":4}}`, `{"props":{"w":0}}`, `{"props":{"dw":4}}`, `{"props":{"dw":-1}}`, `{"props":{"dw":true}}`,
+		`{"props":{"merge":"newest"}}`, `{"props":{"merge":1}}`, `{"props":{"merge":null}}`,
+	} {
+		d.wantError(d.do("PUT", pathProps, body), 400, kv.KindInvalid)
+	}
+	if len(d.props) > 0 {
+		t.Errorf("properties were set: %v", d.props)
+	}
+	d.wantError(d.do("GET", pathProps+"?n=1", ""), 400, kv.KindInvalid)
+	d.wantError(d.do("PUT", pathProps+"?n=1", `{"props":{}}`), 400, kv.KindInvalid)
+	d.wantError(d.do("PUT", pathProps, string(make([]byte, maxAdminBody+1))), 413, kv.KindTooLarge)
+}
