@@ -258,6 +258,17 @@ func (s *Store) Empty(r *ring.Ring) (bool, error) {
 	return true, nil
 }
 
+// Usage returns the number of records in partition p, tombstones included, and
+// the bytes of their keys and values. It reads them all.
+func (s *Store) Usage(p kv.Partition) (keys, bytes uint64, err error) {
+	err = s.engine.Scan(storage.NewPrefix(storage.SpaceData, p), nil, func(key, value []byte) bool {
+		keys++
+		bytes += uint64(len(key) + len(value))
+		return true
+	})
+	return keys, bytes, err
+}
+
 // maxScratch bounds the buffers that are kept for the next operation, in bytes.
 const maxScratch = 256 << 10
 

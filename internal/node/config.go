@@ -1,0 +1,193 @@
+// Package node puts a node together: it is the only place where the parts know
+// of each other, and where they are started and stopped.
+package node
+
+import (
+	"log/slog"
+	"net"
+	"strconv"
+
+	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage/memory"
+	"github.com/ringtaildb/ringtail/internal/storage/pebble"
+	"github.com/ringtaildb/ringtail/internal/transport"
+)
+
+// Engines that a node can store its data in.
+const (
+	EnginePebble = "pebble"
+	EngineMemory = "memory"
+)
+
+// Config is everything that a node is started with. What is not a matter of one
+// package alone stands in its own fields; the rest is the packages' own.
+type Config struct {
+	// Name is what operators call the node, unique in the cluster.
+	Name string
+	// Data is the data directory. It may be empty with EngineMemory, which
+	// keeps nothing.
+	Data string
+	// Engine is EnginePebble or EngineMemory.
+	Engine string
+
+	// HTTP, Peer and Gossip are the addresses to listen on, host:port. Peer and
+	// Gossip default to HTTP's host and its port + 1 and + 2.
+	HTTP, Peer, Gossip string
+	// Advertise is the host under which others reach this node; it defaults to
+	// HTTP's host.
+	Advertise string
+	// Insecure allows to listen beyond loopback without TLS.
+	Insecure bool
+
+	// Zone fails together with this node; Weight is its capacity relative to
+	// the others'.
+	Zone   string
+	Weight uint32
+	// Seeds are gossip addresses of nodes of the cluster to join; Create makes
+	// a new one instead.
+	Seeds  []string
+	Create *ring.Params
+
+	// Version introduces the program.
+	Version string
+	// Log takes changes of state; nil means slog.Default.
+	Log *slog.Logger
+
+	Coordinator coordinator.Config
+	Door        httpapi.Config
+	Transport   transport.Config
+	Membership  membership.Config
+	Pebble      pebble.Config
+	Memory      memory.Config
+}
+
+// Default returns the configuration of a node on loopback, port 7400. Name,
+// Data and a way to a cluster remain to be filled in.
+func Default() Config {
+	return Config{
+		Engine:      EnginePebble,
+		HTTP:        "127.0.0.1:7400",
+		Weight:      1,
+		Version:     "dev",
+		Coordinator: coordinator.Default(),
+		Door:        httpapi.Default(),
+		Transport:   transport.Default(),
+		Membership:  membership.Default(),
+		Pebble:      pebble.Default(),
+		Memory:      memory.Default(),
+	}
+}
+
+// Validate returns an error of KindInvalid that names the first field outside
+// its range. It touches neither disk nor network.
+func (c Config) Validate() error {
+	f, err := c.filled()
+	if err != nil {
+		return err
+	}
+	checks := []func() error{
+		f.checkEngine, f.checkAddresses,
+		f.Coordinator.Validate, f.Door.Validate, f.Transport.Validate, f.Membership.Validate,
+	}
+	if f.Engine == EngineMemory {
+		checks = append(checks, f.Memory.Validate)
+	} else {
+		checks = append(checks, f.Pebble.Validate)
+	}
+	for _, check := range checks {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filled returns c with what follows from other fields filled in.
+func (c Config) filled() (Config, error) {
+	host, port, err := splitAddress("http", c.HTTP)
+	if err != nil {
+		return c, err
+	}
+	if c.Peer == "" {
+		c.Peer = join(host, port+1)
+	}
+	if c.Gossip == "" {
+		c.Gossip = join(host, port+2)
+	}
+	if c.Advertise == "" {
+		c.Advertise = host
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	m := &c.Membership
+	m.Name, m.Zone, m.Weight, m.Seeds, m.Create = c.Name, c.Zone, c.Weight, c.Seeds, c.Create
+	m.GossipBind = c.Gossip
+	if c.Engine != EngineMemory {
+		m.Dir = c.Data
+		c.Pebble.Dir = engineDir(c.Data)
+	}
+	for _, a := range []struct {
+		field, listen string
+		advertised    *string
+	}{{"http", c.HTTP, &m.Addrs.HTTP}, {"peer", c.Peer, &m.Addrs.Peer}, {"gossip", c.Gossip, &m.Addrs.Gossip}} {
+		_, port, err := splitAddress(a.field, a.listen)
+		if err != nil {
+			return c, err
+		}
+		*a.advertised = join(c.Advertise, port)
+	}
+	return c, nil
+}
+
+func (c Config) checkEngine() error {
+	switch {
+	case c.Engine != EnginePebble && c.Engine != EngineMemory:
+		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is neither %s nor %s", c.Engine, EnginePebble, EngineMemory)
+	case c.Engine == EnginePebble && c.Data == "":
+		return kv.Errorf(kv.KindInvalid, "check config", "data: the engine %s needs a data directory", c.Engine)
+	}
+	return nil
+}
+
+// checkAddresses refuses to listen beyond loopback unless told so: nothing is
+// encrypted yet.
+func (c Config) checkAddresses() error {
+	for _, a := range []struct{ field, addr string }{{"http", c.HTTP}, {"peer", c.Peer}, {"gossip", c.Gossip}} {
+		host, _, err := splitAddress(a.field, a.addr)
+		if err != nil {
+			return err
+		}
+		if !c.Insecure && !isLoopback(host) {
+			return kv.Errorf(kv.KindInvalid, "check config", "%s %s is beyond loopback, where nothing is encrypted; give insecure to allow it", a.field, a.addr)
+		}
+	}
+	if ip := net.ParseIP(c.Advertise); ip != nil && ip.IsUnspecified() {
+		return kv.Errorf(kv.KindInvalid, "check config", "advertise %s is no address that others can reach", c.Advertise)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// splitAddress splits host:port and names field in its error.
+func splitAddress(field, addr string) (string, int, error) {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return "", 0, kv.Errorf(kv.KindInvalid, "check config", "%s %q is not host:port", field, addr)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil || port < 1 || port > 65535 {
+		return "", 0, kv.Errorf(kv.KindInvalid, "check config", "%s %q has no port within 1 to 65535", field, addr)
+	}
+	return host, port, nil
+}
+
+func join(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

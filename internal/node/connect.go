@@ -1,0 +1,142 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/metrics"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/transport"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Handle implements wire.Handler: it hands a request from the peers' port to
+// the part that serves it.
+func (n *Node) Handle(req wire.Request) {
+	switch req.Type {
+	case wire.TypeReplicaRead, wire.TypeReplicaPut, wire.TypeListKeys:
+		n.store.Handle(req)
+	case wire.TypeGet, wire.TypePut:
+		if n.draining.Load() {
+			req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s is ending", n.cfg.Name))
+			return
+		}
+		if req.From == 0 {
+			n.metrics.Requests[metrics.DoorNative].Add(1)
+		}
+		n.coord.Handle(req)
+	case wire.TypeState, wire.TypeCommit:
+		n.service.Handle(req)
+	default:
+		req.Reply.Fail(kv.Errorf(kv.KindInvalid, "serve", "no part of the node serves %v", req.Type))
+	}
+}
+
+// The methods below make a Node the coordinator's Cluster, and connect
+// transport to membership.
+
+// Ring implements coordinator.Cluster.
+func (n *Node) Ring() *ring.Ring { return n.service.Ring() }
+
+// Props implements coordinator.Cluster.
+func (n *Node) Props(bucket []byte) kv.Props { return n.service.Props(bucket) }
+
+// Skew implements coordinator.Cluster.
+func (n *Node) Skew() time.Duration { return n.service.Skew() }
+
+// Refresh implements coordinator.Cluster.
+func (n *Node) Refresh(from kv.NodeID) { n.service.Refresh(from) }
+
+// Sealer implements coordinator.Cluster.
+func (n *Node) Sealer() *object.Sealer { return n.sealer.Load() }
+
+func (n *Node) identity() (kv.ClusterID, wire.Identity) { return n.service.Identity() }
+
+func (n *Node) epoch() uint64 { return n.service.State().Epoch() }
+
+func (n *Node) accepted(id kv.NodeID, ack wire.HelloAck) { n.service.Accepted(id, ack) }
+
+func (n *Node) refused(id kv.NodeID, err error) { n.service.Refused(id, err) }
+
+// stateChanged takes a new cluster state to the parts that depend on it. Until
+// open has the service, there is nobody to tell.
+func (n *Node) stateChanged(s *membership.State) {
+	if n.service == nil {
+		return
+	}
+	var peers []transport.Peer
+	for _, m := range s.Members() {
+		if m.ID != n.service.ID() && m.Status != membership.StatusRemoved {
+			peers = append(peers, transport.Peer{ID: m.ID, Addr: m.Addrs.Peer})
+		}
+	}
+	n.pool.SetPeers(peers)
+	if n.sealer.Load() == nil && s.Ring() != nil {
+		n.sealer.Store(object.NewSealer(s.Secret()))
+	}
+}
+
+// frost is a freeze of the node's writes while a change of the ring is agreed
+// on; it thaws by itself when nobody ends it.
+type frost struct {
+	mu    sync.Mutex
+	epoch uint64
+	timer *time.Timer
+}
+
+func (n *Node) freeze(epoch uint64, until time.Time) {
+	n.frost.mu.Lock()
+	defer n.frost.mu.Unlock()
+	if n.frost.timer != nil {
+		n.frost.timer.Stop()
+	}
+	n.frost.epoch = epoch
+	n.frost.timer = time.AfterFunc(time.Until(until), func() { n.thaw(epoch) })
+	n.store.Freeze(epoch)
+}
+
+func (n *Node) thaw(epoch uint64) {
+	n.frost.mu.Lock()
+	defer n.frost.mu.Unlock()
+	if n.frost.epoch == epoch {
+		n.frost.timer.Stop()
+		n.frost.epoch = 0
+		n.store.Thaw()
+	}
+}
+
+// empty tells membership whether the node holds no object at all.
+func (n *Node) empty() (bool, error) {
+	if r := n.service.Ring(); r != nil {
+		return n.store.Empty(r)
+	}
+	return true, nil
+}
+
+// peerTimes remembers since when each peer is up or down, as this node sees it.
+type peerTimes struct {
+	mu    sync.Mutex
+	since map[kv.NodeID]time.Time
+}
+
+func (p *peerTimes) changed(id kv.NodeID, _ bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.since == nil {
+		p.since = map[kv.NodeID]time.Time{}
+	}
+	p.since[id] = time.Now()
+}
+
+// of returns when peer id last went up or down, or else start.
+func (p *peerTimes) of(id kv.NodeID, start time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t, ok := p.since[id]; ok {
+		return t
+	}
+	return start
+}

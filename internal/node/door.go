@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// door makes the coordinator the HTTP door's Store.
+type door struct {
+	coordinator.Blocking
+	node *Node
+}
+
+// Preflist implements httpapi.Store.
+func (d door) Preflist(key kv.Key) httpapi.Preflist {
+	r := d.node.Ring()
+	if r == nil {
+		return httpapi.Preflist{}
+	}
+	p := r.PartitionOf(key)
+	list := httpapi.Preflist{Partition: p, Owners: []httpapi.Owner{}, StandIns: []httpapi.Owner{}}
+	for i, id := range r.Preference(p, nil) {
+		m, _ := d.node.service.State().Member(id)
+		o := httpapi.Owner{Node: m.Name, ID: id, HTTP: m.Addrs.HTTP, Zone: m.Zone, Up: d.node.up(id)}
+		if i < r.Replicas() {
+			list.Owners = append(list.Owners, o)
+		} else {
+			list.StandIns = append(list.StandIns, o)
+		}
+	}
+	return list
+}
+
+// up tells whether a node answers, itself included.
+func (n *Node) up(id kv.NodeID) bool { return id == n.service.ID() || n.pool.Up(id) }
+
+// buckets makes membership the HTTP door's Buckets.
+type buckets struct{ node *Node }
+
+// Props implements httpapi.Buckets.
+func (b buckets) Props(bucket string) kv.Props { return b.node.Props([]byte(bucket)) }
+
+// N implements httpapi.Buckets.
+func (b buckets) N() int {
+	if r := b.node.Ring(); r != nil {
+		return r.Params().N
+	}
+	return kv.MaxReplicas
+}
+
+// SetProps implements httpapi.Buckets.
+func (b buckets) SetProps(ctx context.Context, bucket string, change func(kv.Props) (kv.Props, error)) (kv.Props, error) {
+	select {
+	case b.node.changing <- struct{}{}:
+		defer func() { <-b.node.changing }()
+	case <-ctx.Done():
+		return kv.Props{}, kv.Wrap(kv.KindTimeout, "set bucket properties", ctx.Err())
+	}
+	p, err := change(b.Props(bucket))
+	if err != nil {
+		return p, err
+	}
+	return p, b.node.service.SetProps(ctx, bucket, p)
+}
+
+// health makes a node the HTTP door's Health.
+type health struct{ node *Node }
+
+// Healthy implements httpapi.Health.
+func (h health) Healthy() error {
+	select {
+	case <-h.node.service.Joined():
+		return nil
+	default:
+		return kv.Errorf(kv.KindUnavailable, "check health", "no member of the cluster has listed this node yet")
+	}
+}
+
+// settleFor bounds how long a node that starts waits, before it calls itself
+// ready, for all the others; then a quorum of each partition is enough.
+const settleFor = 3 * time.Second
+
+// Ready implements httpapi.Health: the node is in the ring, may issue dots, and
+// reaches enough owners of every partition for the cluster's r and w.
+func (h health) Ready() error {
+	n := h.node
+	const op = "check readiness"
+	if err := h.Healthy(); err != nil {
+		return err
+	}
+	r := n.Ring()
+	switch {
+	case n.draining.Load():
+		return kv.Errorf(kv.KindUnavailable, op, "the node is ending")
+	case r == nil || !r.Contains(n.service.ID()):
+		return kv.Errorf(kv.KindUnavailable, op, "the node is staged: a commit brings it into the ring")
+	}
+	select {
+	case <-n.service.Mint().Ready():
+	default:
+		return kv.Errorf(kv.KindUnavailable, op, "no peer has confirmed this node's sequence yet")
+	}
+	down := 0
+	for _, m := range r.Nodes() {
+		if !n.up(m.ID) {
+			down++
+		}
+	}
+	if down == 0 {
+		return nil
+	}
+	if time.Since(n.started) < settleFor {
+		return kv.Errorf(kv.KindUnavailable, op, "%d nodes are not connected yet", down)
+	}
+	return n.checkQuorums()
+}
+
+// checkQuorums returns an error that names a partition without enough live
+// owners for a get or put with the cluster's defaults.
+func (n *Node) checkQuorums() error {
+	r := n.Ring()
+	need := min(max(r.Params().R, r.Params().W), r.Replicas())
+	live := map[kv.NodeID]bool{}
+	for _, m := range r.Nodes() {
+		live[m.ID] = n.up(m.ID)
+	}
+	for p := range r.Params().Q {
+		up := 0
+		for _, id := range r.Owners(kv.Partition(p)) {
+			if live[id] {
+				up++
+			}
+		}
+		if up < need {
+			return kv.Errorf(kv.KindUnavailable, "check readiness", "partition %d has %d owners that answer, %d are needed", p, up, need)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/metrics"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/memory"
+	"github.com/ringtaildb/ringtail/internal/storage/pebble"
+	"github.com/ringtaildb/ringtail/internal/transport"
+)
+
+const (
+	// expireEvery is how often requests are checked for passed deadlines.
+	expireEvery = 10 * time.Millisecond
+	// flushEvery is how often buffered writes (dw=0) are made durable: what a
+	// crash of all owners at once can cost (§6.1).
+	flushEvery = 500 * time.Millisecond
+	// drainFor bounds the wait for requests under way when the node ends.
+	drainFor = 5 * time.Second
+)
+
+// Node is one running node.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	metrics *metrics.Node
+	service *membership.Service
+	engine  storage.Engine
+	store   *replica.Store
+	coord   *coordinator.Coordinator
+	pool    *transport.Pool
+	server  *transport.Server
+	door    *httpapi.Server
+
+	httpListener, peerListener net.Listener
+
+	sealer   atomic.Pointer[object.Sealer]
+	peers    peerTimes
+	draining atomic.Bool
+	// failed takes the engine's failure, which ends the node.
+	failed chan error
+	frost  frost
+	// changing holds a token while bucket properties are changed here, so that
+	// of two changes of one bucket the second sees the first.
+	changing chan struct{}
+}
+
+// Run runs a node until ctx ends; then the node takes no more requests,
+// finishes those under way, makes everything durable, and Run returns nil. It
+// returns an error when the node cannot start or must stop.
+func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg, err := cfg.filled()
+	if err != nil {
+		return err
+	}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1)}
+	if err := n.open(); err != nil {
+		return errors.Join(err, n.close())
+	}
+	n.log.Info("started", "name", cfg.Name, "id", n.service.ID(), "http", cfg.HTTP, "peer", cfg.Peer, "gossip", cfg.Gossip, "engine", cfg.Engine)
+	err = n.run(ctx)
+	err = errors.Join(err, n.close())
+	n.log.Info("ended", "name", cfg.Name, "error", err)
+	return err
+}
+
+// open makes the parts, from the ports and the disk upwards, and connects them.
+// On an error close releases what was opened.
+func (n *Node) open() error {
+	var err error
+	network := transport.TCP{Local: n.cfg.Advertise}
+	if n.httpListener, err = net.Listen("tcp", n.cfg.HTTP); err != nil {
+		return kv.Wrap(kv.KindRefused, "listen at http", err)
+	}
+	if n.peerListener, err = network.Listen(n.cfg.Peer); err != nil {
+		return kv.Wrap(kv.KindRefused, "listen at peer", err)
+	}
+	n.metrics = metrics.NewNode(n.started)
+	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
+		Identity: n.identity, Epoch: n.epoch, Accepted: n.accepted, Refused: n.refused, Changed: n.peers.changed,
+	}, n.log)
+	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
+		Peers: n.pool, Log: n.log,
+		Hooks: membership.Hooks{Changed: n.stateChanged, Freeze: n.freeze, Thaw: n.thaw, Empty: n.empty},
+	})
+	if err != nil {
+		return err
+	}
+	if n.engine, err = n.openEngine(); err != nil {
+		return err
+	}
+	n.store = replica.NewStore(n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
+	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
+		Self: n.service.ID(), Local: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
+	})
+	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
+		Identity: n.identity, Epoch: n.epoch, Admit: n.service.Admit,
+	}, n, n.log)
+	n.addSources()
+	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{
+		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Health: health{n},
+		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
+	})
+	n.stateChanged(n.service.State())
+	return err
+}
+
+func engineDir(data string) string { return filepath.Join(data, "engine") }
+
+func (n *Node) openEngine() (storage.Engine, error) {
+	if n.cfg.Engine == EngineMemory {
+		return memory.Open(n.cfg.Memory)
+	}
+	cfg := n.cfg.Pebble
+	cfg.Logger = n.log
+	cfg.Hooks.Failed = n.fail
+	return pebble.Open(cfg)
+}
+
+// run starts everything, and ends it from the top down: first the doors, so
+// that requests under way can still reach the other nodes.
+func (n *Node) run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	outer, stop := context.WithCancel(ctx)
+	defer cancel()
+	defer stop()
+	var doors, parts sync.WaitGroup
+	watch := func(g *sync.WaitGroup, ctx context.Context, run func(context.Context) error) {
+		g.Go(func() {
+			if err := run(ctx); err != nil {
+				n.fail(err)
+			}
+		})
+	}
+	watch(&doors, outer, func(ctx context.Context) error { return n.door.Serve(ctx, n.httpListener) })
+	watch(&parts, inner, n.pool.Run)
+	watch(&parts, inner, func(ctx context.Context) error { return n.server.Serve(ctx, n.peerListener) })
+	watch(&parts, inner, n.service.Run)
+	watch(&parts, inner, n.tick)
+	watch(&parts, inner, n.flush)
+
+	var err error
+	select {
+	case err = <-n.failed:
+	case <-ctx.Done():
+		n.log.Info("ending: no new requests are taken", "under way", n.coord.InFlight())
+	}
+	n.draining.Store(true)
+	stop()
+	doors.Wait()
+	n.drain()
+	cancel()
+	parts.Wait()
+	return err
+}
+
+// drain waits for the requests that came over the peers' port.
+func (n *Node) drain() {
+	deadline := time.Now().Add(drainFor)
+	for n.coord.InFlight() > 0 && time.Now().Before(deadline) {
+		time.Sleep(expireEvery)
+	}
+}
+
+// tick drives what goes by time.
+func (n *Node) tick(ctx context.Context) error {
+	expire := time.NewTicker(expireEvery)
+	defer expire.Stop()
+	window := time.NewTicker(metrics.TickEvery)
+	defer window.Stop()
+	for {
+		select {
+		case now := <-expire.C:
+			n.coord.Expire(now)
+		case now := <-window.C:
+			n.metrics.Tick(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// flush makes buffered writes durable every flushEvery.
+func (n *Node) flush(ctx context.Context) error {
+	t := time.NewTicker(flushEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			if err := n.engine.Sync(); err != nil && kv.KindOf(err) != kv.KindDiskFull {
+				return err
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// fail ends the node with err; the first one wins.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// close releases what open opened, from the top down.
+func (n *Node) close() error {
+	var errs []error
+	for _, l := range []net.Listener{n.httpListener, n.peerListener} {
+		if l != nil {
+			_ = l.Close() // serving has closed it already, unless open failed
+		}
+	}
+	if n.engine != nil {
+		errs = append(errs, n.engine.Close())
+	}
+	if n.service != nil {
+		errs = append(errs, n.service.Close())
+	}
+	return errors.Join(errs...)
+}

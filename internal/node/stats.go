@@ -1,0 +1,103 @@
+package node
+
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
+	"github.com/ringtaildb/ringtail/internal/transport"
+)
+
+// stats is what the coordinator counts in.
+type stats struct{ *metrics.Node }
+
+// GetDone implements coordinator.Stats.
+func (s stats) GetDone(d time.Duration, siblings int, err error) {
+	s.Done(metrics.OpGet, d, err)
+	if err == nil {
+		s.GetSiblings.Record(siblings)
+	}
+}
+
+// PutDone implements coordinator.Stats.
+func (s stats) PutDone(d time.Duration, err error) {
+	s.Done(metrics.OpPut, d, err)
+	if err != nil && kv.KindOf(err) == kv.KindTooManySiblings {
+		s.PutsCapped.Add(1)
+	}
+}
+
+// Forwarded implements coordinator.Stats.
+func (s stats) Forwarded() { s.Node.Forwarded.Add(1) }
+
+// Truncated implements coordinator.Stats.
+func (s stats) Truncated(entries int) { s.ClockTruncated.Add(uint64(entries)) }
+
+// addSources lets the parts' own figures take part in /metrics.
+func (n *Node) addSources() {
+	n.metrics.AddSource(n.storageSamples)
+	n.metrics.AddSource(n.transportSamples)
+	n.metrics.AddSource(n.clusterSamples)
+}
+
+func gauge(name, help string, v float64) metrics.Sample {
+	return metrics.Sample{Name: name, Help: help, Value: v}
+}
+
+func counter(name, help string, v uint64) metrics.Sample {
+	return metrics.Sample{Name: name, Help: help, Counter: true, Value: float64(v)}
+}
+
+func (n *Node) storageSamples(emit func(metrics.Sample)) {
+	s := n.engine.Stats()
+	emit(gauge("ringtail_storage_keys", "Records stored, roughly.", float64(s.Keys)))
+	emit(gauge("ringtail_storage_disk_bytes", "Disk space in use.", float64(s.DiskBytes)))
+	emit(gauge("ringtail_storage_memory_bytes", "Memory held for data.", float64(s.MemoryBytes)))
+	emit(gauge("ringtail_storage_free_bytes", "Free space of the disk.", float64(s.FreeBytes)))
+	emit(counter("ringtail_storage_compactions_total", "Compactions that have ended.", s.Compactions))
+	emit(counter("ringtail_storage_stalls_total", "Times that writes waited for the engine.", s.Stalls))
+	emit(counter("ringtail_storage_syncs_total", "Fsyncs of the log.", s.Syncs))
+	emit(counter("ringtail_storage_refused_total", "Writes refused for lack of space.", s.Refused))
+}
+
+func (n *Node) transportSamples(emit func(metrics.Sample)) {
+	p, s := n.pool.Stats(), n.server.Stats()
+	emit(gauge("ringtail_transport_peers_up", "Peers that answer.", float64(p.Up)))
+	emit(gauge("ringtail_transport_peers_down", "Peers that do not answer.", float64(p.Down)))
+	emit(gauge("ringtail_transport_pending_calls", "Calls that wait for an answer.", float64(p.Pending)))
+	emit(gauge("ringtail_transport_queue_bytes", "Bytes that wait to be written to peers.", float64(p.QueueBytes)))
+	emit(counter("ringtail_transport_timeouts_total", "Calls whose deadline passed.", p.Timeouts))
+	emit(counter("ringtail_transport_lost_total", "Calls that failed with their connection or found none.", p.Lost))
+	emit(counter("ringtail_transport_overloaded_total", "Calls that found a queue full.", p.Overloaded))
+	emit(counter("ringtail_transport_connects_total", "Connections made to peers.", p.Connects))
+	emit(counter("ringtail_transport_went_down_total", "Times that a peer went down.", p.WentDown))
+	n.trafficSamples("out", p.Traffic, emit)
+	n.trafficSamples("in", s.Traffic, emit)
+}
+
+// trafficSamples emits what passed over the connections that this node made
+// ("out") or accepted ("in").
+func (n *Node) trafficSamples(side string, t transport.Traffic, emit func(metrics.Sample)) {
+	for _, c := range []struct {
+		name, help, way string
+		v               uint64
+	}{
+		{"ringtail_transport_frames_total", "Frames, by who made the connection and their way.", "received", t.FramesIn},
+		{"ringtail_transport_frames_total", "Frames, by who made the connection and their way.", "sent", t.FramesOut},
+		{"ringtail_transport_bytes_total", "Bytes of frames, by who made the connection and their way.", "received", t.BytesIn},
+		{"ringtail_transport_bytes_total", "Bytes of frames, by who made the connection and their way.", "sent", t.BytesOut},
+		{"ringtail_transport_syscalls_total", "Reads and writes of sockets, by who made the connection.", "received", t.Reads},
+		{"ringtail_transport_syscalls_total", "Reads and writes of sockets, by who made the connection.", "sent", t.Flushes},
+	} {
+		sample := counter(c.name, c.help, c.v)
+		sample.Labels = []metrics.Label{{Name: "connection", Value: side}, {Name: "way", Value: c.way}}
+		emit(sample)
+	}
+}
+
+func (n *Node) clusterSamples(emit func(metrics.Sample)) {
+	emit(gauge("ringtail_ring_epoch", "Epoch of the ring; 0 before the node has one.", float64(n.epoch())))
+	emit(gauge("ringtail_cluster_members", "Nodes that the cluster knows.", float64(len(n.service.State().Members()))))
+	emit(gauge("ringtail_requests_in_flight", "Requests that wait for their outcome.", float64(n.coord.InFlight())))
+	emit(gauge("ringtail_clock_skew_seconds", "This node's clock, ahead of its peers' median.", n.Skew().Seconds()))
+}
