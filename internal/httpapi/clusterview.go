@@ -94,10 +94,13 @@ type PlanView struct {
 	Changes []ChangeView `json:"changes"`
 	// Loads shows each node before and after.
 	Loads []LoadView `json:"loads"`
-	// Moves is the number of replicas that change their node, Bytes what they
-	// hold.
+	// Moves is the number of replicas that change their node, Least the fewest
+	// possible, Bytes what they hold.
 	Moves int    `json:"moves"`
+	Least int    `json:"least"`
 	Bytes uint64 `json:"bytes"`
+	// Warnings say what an operator may not expect of the next ring.
+	Warnings []string `json:"warnings"`
 	// Obstacle says why a commit would be refused, empty when it would not.
 	Obstacle string `json:"obstacle"`
 }
@@ -110,13 +113,22 @@ type ChangeView struct {
 	ID     kv.NodeID `json:"id"`
 }
 
-// LoadView is a node's part of the replicas, before and after.
+// LoadView is a node's part of the replicas, before and after. Counts are of
+// partitions.
 type LoadView struct {
 	Node   string    `json:"node"`
 	ID     kv.NodeID `json:"id"`
 	Zone   string    `json:"zone"`
-	Before int       `json:"before"`
-	After  int       `json:"after"`
+	Weight uint32    `json:"weight"`
+	// Gained and Lost are those that the node begins and ceases to own.
+	Gained int `json:"gained"`
+	Lost   int `json:"lost"`
+	// TokensBefore and TokensAfter are those of which it is the first owner,
+	// Before and After those of which it is any.
+	TokensBefore int `json:"tokens_before"`
+	TokensAfter  int `json:"tokens_after"`
+	Before       int `json:"before"`
+	After        int `json:"after"`
 	// BytesIn is what the node would receive.
 	BytesIn uint64 `json:"bytes_in"`
 }

@@ -254,7 +254,7 @@ func TestAnswersAreNotCached(t *testing.T) {
 
 func TestLWWBucketKeepsOneValue(t *testing.T) {
 	d := newDoor(t)
-	d.want(d.do("PUT", "/buckets/l/props", `{"props":{"merge":"lww"}}`), 200)
+	d.want(d.do("PUT", "/buckets/l/props", `{"props":{"merge":"lww"}}`), 204)
 	d.want(d.do("PUT", "/buckets/l/keys/k", "one"), 204)
 	d.want(d.do("PUT", "/buckets/l/keys/k", "two"), 204)
 	if got := d.want(d.do("GET", "/buckets/l/keys/k", ""), 200); string(got.body) != "two" {

@@ -37,13 +37,13 @@ func (s *Server) putProps(w http.ResponseWriter, r *http.Request, t target) erro
 	if body.Props == nil {
 		return badProps(`the body has no props: {"props":{"r":2}}`)
 	}
-	p, err := s.parts.Buckets.SetProps(r.Context(), t.bucket, func(p kv.Props) (kv.Props, error) {
+	_, err := s.parts.Buckets.SetProps(r.Context(), t.bucket, func(p kv.Props) (kv.Props, error) {
 		return changeProps(p, body.Props, s.parts.Buckets.N())
 	})
 	if err != nil {
 		return err
 	}
-	writeProps(w, p)
+	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

@@ -86,10 +86,11 @@ func (a admin) Plan(context.Context) (httpapi.PlanView, error) {
 	if err != nil {
 		return view, err
 	}
-	view.Moves, view.Warnings = plan.Moves.Moved, plan.Warnings
+	view.Moves, view.Least, view.Warnings = plan.Moved, plan.Least, plan.Warnings
 	for _, p := range plan.Nodes {
 		view.Loads = append(view.Loads, httpapi.LoadView{
-			Node: p.Name, ID: p.ID, Zone: p.Zone, Before: p.Before, After: p.After,
+			Node: p.Name, ID: p.ID, Zone: p.Zone, Weight: p.Weight, Gained: p.Gained, Lost: p.Lost,
+			TokensBefore: p.TokensBefore, TokensAfter: p.TokensAfter, Before: p.LoadBefore, After: p.LoadAfter,
 		})
 	}
 	if empty, err := n.empty(); err != nil {
