@@ -1,0 +1,121 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// load is clients that put keys of their own and read them back, through every
+// node in turn, and remember what was acknowledged.
+type load struct {
+	c    *cluster
+	stop chan struct{}
+	wg   sync.WaitGroup
+	ops  atomic.Int64
+	// nodes are those that the clients talk to.
+	nodes atomic.Pointer[[]int]
+
+	mu sync.Mutex
+	// acked is the value last acknowledged under each key.
+	acked    map[string]string
+	failures []failedRequest
+}
+
+type failedRequest struct {
+	at   time.Time
+	what string
+}
+
+// startLoad starts clients. Each request has its own connection limits, so that
+// a paused node holds up only what was sent to it.
+func (c *cluster) startLoad(clients int) *load {
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}}
+	all := make([]int, len(c.nodes))
+	for i := range all {
+		all[i] = i
+	}
+	l.nodes.Store(&all)
+	for w := range clients {
+		l.wg.Go(func() { l.client(w) })
+	}
+	return l
+}
+
+// avoid has the clients leave node i alone, as a load balancer does.
+func (l *load) avoid(i int) {
+	var rest []int
+	for _, n := range *l.nodes.Load() {
+		if n != i {
+			rest = append(rest, n)
+		}
+	}
+	l.nodes.Store(&rest)
+}
+
+func (l *load) client(w int) {
+	client := &http.Client{
+		Timeout:   10 * time.Second,
+		Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 2},
+	}
+	defer client.CloseIdleConnections()
+	for i := 0; ; i++ {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		nodes := *l.nodes.Load()
+		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d", w, i)
+		at := nodes[(w+i)%len(nodes)]
+		if l.request(client, at, "PUT", key, value) {
+			l.mu.Lock()
+			l.acked[key] = value
+			l.mu.Unlock()
+			nodes = *l.nodes.Load()
+			l.request(client, nodes[(w+i+1)%len(nodes)], "GET", key, value)
+		}
+	}
+}
+
+// request carries out one request and notes a failure: of a get also if it
+// does not show the acknowledged value.
+func (l *load) request(client *http.Client, node int, method, key, value string) bool {
+	body := []byte(nil)
+	if method == "PUT" {
+		body = []byte(value)
+	}
+	began := time.Now()
+	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key, body)
+	l.ops.Add(1)
+	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
+	if !ok {
+		l.mu.Lock()
+		l.failures = append(l.failures, failedRequest{began, fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a)})
+		l.mu.Unlock()
+	}
+	return ok
+}
+
+// end stops the clients and returns what was acknowledged.
+func (l *load) end() map[string]string {
+	close(l.stop)
+	l.wg.Wait()
+	return l.acked
+}
+
+// failedAfter returns the failures of requests that began after t.
+func (l *load) failedAfter(t time.Time) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, f := range l.failures {
+		if f.at.After(t) {
+			out = append(out, f.what)
+		}
+	}
+	return out
+}
