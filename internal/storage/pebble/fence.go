@@ -1,0 +1,183 @@
+package pebble
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// fence stands between Pebble and the disk, because Pebble does not survive a
+// disk that fails: an error of its log or manifest ends the process or leaves
+// its commit lock held for good, an error of a flush is tried again at once,
+// for ever.
+//
+//   - When a change of the disk fails, the fence makes the engine final and
+//     freezes the disk: the change, and each one after it, goes nowhere, and
+//     Pebble is told that it succeeded. The directory stays as a crash at that
+//     moment would have left it, Pebble keeps its wits until it is closed, and
+//     nothing is acknowledged, since all results pass by health.
+//   - When the disk is full, the fence holds the write until there is space and
+//     tries again. Pebble does not notice; new writes are refused meanwhile.
+//
+// Reads pass through, with their errors. Those of blob files are checked on
+// the way (blobFile).
+type fence struct {
+	vfs.FS
+	health *health
+	space  *space
+	syncs  atomic.Uint64 // fsyncs of log files that went through
+}
+
+var _ vfs.FS = (*fence)(nil)
+
+// do carries out one change of the disk. done is false when the disk is
+// frozen, or froze now: the change must then be pretended.
+func (f *fence) do(op, name string, change func() error) (done bool) {
+	if f.health.failed() {
+		return false
+	}
+	err := change()
+	if isFull(err) {
+		err = f.retry(err, change)
+	}
+	if err != nil {
+		f.fail(op, name, err)
+	}
+	return err == nil
+}
+
+// retry repeats change, which met a full disk with err, after each sample of
+// the free space, and returns its first other outcome, or err when the engine
+// closes.
+func (f *fence) retry(err error, change func() error) error {
+	f.space.block()
+	defer f.space.unblock()
+	for isFull(err) && !f.health.failed() {
+		// Taken before the attempt, so that a sample during it is not missed.
+		sampled, ok := f.space.next()
+		if !ok {
+			return err
+		}
+		if err = change(); isFull(err) {
+			<-sampled
+		}
+	}
+	return err
+}
+
+// sync is do for an fsync. It is never tried again, whatever the error: the
+// kernel may have dropped the pages that it could not write, and would report
+// success the second time.
+func (f *fence) sync(name string, change func() error) {
+	if f.health.failed() {
+		return
+	}
+	if err := change(); err != nil {
+		f.fail("sync", name, err)
+	}
+}
+
+func (f *fence) fail(op, name string, err error) {
+	k := kv.KindStorage
+	if isFull(err) {
+		k = kv.KindDiskFull
+	}
+	f.health.fail(k, op+" "+f.FS.PathBase(name), err)
+}
+
+// isFull says that err means "no space", of the disk or of a quota.
+func isFull(err error) bool {
+	return err != nil && (vfs.IsNoSpaceError(err) || errors.Is(err, syscall.EDQUOT))
+}
+
+// open carries out a change that opens a file for writing. On a frozen disk
+// the file is an empty one that takes all writes and keeps none.
+func (f *fence) open(op, name string, change func() (vfs.File, error)) (vfs.File, error) {
+	var file vfs.File
+	done := f.do(op, name, func() (err error) {
+		file, err = change()
+		return err
+	})
+	if !done {
+		file = vfs.NewMemFile(nil)
+	}
+	return &fencedFile{File: file, fence: f, name: name}, nil
+}
+
+// Open implements vfs.FS.
+func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.Open(name, opts...)
+	if isBlob(name) {
+		return openBlob(file, err, f.health)
+	}
+	return file, err
+}
+
+// Create implements vfs.FS.
+func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open("create", name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+}
+
+// OpenReadWrite implements vfs.FS.
+func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, category, opts...) })
+}
+
+// ReuseForWrite implements vfs.FS.
+func (f *fence) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.open("reuse", oldname, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, category) })
+}
+
+// OpenDir implements vfs.FS. Directories are opened to be synced.
+func (f *fence) OpenDir(name string) (vfs.File, error) {
+	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenDir(name) })
+}
+
+// Link implements vfs.FS.
+func (f *fence) Link(oldname, newname string) error {
+	f.do("link", newname, func() error { return f.FS.Link(oldname, newname) })
+	return nil
+}
+
+// Rename implements vfs.FS.
+func (f *fence) Rename(oldname, newname string) error {
+	f.do("rename", oldname, func() error { return f.FS.Rename(oldname, newname) })
+	return nil
+}
+
+// MkdirAll implements vfs.FS.
+func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
+	f.do("make directory", dir, func() error { return f.FS.MkdirAll(dir, perm) })
+	return nil
+}
+
+// Remove implements vfs.FS. A file that stays behind does no harm: Pebble
+// tries again at the next Open.
+func (f *fence) Remove(name string) error {
+	if f.health.failed() {
+		return nil
+	}
+	return f.FS.Remove(name)
+}
+
+// RemoveAll implements vfs.FS.
+func (f *fence) RemoveAll(name string) error {
+	if f.health.failed() {
+		return nil
+	}
+	return f.FS.RemoveAll(name)
+}
+
+// Lock implements vfs.FS. Open has locked the directory, without the fence.
+func (f *fence) Lock(string) (io.Closer, error) {
+	return nil, errors.New("the directory is locked before the fence is up")
+}
+
+// Unwrap implements vfs.FS.
+func (f *fence) Unwrap() vfs.FS { return f.FS }

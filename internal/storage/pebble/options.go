@@ -1,0 +1,121 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+const (
+	// separateFrom is the size in bytes from which a value is stored in a file
+	// of its own kind, so that compactions move keys and not values.
+	separateFrom = 512
+	// bloomBits is the size of the bloom filters: 10 bits a key let one in a
+	// hundred reads of a missing key touch a table.
+	bloomBits = 10
+	// stopL0 is the number of sublevels of L0 at which writes wait. It is far
+	// beyond what is good for reads: a slow read is better than a refused
+	// write, and compactions gain on it once writes pause.
+	stopL0 = 1000
+	// dropDelay is how long the space of a dropped partition may wait for the
+	// next flush.
+	dropDelay = 10 * time.Second
+)
+
+// options returns Pebble's options for cfg. All file access goes through fs.
+func options(cfg Config, fs vfs.FS, lock *pebble.Lock, logger *logger, counts *counts) *pebble.Options {
+	listener := listener(logger, counts)
+	o := &pebble.Options{
+		FS:                          fs,
+		Lock:                        lock,
+		Logger:                      logger,
+		EventListener:               &listener,
+		FormatMajorVersion:          pebble.FormatNewest,
+		CacheSize:                   cfg.CacheBytes,
+		MemTableSize:                uint64(cfg.MemTableBytes),
+		MemTableStopWritesThreshold: maxMemTables,
+		L0StopWritesThreshold:       stopL0,
+		FlushDelayDeleteRange:       dropDelay,
+		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, cfg.Compactions },
+	}
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{
+			Enabled:               true,
+			MinimumSize:           separateFrom,
+			MaxBlobReferenceDepth: 10,
+			RewriteMinimumAge:     5 * time.Minute,
+			TargetGarbageRatio:    0.3,
+		}
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		o.Levels[i].FilterType = pebble.TableFilter
+	}
+	return o
+}
+
+// listener returns what logs and counts Pebble's events.
+func listener(logger *logger, counts *counts) pebble.EventListener {
+	log := pebble.MakeLoggingEventListener(logger)
+	log.BackgroundError = logger.background
+	log.DataCorruption = func(i pebble.DataCorruptionInfo) { logger.health.damaged(i.Details) }
+	return pebble.TeeEventListener(log, pebble.EventListener{
+		FlushBegin:      func(pebble.FlushInfo) { counts.flushBegins() },
+		FlushEnd:        func(i pebble.FlushInfo) { counts.flushEnds(i.Err) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { counts.stalls.Add(1) },
+	})
+}
+
+// logger is Pebble's logger.
+type logger struct {
+	log    *slog.Logger
+	health *health
+	last   atomic.Pointer[string] // the last background error
+}
+
+var _ pebble.Logger = (*logger)(nil)
+
+// Infof implements pebble.Logger.
+func (l *logger) Infof(format string, args ...any) { l.write(slog.LevelDebug, format, args) }
+
+// Errorf implements pebble.Logger. After a failure errors follow from it.
+func (l *logger) Errorf(format string, args ...any) {
+	level := slog.LevelError
+	if l.health.failed() {
+		level = slog.LevelDebug
+	}
+	l.write(level, format, args)
+}
+
+// background logs an error of a flush or compaction, which Pebble tries again
+// at once: the same error in a row is logged once.
+func (l *logger) background(err error) {
+	text := err.Error()
+	if last := l.last.Swap(&text); last != nil && *last == text {
+		return
+	}
+	l.Errorf("background error: %s", text)
+}
+
+// Fatalf implements pebble.Logger. Pebble means the process to end here. Of
+// the places that call it, those that a disk can bring about return an error
+// next, and need only be kept from the disk, which a failure does. The others
+// are broken invariants of Pebble's own memory; what follows them may panic.
+func (l *logger) Fatalf(format string, args ...any) {
+	l.health.fail(kv.KindStorage, "run pebble", fmt.Errorf(format, args...))
+}
+
+func (l *logger) write(level slog.Level, format string, args []any) {
+	ctx := context.Background()
+	if l.log.Enabled(ctx, level) {
+		l.log.Log(ctx, level, "pebble", "event", fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,151 @@
+package pebble
+
+import (
+	"bytes"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// pending is a batch that is applied and not yet known to be durable.
+type pending struct {
+	batch  *pebble.Batch
+	waiter storage.Waiter
+}
+
+// afterAll is greater than every key: the end of the last prefix's range.
+var afterAll = bytes.Repeat([]byte{0xff}, storage.MaxKey+1)
+
+// Apply implements storage.Engine. It copies b once, into a pooled batch of
+// Pebble's. A durable Apply waits when Config.WaitQueue batches await their
+// fsync already.
+func (e *Engine) Apply(b *storage.Batch, w storage.Waiter) error {
+	if err := e.enter("apply batch"); err != nil {
+		return err
+	}
+	defer e.users.leave()
+	if err := b.Check(); err != nil {
+		return err
+	}
+	if err := e.space.admit(b); err != nil {
+		return err
+	}
+	if b.Len() == 0 && w == nil {
+		return nil
+	}
+	pb, err := e.fill(b)
+	if err != nil {
+		return err
+	}
+	if w == nil {
+		err := e.db.Apply(pb, pebble.NoSync)
+		return e.applied(pb, err)
+	}
+	if err := e.db.ApplyNoSyncWait(pb, pebble.Sync); err != nil {
+		return e.applied(pb, err)
+	}
+	e.pending <- pending{pb, w}
+	return nil
+}
+
+// fill returns b as a batch of Pebble's. A batch that changes nothing gets an
+// entry that only the log sees, so that it has something to wait for.
+func (e *Engine) fill(b *storage.Batch) (*pebble.Batch, error) {
+	pb := e.db.NewBatch()
+	sets := uint64(0)
+	var err error
+	for _, op := range b.Ops() {
+		if op.Delete {
+			err = pb.Delete(op.Key, nil)
+		} else {
+			err = pb.Set(op.Key, op.Value, nil)
+			sets++
+		}
+		if err != nil {
+			return nil, kv.Wrap(kv.KindStorage, "apply batch", err)
+		}
+	}
+	if b.Len() == 0 {
+		if err := pb.LogData(nil, nil); err != nil {
+			return nil, kv.Wrap(kv.KindStorage, "apply batch", err)
+		}
+	}
+	e.counts.sets.Add(sets)
+	return pb, nil
+}
+
+// applied ends a batch that nobody waits for. Pebble returns an error only for
+// a batch that it has not begun to commit.
+func (e *Engine) applied(pb *pebble.Batch, err error) error {
+	if err == nil {
+		err = pb.Close()
+	}
+	return kv.Wrap(kv.KindStorage, "apply batch", err)
+}
+
+// waitLoop waits for the fsync of each durable batch, in order, and tells its
+// Waiter. It is the only goroutine that waits: Pebble's log writer syncs once
+// for all batches that came while it was syncing.
+func (e *Engine) waitLoop() {
+	for p := range e.pending {
+		p.waiter.Durable(e.synced(p.batch))
+	}
+}
+
+// synced waits until pb is on disk and returns its end to the pool. The fence
+// keeps all errors of the disk from Pebble, so the engine's health decides.
+func (e *Engine) synced(pb *pebble.Batch) error {
+	if err := pb.SyncWait(); err != nil {
+		e.health.fail(kv.KindStorage, "sync log", err)
+	}
+	err := e.health.outcome()
+	if cerr := pb.Close(); cerr != nil {
+		e.health.fail(kv.KindStorage, "close batch", cerr)
+	}
+	return err
+}
+
+// Sync implements storage.Engine. It appends an empty entry to the log and
+// waits for that.
+func (e *Engine) Sync() error {
+	if err := e.enter("sync"); err != nil {
+		return err
+	}
+	defer e.users.leave()
+	pb := e.db.NewBatch()
+	if err := pb.LogData(nil, nil); err != nil {
+		return kv.Wrap(kv.KindStorage, "sync", err)
+	}
+	return e.commit(pb, "sync")
+}
+
+// Drop implements storage.Engine. It is one range deletion; the space comes
+// back with a flush, dropDelay later at most, and the compaction after it.
+func (e *Engine) Drop(p storage.Prefix) error {
+	if err := e.enter("drop"); err != nil {
+		return err
+	}
+	defer e.users.leave()
+	if err := e.space.admitDrop(); err != nil {
+		return err
+	}
+	end := afterAll
+	if next, ok := p.Next(); ok {
+		end = next[:]
+	}
+	pb := e.db.NewBatch()
+	if err := pb.DeleteRange(p[:], end, nil); err != nil {
+		return kv.Wrap(kv.KindStorage, "drop", err)
+	}
+	return e.commit(pb, "drop")
+}
+
+// commit applies pb and waits until it is durable.
+func (e *Engine) commit(pb *pebble.Batch, op string) error {
+	if err := e.db.ApplyNoSyncWait(pb, pebble.Sync); err != nil {
+		return kv.Wrap(kv.KindStorage, op, err)
+	}
+	return e.synced(pb)
+}
