@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"errors"
 	"net"
 	"sync"
@@ -43,7 +42,7 @@ func newAccepted(s *Server, nc net.Conn, hello wire.Hello) *accepted {
 		parts: newAssembly(open),
 	}
 	c.since = &arrival{src: c.src, now: c.now}
-	c.frames = &frameReader{src: c.src, br: bufio.NewReaderSize(c.since, readBuffer)}
+	c.frames = newFrameReader(c.src, c.since)
 	return c
 }
 
@@ -136,7 +135,7 @@ func (c *accepted) Respond(id uint64, t wire.Type, f wire.Flags, m wire.Appender
 		h.Flags = wire.FlagResponse | wire.FlagError
 		m = wire.Raw(wire.AppendError(nil, err))
 	}
-	if err := c.out.send(h, m); kv.KindOf(err) == kv.KindOverloaded {
+	if err := c.out.send(h, m); err != nil && kv.KindOf(err) == kv.KindOverloaded {
 		c.drop(kv.Errorf(kv.KindOverloaded, "respond", "the peer does not read: %w", err))
 	}
 }

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -100,7 +99,7 @@ func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, stats *
 		cfg: cfg, nc: nc, peer: ack, limit: limit, began: time.Now(),
 		out:   newOutQueue(cfg.QueueBytes, open, stats),
 		calls: newCallTable(cfg.MaxPending),
-		src:   src, frames: &frameReader{src: src, br: bufio.NewReaderSize(src, readBuffer)},
+		src:   src, frames: newFrameReader(src, src),
 		parts: newAssembly(cfg.AssemblyBytes),
 		stats: stats, outcomes: out, latency: lat,
 		lapsed: &kv.Error{Op: "call", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Node: ack.Node,
@@ -156,15 +155,14 @@ func (c *Conn) Call(rq wire.Call, m wire.Appender, done wire.Completion, tag uin
 func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	entry.sent = c.now()
 	entry.deadline = rq.Deadline.Sub(c.began)
-	left := entry.deadline - entry.sent
 	size := m.Size()
 	switch {
-	case left <= 0:
+	case entry.deadline <= entry.sent:
 		return &kv.Error{Op: "call", Kind: kv.KindTimeout, Node: c.peer.Node, Err: errors.New("the deadline had passed before")}
 	case size > c.limit:
 		return kv.Errorf(kv.KindTooLarge, "call", "the request has %d bytes, the limit is %d", size, c.limit)
 	}
-	h := wire.Header{Type: rq.Type, Deadline: millisLeft(left), Epoch: rq.Epoch}
+	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Epoch: rq.Epoch}
 	if size > wire.MaxChunk {
 		entry.large = newLarge(h, m, size, rq.Deadline)
 	}

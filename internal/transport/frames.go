@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"sync/atomic"
 
@@ -41,6 +42,11 @@ type frameReader struct {
 	src  *source
 	br   *bufio.Reader
 	last int // size of the frame that was returned last
+}
+
+// newFrameReader reads frames from r, which reads src.
+func newFrameReader(src *source, r io.Reader) *frameReader {
+	return &frameReader{src: src, br: bufio.NewReaderSize(r, readBuffer)}
 }
 
 // next returns the next frame. Its payload is valid until next is called again.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +13,10 @@ import (
 
 const (
 	// keepBuffer is the capacity, in bytes, up to which a queue's two buffers
-	// are kept whatever their use; above it they are kept while at least a
-	// quarter is used.
+	// are kept whatever their use. Above it they go once no write has used a
+	// quarter of one for keepTime.
 	keepBuffer = 128 << 10
+	keepTime   = time.Second
 	// writeStep bounds the bytes of one write, so that a slow peer still shows
 	// progress between two looks at it.
 	writeStep = 256 << 10
@@ -113,6 +115,7 @@ func (q *outQueue) send(h wire.Header, m wire.Appender) error {
 // run writes to nc until the queue is closed or a write fails.
 func (q *outQueue) run(nc net.Conn) error {
 	var b []byte
+	used := time.Now() // when a large buffer was last of use
 	for {
 		full, part, ok := q.take(b)
 		if !ok {
@@ -122,7 +125,14 @@ func (q *outQueue) run(nc net.Conn) error {
 		if err := q.write(nc, b); err != nil {
 			return err
 		}
-		b = reuse(b)
+		switch {
+		case cap(b) <= keepBuffer:
+		case len(b) >= cap(b)/4:
+			used = time.Now()
+		case time.Since(used) > keepTime:
+			b = nil
+		}
+		b = b[:0]
 	}
 }
 
@@ -135,6 +145,11 @@ func (q *outQueue) take(b []byte) ([]byte, chunk, bool) {
 	q.mu.flying = 0
 	for q.mu.held == 0 && q.mu.closed == nil {
 		q.ready.Wait()
+		// The first frame has come; let those who are about to append do so.
+		// It costs a lone caller nothing and saves a crowd most of its writes.
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
 	}
 	if q.mu.closed != nil {
 		return nil, chunk{}, false
@@ -197,13 +212,4 @@ func (q *outQueue) bytes() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.mu.held + q.mu.flying
-}
-
-// reuse returns b emptied for the next batch, or nil when a burst has left it
-// much larger than what it holds now.
-func reuse(b []byte) []byte {
-	if cap(b) > keepBuffer && len(b) < cap(b)/4 {
-		return nil
-	}
-	return b[:0]
 }
