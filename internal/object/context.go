@@ -15,10 +15,12 @@ import (
 // Context is what a client has seen of a key: it comes with a get and goes back
 // with the put that supersedes it. The zero Context has seen nothing.
 type Context struct {
-	// Clock covers every sibling that was handed out with it.
+	// Clock covers every causal sibling that was handed out with it.
 	Clock vclock.Clock
-	// Time is the highest hybrid time seen, 0 for none.
+	// Time and LWW are the hybrid time and the dot of the greatest lww write
+	// seen, zero for none.
 	Time kv.Time
+	LWW  vclock.Dot
 	// Fastest is the replica that answered the get first, which the next put
 	// prefers as its coordinator (§5); 0 for none.
 	Fastest kv.NodeID
@@ -29,13 +31,13 @@ type Context struct {
 //	offset  size
 //	     0     1  format version
 //	     1     2  clock entries
-//	     3     8  time
-//	    11     8  fastest replica
-//	    19  40 n  clock
+//	     3     8  fastest replica
+//	    11    32  time and dot of the greatest lww write
+//	    43  40 n  clock
 //	           16  HMAC-SHA-256 of all before, cut, under the cluster's key
 const (
 	contextVersion = 1
-	contextHeader  = 19
+	contextHeader  = 11 + tagSize
 	contextMAC     = 16
 	// MaxContext bounds a sealed context, in bytes.
 	MaxContext = contextHeader + maxContextEntries*vclock.EntrySize + contextMAC
@@ -47,14 +49,17 @@ const (
 // ContextOf returns the context of a get that answered o. Its clock may share
 // o's bytes.
 func ContextOf(o Object) Context {
-	c := Context{Clock: o.clock, Time: o.MaxTime()}
-	for s := o.Siblings(); s.Next(); {
-		if s.LWW {
-			entry := vclock.AppendEntry(nil, vclock.Entry{Dot: s.Dot, Seq: s.Seq, Wall: s.Time})
-			c.Clock = vclock.AppendMerge(nil, c.Clock, entry)
-		}
+	t := o.register().tag
+	return Context{Clock: o.clock, Time: t.time, LWW: t.dot}
+}
+
+// register returns what c says of an object's register: whoever has seen an lww
+// write supersedes it. A time without a dot only orders later lww writes.
+func (c Context) register() register {
+	if c.LWW.Node == 0 {
+		return register{}
 	}
-	return c
+	return register{tag: tag{time: c.Time, dot: c.LWW}, dead: true}
 }
 
 // Sealer makes contexts that clients cannot forge and reads them again. It is
@@ -86,8 +91,8 @@ func (s *Sealer) AppendSealed(dst []byte, c Context) ([]byte, error) {
 	at := len(dst)
 	dst = append(dst, contextVersion)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
-	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Time))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Fastest))
+	dst = appendTag(dst, tag{time: c.Time, dot: c.LWW})
 	dst = append(dst, c.Clock...)
 	m := s.macs.Get().(*mac)
 	dst = append(dst, m.of(dst[at:])...)
@@ -119,10 +124,12 @@ func (s *Sealer) Open(b []byte) (Context, error) {
 	if err != nil {
 		return Context{}, badContext("%v", err)
 	}
+	t := decodeTag(b[11:])
 	return Context{
 		Clock:   clock,
-		Time:    kv.Time(binary.BigEndian.Uint64(b[3:])),
-		Fastest: kv.NodeID(binary.BigEndian.Uint64(b[11:])),
+		Time:    t.time,
+		LWW:     t.dot,
+		Fastest: kv.NodeID(binary.BigEndian.Uint64(b[3:])),
 	}, nil
 }
 
@@ -141,7 +148,8 @@ func DecodeContext(s string) ([]byte, error) {
 		return nil, badContext("%d characters", len(s))
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil {
+	// The decoder skips line breaks; a context has none.
+	if err != nil || base64.RawURLEncoding.EncodedLen(len(b)) != len(s) {
 		return nil, badContext("it is not base64url")
 	}
 	return b, nil

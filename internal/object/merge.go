@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
@@ -18,10 +19,11 @@ const (
 	Mixed
 )
 
-// Merge reconciles two copies of one key's object: a sibling survives if both
-// have it, or if the side without it has not seen it; of lww siblings only the
-// greatest survives; clocks merge by maximum. It is commutative, associative
-// and idempotent.
+// Merge reconciles two copies of one key's object: a causal sibling survives if
+// both have it, or if the side without it has not seen it; an lww sibling, if no
+// greater one was seen and none superseded it; clocks merge by maximum. It is
+// commutative, associative and idempotent, because an object is the product of
+// two things that are: a clock with its causal siblings, and a register.
 //
 // A new object is appended to dst; where the result equals a or b, that one is
 // returned and dst is untouched, without allocation. The buffer returned is
@@ -34,130 +36,127 @@ func Merge(dst []byte, a, b Object) (Object, []byte, Outcome, error) {
 	case a.raw == nil:
 		return b, dst, Second, nil
 	}
-	var ta, tb [horizonSize]byte
-	tag := greaterTag(a.lww(&ta), b.lww(&tb))
-	switch order := a.clock.Compare(b.clock); {
-	case order != vclock.Before && result(b, a, tag):
+	m := newMixing(a, b)
+	switch isA, isB := m.outcome(); {
+	case isA:
 		return a, dst, First, nil
-	case order != vclock.After && result(a, b, tag):
+	case isB:
 		return b, dst, Second, nil
 	}
-	o, dst, err := mix(dst, a, b, tag)
+	o, dst, err := m.appendTo(dst)
 	return o, dst, Mixed, err
 }
 
-// result tells whether the merge of old and o, whose clock covers old's, is o
-// itself: each of o's siblings survives old, and none of old's survives o.
-func result(old, o Object, tag []byte) bool {
-	if !sameEntries(old, o) {
-		return false
-	}
-	for c := o.Siblings(); c.Next(); {
-		if !survives(c.Sibling, old, tag) {
-			return false
-		}
-		if same := old.find(c.Dot); same != nil && !bytes.Equal(same, c.raw) {
-			return false
-		}
-	}
-	for c := old.Siblings(); c.Next(); {
-		if o.find(c.Dot) == nil && survives(c.Sibling, o, tag) {
-			return false
-		}
-	}
-	var t [horizonSize]byte
-	return bytes.Equal(o.lww(&t), tag)
+// mixing is a merge of two objects.
+type mixing struct {
+	a, b       Object
+	regA, regB register
+	// reg is the register of the result.
+	reg register
 }
 
-// sameEntries tells whether every entry that old and o share at one counter is
-// the same to the byte. It is false only after a defect; then mix decides, by
-// the bytes, so that all copies come out alike.
-func sameEntries(old, o Object) bool {
-	a, b := old.clock, o.clock
-	for len(a) > 0 && len(b) > 0 {
-		switch bytes.Compare(a[:vclock.DotSize], b[:vclock.DotSize]) {
-		case -1:
-			a = a[vclock.EntrySize:]
-		case 1:
-			b = b[vclock.EntrySize:]
-		default:
-			if !bytes.Equal(a[:vclock.EntrySize], b[:vclock.EntrySize]) {
-				return false
-			}
-			a, b = a[vclock.EntrySize:], b[vclock.EntrySize:]
-		}
-	}
-	return true
+func newMixing(a, b Object) mixing {
+	m := mixing{a: a, b: b, regA: a.register(), regB: b.register()}
+	m.reg = m.regA.max(m.regB)
+	return m
 }
 
-// survives tells whether s, of one object, is part of the merge with other.
-func survives(s Sibling, other Object, tag []byte) bool {
-	if s.LWW {
-		var t [horizonSize]byte
-		if !bytes.Equal(appendTag(t[:0], s.Time, s.Dot), tag) {
-			return false
-		}
+// outcome tells whether the result is a, and whether it is b.
+func (m *mixing) outcome() (isA, isB bool) {
+	order := m.a.clock.Compare(m.b.clock)
+	isA = (order == vclock.After || order == vclock.Equal) && m.regA == m.reg
+	isB = (order == vclock.Before || order == vclock.Equal) && m.regB == m.reg
+	for p := m.pairs(); (isA || isB) && p.next(); {
+		s := m.survivor(&p)
+		isA, isB = isA && bytes.Equal(s, p.inA), isB && bytes.Equal(s, p.inB)
 	}
-	return !other.clock.Covers(s.Dot) || other.find(s.Dot) != nil
+	return isA, isB
 }
 
-func mix(dst []byte, a, b Object, tag []byte) (Object, []byte, error) {
+func (m *mixing) appendTo(dst []byte) (Object, []byte, error) {
 	w := begin(dst)
-	w.b = vclock.AppendMerge(w.b, a.clock, b.clock)
+	w.b = vclock.AppendMerge(w.b, m.a.clock, m.b.clock)
 	w.endClock()
-	if len(tag) > 0 && !lwwSurvives(a, b, tag) && !lwwSurvives(b, a, tag) {
-		w.horizon(tag)
-	}
-	ca, cb := a.Siblings(), b.Siblings()
-	moreA, moreB := ca.Next(), cb.Next()
-	for moreA || moreB {
-		order := -1
-		switch {
-		case !moreA:
-			order = 1
-		case moreB:
-			order = bytes.Compare(ca.raw[:vclock.DotSize], cb.raw[:vclock.DotSize])
-		}
-		if order < 0 && survives(ca.Sibling, b, tag) {
-			w.raw(ca.raw)
-		}
-		if order > 0 && survives(cb.Sibling, a, tag) {
-			w.raw(cb.raw)
-		}
-		if order == 0 && survives(ca.Sibling, b, tag) {
-			w.raw(greaterBytes(ca.raw, cb.raw))
-		}
-		if order <= 0 {
-			moreA = ca.Next()
-		}
-		if order >= 0 {
-			moreB = cb.Next()
+	w.horizon(m.reg)
+	for p := m.pairs(); p.next(); {
+		if s := m.survivor(&p); s != nil {
+			w.raw(s)
 		}
 	}
-	if n := max(w.n, w.clockN); n > maxCount {
-		return Object{}, dst, tooMany(n)
+	if n := max(w.siblings, w.entries()); n > maxCount {
+		return Object{}, dst, kv.Errorf(kv.KindTooManySiblings, "merge objects", "%d siblings or clock entries, the format holds %d", n, maxCount)
 	}
 	o, buf := w.end()
 	return o, buf, nil
 }
 
-// lwwSurvives tells whether o's lww sibling is part of the merge with other.
-func lwwSurvives(o, other Object, tag []byte) bool {
-	for c := o.Siblings(); c.Next(); {
-		if c.LWW {
-			return survives(c.Sibling, other, tag)
-		}
+// survivor returns the encoding of p's sibling as the result has it, nil when
+// the result has it not. Two encodings of one sibling differ only after a
+// defect, and then every node picks the same.
+func (m *mixing) survivor(p *pairs) []byte {
+	inA, inB := p.inA, p.inB
+	if inA != nil && !m.keeps(&p.a.Sibling, p.inB, m.b.clock) {
+		inA = nil
 	}
-	return false
+	if inB != nil && !m.keeps(&p.b.Sibling, p.inA, m.a.clock) {
+		inB = nil
+	}
+	if bytes.Compare(inA, inB) < 0 {
+		return inB
+	}
+	return inA
 }
 
-func greaterTag(a, b []byte) []byte {
-	if bytes.Compare(a, b) >= 0 {
-		return a
+// keeps tells whether s, of one object, survives the other, which has it as
+// inOther, or not at all, and has seen clock.
+func (m *mixing) keeps(s *Sibling, inOther []byte, clock vclock.Clock) bool {
+	if s.LWW {
+		return m.reg.keeps(s)
 	}
-	return b
+	return inOther != nil || !clock.Covers(s.Dot)
 }
 
-// greaterBytes picks one of two encodings of one sibling; they differ only
-// after a defect, and then every node picks the same.
-func greaterBytes(a, b []byte) []byte { return greaterTag(a, b) }
+// pairs walks the siblings of two objects side by side, in the order of their
+// dots.
+type pairs struct {
+	a, b         Cursor
+	moreA, moreB bool
+	// inA and inB are the encodings of the present sibling, nil in an object
+	// that has it not.
+	inA, inB []byte
+}
+
+func (m *mixing) pairs() pairs {
+	p := pairs{a: m.a.Siblings(), b: m.b.Siblings()}
+	p.moreA, p.moreB = p.a.Next(), p.b.Next()
+	return p
+}
+
+// next moves to the next sibling and tells whether there is one.
+func (p *pairs) next() bool {
+	if p.inA != nil {
+		p.moreA = p.a.Next()
+	}
+	if p.inB != nil {
+		p.moreB = p.b.Next()
+	}
+	p.inA, p.inB = nil, nil
+	order := 0
+	switch {
+	case p.moreA && p.moreB:
+		order = bytes.Compare(p.a.raw[:vclock.DotSize], p.b.raw[:vclock.DotSize])
+	case p.moreA:
+		order = -1
+	case p.moreB:
+		order = 1
+	default:
+		return false
+	}
+	if order <= 0 {
+		p.inA = p.a.raw
+	}
+	if order >= 0 {
+		p.inB = p.b.raw
+	}
+	return true
+}

@@ -21,11 +21,18 @@
 //	                  4  length of the value
 //	                     content type, value
 //
-// Siblings of lww writes carry flagLWW: of these only the one with the greatest
-// tag (time, dot) is kept, and they need no clock, so that an object of an lww
-// bucket is one sibling and an empty clock. The horizon is the greatest tag
-// among the lww siblings that a causal write superseded; it exists only where a
-// bucket's merge was changed, and keeps an older lww write from coming back.
+// The clock and the siblings that it covers are a dotted version vector. Beside
+// it stands a register for the writes of lww buckets: of these only the one with
+// the greatest tag (time, dot) is kept, as a sibling with flagLWW or, once a
+// causal write superseded it, as the horizon, which keeps older lww writes from
+// coming back. The clock says nothing of lww writes: an object of an lww bucket
+// is one sibling and an empty clock. An object has both parts only when its
+// bucket's merge was changed.
+//
+// An lww write supersedes all that its coordinator's copy and its client have
+// seen, as well as every lww write with a lesser tag; a causal write supersedes
+// what its client has seen. No object holds a write that another write which it
+// has seen superseded, whatever the order in which copies were merged.
 package object
 
 import (
@@ -41,8 +48,8 @@ const Version = 1
 
 const (
 	headerSize  = 6
-	horizonSize = 8 + vclock.DotSize
-	siblingSize = vclock.DotSize + 8 + 8 + 1 + 1 + 4
+	flagsAt     = vclock.DotSize + 8 + 8
+	siblingSize = flagsAt + 1 + 1 + 4
 
 	flagHorizon = 1
 
@@ -55,7 +62,7 @@ const (
 type Object struct {
 	raw   []byte
 	clock vclock.Clock
-	// horizon is empty or horizonSize bytes.
+	// horizon is empty or tagSize bytes.
 	horizon []byte
 	// sibs is the encoded siblings, n their number.
 	sibs []byte
@@ -102,13 +109,22 @@ func Parse(b []byte) (Object, error) {
 	rest = rest[nc*vclock.EntrySize:]
 	o := Object{raw: b, clock: c, n: ns}
 	if b[1]&flagHorizon != 0 {
-		if len(rest) < horizonSize {
+		if len(rest) < tagSize {
 			return Object{}, invalid("cut within the horizon")
 		}
-		o.horizon, rest = rest[:horizonSize], rest[horizonSize:]
+		o.horizon, rest = rest[:tagSize], rest[tagSize:]
+		if d := o.register().tag.dot; d.Node == 0 || d.Counter == 0 {
+			return Object{}, invalid("a horizon without a dot")
+		}
+	}
+	if len(b) == headerSize {
+		return Object{}, invalid("it has seen nothing")
 	}
 	o.sibs = rest
-	return o, o.checkSiblings()
+	if err := o.checkSiblings(); err != nil {
+		return Object{}, err
+	}
+	return o, nil
 }
 
 // checkSiblings walks the siblings and checks the invariants that Parse
@@ -132,7 +148,7 @@ func (o Object) checkSiblings() error {
 			return invalid("siblings out of order")
 		case s.Node == 0 || s.Counter == 0:
 			return invalid("a sibling without a dot")
-		case rest[vclock.DotSize+16]&^(flagDeleted|flagLWW) != 0:
+		case rest[flagsAt]&^(flagDeleted|flagLWW) != 0:
 			return invalid("unknown sibling flags")
 		case s.Deleted && len(s.Value)+len(s.ContentType) > 0:
 			return invalid("a tombstone with a value")
@@ -178,16 +194,6 @@ func (o Object) Live() int {
 	return live
 }
 
-// MaxTime returns the greatest hybrid time that the object has seen in its
-// siblings and its horizon, 0 for none.
-func (o Object) MaxTime() kv.Time {
-	t := tagTime(o.horizon)
-	for c := o.Siblings(); c.Next(); {
-		t = max(t, c.Time)
-	}
-	return t
-}
-
 // Cursor walks the siblings of an object, in the order of their dots, without
 // allocation: for c := o.Siblings(); c.Next(); { use c.Sibling }.
 type Cursor struct {
@@ -206,27 +212,6 @@ func (c *Cursor) Next() bool {
 	return true
 }
 
-// find returns the encoded sibling with dot d, nil when there is none.
-func (o Object) find(d vclock.Dot) []byte {
-	for c := o.Siblings(); c.Next(); {
-		if c.Dot == d {
-			return c.raw
-		}
-	}
-	return nil
-}
-
-// lww returns the tag of the object's lww register: its lww sibling's, or the
-// horizon, or nil.
-func (o Object) lww(tag *[horizonSize]byte) []byte {
-	for c := o.Siblings(); c.Next(); {
-		if c.LWW {
-			return appendTag(tag[:0], c.Time, c.Dot)
-		}
-	}
-	return o.horizon
-}
-
 func encodedSize(b []byte) int {
 	return siblingSize + int(b[siblingSize-5]) + int(binary.BigEndian.Uint32(b[siblingSize-4:]))
 }
@@ -237,7 +222,7 @@ func decodeSibling(b []byte) Sibling {
 		Seq:  binary.BigEndian.Uint64(b[vclock.DotSize:]),
 		Time: kv.Time(binary.BigEndian.Uint64(b[vclock.DotSize+8:])),
 	}
-	flags := b[vclock.DotSize+16]
+	flags := b[flagsAt]
 	s.Deleted, s.LWW = flags&flagDeleted != 0, flags&flagLWW != 0
 	ct := int(b[siblingSize-5])
 	s.ContentType = b[siblingSize : siblingSize+ct]
@@ -260,19 +245,6 @@ func appendSibling(dst []byte, s Sibling) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s.Value)))
 	dst = append(dst, s.ContentType...)
 	return append(dst, s.Value...)
-}
-
-// appendTag appends an lww write's tag, whose bytes order as the writes do.
-func appendTag(dst []byte, t kv.Time, d vclock.Dot) []byte {
-	dst = binary.BigEndian.AppendUint64(dst, uint64(t))
-	return vclock.AppendDot(dst, d)
-}
-
-func tagTime(tag []byte) kv.Time {
-	if len(tag) == 0 {
-		return 0
-	}
-	return kv.Time(binary.BigEndian.Uint64(tag))
 }
 
 func invalid(format string, args ...any) error {

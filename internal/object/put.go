@@ -33,52 +33,28 @@ type Write struct {
 }
 
 // Put applies w to local, the coordinator's own copy, and appends the new
-// object to dst. It drops the siblings that w's context covers (all that are
-// older, for lww), adds one with the new dot, and sets the clock to local's,
-// the context's and the new dot. It returns the object, dst, and how many clock
-// entries the cap dropped. The error is of KindTooManySiblings when the object
-// would exceed kv.MaxSiblings or kv.MaxObject; then nothing was written.
+// object to dst. It drops the siblings that the write supersedes (those that its
+// context has seen; for lww, all), adds one with the new dot, and sets the clock
+// to local's and the context's, and for a causal write the new dot. It returns
+// the object, dst, and how many clock entries the cap dropped.
+//
+// The error is of KindTooManySiblings when the object would exceed
+// kv.MaxSiblings or kv.MaxObject; then dst is as it was.
 func Put(dst []byte, local Object, w Write) (Object, []byte, int, error) {
 	s := Sibling{
 		Dot: vclock.Dot(w.Own), Seq: w.Seq, Time: w.Now, Deleted: w.Deleted,
 		LWW: w.Merge == kv.MergeLWW, ContentType: w.ContentType, Value: w.Value,
 	}
+	reg := local.register().max(w.Context.register())
+	p := putting{Sibling: s, ctx: w.Context.Clock, local: local, reg: reg}
 	if s.LWW {
-		s.Time = clock.Next(w.Now, local.MaxTime(), w.Context.Time)
-		return putLWW(dst, local, s)
+		p.Time = clock.Next(w.Now, reg.tag.time, w.Context.Time)
+		p.reg = register{tag: p.tag()}
 	}
-	return putSibling(dst, local, w, s)
-}
-
-func putLWW(dst []byte, local Object, s Sibling) (Object, []byte, int, error) {
 	b := begin(dst)
-	b.b = append(b.b, local.clock...)
-	b.endClock()
-	b.sibling(s)
-	o, buf := b.end()
-	return o, buf, 0, nil
-}
-
-func putSibling(dst []byte, local Object, w Write, s Sibling) (Object, []byte, int, error) {
-	b := begin(dst)
-	dropped := b.putClock(local, w, s)
-	if tag := supersededTag(local, w.Context.Clock); len(tag) > 0 {
-		b.horizon(tag)
-	}
-	placed := false
-	for c := local.Siblings(); c.Next(); {
-		if w.Context.Clock.Covers(c.Dot) {
-			continue
-		}
-		if !placed && less(s.Dot, c.Dot) {
-			b.sibling(s)
-			placed = true
-		}
-		b.raw(c.raw)
-	}
-	if !placed {
-		b.sibling(s)
-	}
+	dropped := p.clock(&b, w.MaxClock)
+	b.horizon(p.reg)
+	p.siblings(&b)
 	o, buf := b.end()
 	switch {
 	case o.n > kv.MaxSiblings:
@@ -89,61 +65,74 @@ func putSibling(dst []byte, local Object, w Write, s Sibling) (Object, []byte, i
 	return o, buf, dropped, nil
 }
 
-// putClock appends local's clock, the context's and the new dot, merged and
-// capped, and returns how many entries the cap dropped.
-func (b *builder) putClock(local Object, w Write, s Sibling) int {
+// putting is a put under way: its new sibling, what its client had seen, the
+// copy it goes to, and the register of the result.
+type putting struct {
+	Sibling
+	ctx   vclock.Clock
+	local Object
+	reg   register
+}
+
+// keeps tells whether s, a sibling of the local copy, outlives the put.
+func (p *putting) keeps(s *Sibling) bool {
+	if s.LWW {
+		return p.reg.keeps(s)
+	}
+	return !p.LWW && !p.ctx.Covers(s.Dot)
+}
+
+// siblings appends the siblings of the result.
+func (p *putting) siblings(b *builder) {
+	placed := false
+	for c := p.local.Siblings(); c.Next(); {
+		if !p.keeps(&c.Sibling) {
+			continue
+		}
+		if !placed && less(p.Dot, c.Dot) {
+			b.sibling(p.Sibling)
+			placed = true
+		}
+		b.raw(c.raw)
+	}
+	if !placed {
+		b.sibling(p.Sibling)
+	}
+}
+
+// clock appends the clock of the result, capped, and returns how many entries
+// the cap dropped.
+func (p *putting) clock(b *builder, limit int) int {
 	var room [vclock.EntrySize]byte
-	entry := vclock.Clock(vclock.AppendEntry(room[:0], vclock.Entry{Dot: s.Dot, Seq: s.Seq, Wall: s.Time}))
+	var entry vclock.Clock
+	if !p.LWW {
+		entry = vclock.AppendEntry(room[:0], vclock.Entry{Dot: p.Dot, Seq: p.Seq, Wall: p.Time})
+	}
 	at := len(b.b)
-	if len(w.Context.Clock) == 0 {
-		b.b = vclock.AppendMerge(b.b, local.clock, entry)
+	if len(p.ctx) == 0 {
+		b.b = vclock.AppendMerge(b.b, p.local.clock, entry)
 	} else {
-		seen := vclock.AppendMerge(make([]byte, 0, len(local.clock)+len(w.Context.Clock)), local.clock, w.Context.Clock)
+		seen := vclock.AppendMerge(make([]byte, 0, len(p.local.clock)+len(p.ctx)), p.local.clock, p.ctx)
 		b.b = vclock.AppendMerge(b.b, seen, entry)
 	}
-	limit := w.MaxClock
 	if limit == 0 {
 		limit = MaxClock
 	}
-	c, dropped := vclock.Truncate(vclock.Clock(b.b[at:]), limit, func(a vclock.Actor) bool {
-		return a == s.Actor || keeps(local, w.Context.Clock, a)
-	})
+	c, dropped := vclock.Truncate(vclock.Clock(b.b[at:]), limit, p.needs)
 	b.b = b.b[:at+len(c)]
 	b.endClock()
 	return dropped
 }
 
-// keeps tells whether a sibling of local by actor a outlives a put whose
-// context has seen ctx.
-func keeps(local Object, ctx vclock.Clock, a vclock.Actor) bool {
-	for c := local.Siblings(); c.Next(); {
-		if c.Actor == a && !ctx.Covers(c.Dot) {
+// needs tells whether a sibling of the result is covered by actor a's entry.
+func (p *putting) needs(a vclock.Actor) bool {
+	if a == p.Actor && !p.LWW {
+		return true
+	}
+	for c := p.local.Siblings(); c.Next(); {
+		if c.Actor == a && !c.LWW && p.keeps(&c.Sibling) {
 			return true
 		}
 	}
 	return false
-}
-
-// supersededTag returns the horizon that a put leaves: local's, or the tag of
-// the lww sibling that the context covers.
-func supersededTag(local Object, ctx vclock.Clock) []byte {
-	for c := local.Siblings(); c.Next(); {
-		if c.LWW {
-			if ctx.Covers(c.Dot) {
-				return appendTag(nil, c.Time, c.Dot)
-			}
-			return nil
-		}
-	}
-	return local.horizon
-}
-
-func less(a, b vclock.Dot) bool {
-	switch {
-	case a.Node != b.Node:
-		return a.Node < b.Node
-	case a.Birth != b.Birth:
-		return a.Birth < b.Birth
-	}
-	return a.Counter < b.Counter
 }

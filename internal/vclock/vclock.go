@@ -101,7 +101,9 @@ func (c Clock) Counter(a Actor) uint64 {
 // Covers tells whether c covers d.
 func (c Clock) Covers(d Dot) bool { return c.Counter(d.Actor) >= d.Counter }
 
-// Compare relates c to o, by what they cover.
+// Compare relates c to o, by what they cover. Of two encodings of one dot that
+// differ, which only a defect could produce, the greater bytes cover the other,
+// so that the clock which is not Before is what AppendMerge would make.
 func (c Clock) Compare(o Clock) Order {
 	if bytes.Equal(c, o) {
 		return Equal
@@ -114,8 +116,8 @@ func (c Clock) Compare(o Clock) Order {
 		case 1:
 			before, o = true, o[EntrySize:]
 		default:
-			n, m := counterOf(c), counterOf(o)
-			after, before = after || n > m, before || n < m
+			order := bytes.Compare(c[ActorSize:EntrySize], o[ActorSize:EntrySize])
+			after, before = after || order > 0, before || order < 0
 			c, o = c[EntrySize:], o[EntrySize:]
 		}
 	}
@@ -140,7 +142,11 @@ func AppendMerge(dst []byte, a, b Clock) []byte {
 		case 1:
 			dst, b = append(dst, b[:EntrySize]...), b[EntrySize:]
 		default:
-			dst = append(dst, greater(a[:EntrySize], b[:EntrySize])...)
+			greater := a
+			if bytes.Compare(a[ActorSize:EntrySize], b[ActorSize:EntrySize]) < 0 {
+				greater = b
+			}
+			dst = append(dst, greater[:EntrySize]...)
 			a, b = a[EntrySize:], b[EntrySize:]
 		}
 	}
@@ -222,18 +228,6 @@ func (c Clock) find(a Actor) (int, bool) {
 	}
 	return lo, false
 }
-
-// greater returns the entry with the higher counter; of two encodings of one
-// dot that differ, which only a defect could produce, the greater bytes, so
-// that a merge does not depend on the order of its arguments.
-func greater(a, b []byte) []byte {
-	if bytes.Compare(a[ActorSize:], b[ActorSize:]) >= 0 {
-		return a
-	}
-	return b
-}
-
-func counterOf(entry []byte) uint64 { return binary.BigEndian.Uint64(entry[ActorSize:]) }
 
 func decodeEntry(b []byte) Entry {
 	return Entry{
