@@ -1,0 +1,84 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ringtaildb/ringtail/client"
+	"github.com/ringtaildb/ringtail/internal/bench"
+	"github.com/ringtaildb/ringtail/internal/httpapi"
+)
+
+func TestBenchRunsWhatTheFlagsSay(t *testing.T) {
+	g, err := parse(t, strings.Fields("bench --workload b --value-size 100 --keys 7 --dist uniform --concurrency 1,16 "+
+		"--duration 5s --warmup 1s --no-preload --bucket x --r 1 --dw 0 --strict --timeout 3s --conns 2 --seed 9")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bench.Config{
+		Addrs: bench.Default().Addrs, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
+		Distribution: bench.Uniform, Concurrency: 1, WarmUp: time.Second, Duration: 5 * time.Second, Seed: 9,
+		R: 1, W: client.Default, DW: 0, Strict: true, Timeout: 3 * time.Second,
+	}
+	second := want
+	second.Concurrency = 16
+	got, err := g.Bench.runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]bench.Config{want, second}, got); diff != "" {
+		t.Errorf("runs differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestBenchWithoutFlagsIsThePackagesDefault(t *testing.T) {
+	g, err := parse(t, "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.Bench.runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]bench.Config{bench.Default()}, got); diff != "" {
+		t.Errorf("runs differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestBenchChecksItsFlagsBeforeItAsksANode(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--workload z": `--workload must be one of "a","b","c","w" but got "z"`,
+		"--keys 0":     "0 keys", "--concurrency 1,0": "0 callers", "--value-size=-1": "-1 bytes", "--duration 0s": "duration of 0s",
+	} {
+		args := append([]string{"bench", "--addr", deadAddr(t)}, strings.Fields(flag)...)
+		got := ringtail(t, "", args...)
+		if got.status != exitUsage || !strings.Contains(got.err, want) {
+			t.Errorf("%s: %+v, want status 2 and %q", flag, got, want)
+		}
+	}
+}
+
+func TestBenchFindsTheNodesAndTheirProcessorTime(t *testing.T) {
+	v := httpapi.ClusterView{Members: []httpapi.MemberView{
+		{Name: "n1", ID: 1, Peer: "127.0.0.1:1", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 1.5}},
+		{Name: "n2", ID: 2, Peer: "127.0.0.1:2", Status: "member"},
+		{Name: "n3", ID: 3, Peer: "127.0.0.1:3", Status: "staged", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 0.25}},
+		{Name: "n4", ID: 4, Peer: "127.0.0.1:4", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 2}},
+	}}
+	d := newDoor(serveJSON(t, v).addr)
+	addrs, err := peerAddrs(t.Context(), d)
+	if diff := cmp.Diff([]string{"127.0.0.1:1", "127.0.0.1:4"}, addrs); err != nil || diff != "" {
+		t.Errorf("error %v; addresses differ (-want +got):\n%s", err, diff)
+	}
+	spent, err := cpuMeter{d}.CPU(t.Context())
+	if err != nil || spent != 3750*time.Millisecond {
+		t.Errorf("processor time %v, error %v; want 3.75s", spent, err)
+	}
+	v.Members[3].Stats = nil
+	if _, err := (cpuMeter{newDoor(serveJSON(t, v).addr)}).CPU(t.Context()); err == nil || !strings.Contains(err.Error(), "n4") {
+		t.Errorf("a node is silent, and the error is %v", err)
+	}
+}

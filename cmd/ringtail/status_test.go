@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/metrics"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// view returns a cluster with a bit of everything that status shows.
+func view() httpapi.ClusterView {
+	slow := metrics.SLA{
+		Get: metrics.Latency{Count: 500, Failed: 3, P50: 0.414, P99: 2.3, P999: 12.2},
+		Put: metrics.Latency{Count: 200, P50: 0.996, P99: 9.96, P999: 1204},
+	}
+	return httpapi.ClusterView{
+		ClusterID: "00c0ffee00c0ffee", Node: "n1",
+		Ring: httpapi.RingView{Epoch: 3, N: 3, R: 2, W: 2, Partitions: 1024, Partitioner: "md5"},
+		Members: []httpapi.MemberView{
+			{Name: "n10", ID: 1, HTTP: "127.0.0.1:7490", Status: "staged", Up: true, Since: noon.Add(-3 * time.Second), Stats: &httpapi.StatsView{}},
+			{Name: "n2", ID: 2, HTTP: "127.0.0.1:7410", Zone: "b", Status: "member", Since: noon.Add(-90 * time.Second), Share: 0.5},
+			{Name: "n1", ID: 3, HTTP: "127.0.0.1:7400", Zone: "a", Status: "member", Up: true, Since: noon.Add(-50 * time.Hour), Share: 0.49951,
+				Stats: &httpapi.StatsView{Keys: 12345, DiskBytes: 98_765_432, SLA: slow}},
+			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Up: true},
+			{Name: "n4", ID: 5, HTTP: "127.0.0.1:7430", Status: "removed"},
+		},
+		Transition: &httpapi.TransitionView{Epoch: 4, Steps: 10, Done: 3},
+		Hints:      []httpapi.HintView{{Owner: "n2", ID: 2, Keys: 7, Bytes: 1234}},
+	}
+}
+
+const statusText = `cluster 00c0ffee00c0ffee, epoch 3: n=3 r=2 w=2, 1024 partitions by md5; as n1 sees it
+
+NODE  ADDRESS         ZONE  STATUS  STATE    SHARE   KEYS   DISK       GET ms       PUT ms
+n1    127.0.0.1:7400  a     member  up 2d    50.0%  12345  99 MB  0.41 2.3 12  1.0 10 1204
+n2    127.0.0.1:7410  b     member  down 1m  50.0%      -      -            -            -
+n3    127.0.0.1:7420  -     none    up        0.0%      -      -            -            -
+n10   127.0.0.1:7490  -     staged  up 3s     0.0%      0    0 B            -            -
+
+changing to epoch 4: 3 of 10 steps done
+
+hints: n1 keeps 7 keys, 1.2 kB, for n2
+
+! n1: 3 of 500 gets failed in the last minute
+! n2 is down since 2026-01-02T11:58:30Z (1m)
+! 2 in the ring for n=3: each key has only so many copies
+! staged: n10; run: ringtail cluster plan
+! n3 is not staged; run: ringtail cluster join n3
+`
+
+func TestStatusIsMadeForAPerson(t *testing.T) {
+	var b bytes.Buffer
+	printStatus(&b, view(), noon)
+	if diff := cmp.Diff(statusText, b.String()); diff != "" {
+		t.Errorf("status differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
+	v := view()
+	v.Transition, v.Hints, v.Members = nil, nil, v.Members[2:3]
+	v.Ring.N = 1
+	v.Members[0].Stats.SLA.Get.Failed = 0
+	var b bytes.Buffer
+	printStatus(&b, v, noon)
+	if bytes.Contains(b.Bytes(), []byte("!")) || !bytes.HasSuffix(b.Bytes(), []byte("1204\n")) {
+		t.Errorf("got:\n%s", b.String())
+	}
+}
+
+// serveJSON starts a node that answers each request with v.
+func serveJSON(t *testing.T, v any) *fakeNode {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newFakeNode(t, http.StatusOK, map[string]string{"Content-Type": "application/json"}, string(b))
+}
+
+func TestStatusAsksForTheCluster(t *testing.T) {
+	n := serveJSON(t, view())
+	got := ringtail(t, "", "status", "--addr", n.addr)
+	if got.status != exitOK || n.last.path != "/cluster" || !bytes.Contains([]byte(got.out), []byte("cluster 00c0ffee00c0ffee, epoch 3")) {
+		t.Errorf("%+v, asked %+v", got, n.last)
+	}
+	got = ringtail(t, "", "status", "--json", "--addr", n.addr)
+	var back httpapi.ClusterView
+	if err := json.Unmarshal([]byte(got.out), &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(view(), back); diff != "" {
+		t.Errorf("--json differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestAgesAndSizes(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59*time.Minute + 59*time.Second: "59m",
+		time.Hour: "1h", 47 * time.Hour: "47h", 48 * time.Hour: "2d",
+	} {
+		if got := age(d); got != want {
+			t.Errorf("age(%v) = %q, want %q", d, got, want)
+		}
+	}
+	for bytes, want := range map[uint64]string{
+		0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9950: "10 kB", 999_499: "999 kB", 999_500: "1.0 MB",
+		1 << 40: "1.1 TB", 1 << 60: "1152922 TB",
+	} {
+		if got := size(bytes); got != want {
+			t.Errorf("size(%d) = %q, want %q", bytes, got, want)
+		}
+	}
+}
+
+func jsonHandler(t *testing.T, v any) http.Handler {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(b) })
+}
