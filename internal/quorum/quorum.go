@@ -3,8 +3,8 @@
 // without clock, lock or network; the coordinator feeds it events.
 //
 // A replica is known to a tally by its place among those that were asked, from
-// 0. Each counts once, however often it answers, and answers that come after
-// the outcome change nothing.
+// 0. Each counts once, however often it answers, and what comes after the
+// outcome, or from a replica that was not asked, changes nothing.
 package quorum
 
 import (
@@ -47,24 +47,25 @@ const (
 
 // Put is the tally of one put. Its zero value is not usable; see NewPut.
 type Put struct {
-	n, w, dw         int
-	applied, durable set
-	failed           set
-	// touched are the replicas that may have applied the write although they
-	// did not say so.
-	touched set
+	n, w, dw int
+	// A replica may be in several: one that fails to make durable what it
+	// applied is in applied and failed.
+	applied, durable, failed set
+	// refused are the replicas that failed and certainly did not apply the
+	// write.
+	refused set
 	outcome Outcome
-	first   error
+	cause   error
 }
 
 // NewPut returns the tally of a put that asks n replicas and needs w of them to
 // apply it and dw to make it durable. n is at most 32.
 func NewPut(n, w, dw int) Put { return Put{n: n, w: w, dw: dw} }
 
-// Step counts an event of replica i and returns where the tally then stands. It
-// returns Met or Failed for every event from the deciding one on.
+// Step counts an event of replica i and returns where the tally then stands. An
+// Error is a replica's last word.
 func (t *Put) Step(i int, ev Event, err error) Outcome {
-	if i < 0 || i >= t.n {
+	if i < 0 || i >= t.n || t.outcome != Pending {
 		return t.outcome
 	}
 	switch ev {
@@ -74,11 +75,12 @@ func (t *Put) Step(i int, ev Event, err error) Outcome {
 		t.applied |= 1 << i
 		t.durable |= 1 << i
 	case Error:
-		t.fail(i, err)
+		t.failed |= 1 << i
+		if kv.AppliedOf(err) == kv.AppliedNo {
+			t.refused |= 1 << i
+		}
+		t.cause = worse(t.cause, err)
 	case Answered:
-		return t.outcome
-	}
-	if t.outcome != Pending {
 		return t.outcome
 	}
 	switch {
@@ -90,35 +92,27 @@ func (t *Put) Step(i int, ev Event, err error) Outcome {
 	return t.outcome
 }
 
-func (t *Put) fail(i int, err error) {
-	t.failed |= 1 << i
-	if kv.AppliedOf(err) == kv.AppliedUnknown {
-		t.touched |= 1 << i
-	}
-	t.first = worse(t.first, err)
-}
-
-// Expire ends a pending tally because the deadline has passed. What has not
-// answered may have applied the write.
+// Expire ends a pending tally because the deadline has passed.
 func (t *Put) Expire() Outcome {
 	if t.outcome == Pending {
-		t.outcome = Failed
-		t.touched = ^set(0)
-		t.first = kv.Errorf(kv.KindTimeout, "wait", "the deadline passed")
+		t.outcome, t.cause = Failed, errExpired()
 	}
 	return t.outcome
 }
 
-// Err returns why the tally failed, with AppliedNo only if no replica can have
-// applied the write.
+// Err returns why the tally failed. It says AppliedNo only when every replica
+// has refused the write: one that was not heard of yet may apply it still.
 func (t *Put) Err() error {
 	if t.outcome != Failed {
 		return nil
 	}
-	e := failure("put", t.first, max(t.w, t.dw), t.n, t.applied.len())
-	e.Applied = kv.AppliedNo
-	if t.applied|t.touched != 0 {
-		e.Applied = kv.AppliedUnknown
+	e := failure("put", t.cause, "applied it", t.applied.len(), t.n, t.w)
+	if t.applied.len() >= t.w {
+		e = failure("put", t.cause, "made it durable", t.durable.len(), t.n, t.dw)
+	}
+	e.Applied = kv.AppliedUnknown
+	if t.applied == 0 && t.refused.len() == t.n {
+		e.Applied = kv.AppliedNo
 	}
 	return e
 }
@@ -128,7 +122,7 @@ type Get struct {
 	n, r             int
 	answered, failed set
 	outcome          Outcome
-	first            error
+	cause            error
 }
 
 // NewGet returns the tally of a get that asks n replicas and needs r answers. n
@@ -136,9 +130,10 @@ type Get struct {
 func NewGet(n, r int) Get { return Get{n: n, r: r} }
 
 // Step counts an event of replica i, Answered or Error, and returns where the
-// tally then stands. An answer that is malformed is an Error.
+// tally then stands. The first event of a replica is its last word. An answer
+// that is malformed is an Error.
 func (t *Get) Step(i int, ev Event, err error) Outcome {
-	if i < 0 || i >= t.n || t.answered.has(i) || t.failed.has(i) {
+	if i < 0 || i >= t.n || t.outcome != Pending || (t.answered | t.failed).has(i) {
 		return t.outcome
 	}
 	switch ev {
@@ -146,11 +141,8 @@ func (t *Get) Step(i int, ev Event, err error) Outcome {
 		t.answered |= 1 << i
 	case Error:
 		t.failed |= 1 << i
-		t.first = worse(t.first, err)
+		t.cause = worse(t.cause, err)
 	case Applied, Durable:
-		return t.outcome
-	}
-	if t.outcome != Pending {
 		return t.outcome
 	}
 	switch {
@@ -162,14 +154,10 @@ func (t *Get) Step(i int, ev Event, err error) Outcome {
 	return t.outcome
 }
 
-// Answers tells how many replicas have answered.
-func (t *Get) Answers() int { return t.answered.len() }
-
 // Expire ends a pending tally because the deadline has passed.
 func (t *Get) Expire() Outcome {
 	if t.outcome == Pending {
-		t.outcome = Failed
-		t.first = kv.Errorf(kv.KindTimeout, "wait", "the deadline passed")
+		t.outcome, t.cause = Failed, errExpired()
 	}
 	return t.outcome
 }
@@ -179,18 +167,22 @@ func (t *Get) Err() error {
 	if t.outcome != Failed {
 		return nil
 	}
-	return failure("get", t.first, t.r, t.n, t.answered.len())
+	return failure("get", t.cause, "answered", t.answered.len(), t.n, t.r)
 }
 
-// failure is the error of a tally that needed need of n replicas and heard from
-// got.
-func failure(op string, cause error, need, n, got int) *kv.Error {
-	switch k := kv.KindOf(cause); k {
+// failure is the error of a tally in which got of n replicas did what need of
+// them were to do.
+func failure(op string, cause error, did string, got, n, need int) *kv.Error {
+	k := kv.KindOf(cause)
+	switch k {
 	case kv.KindTimeout, kv.KindStaleRing, kv.KindDiskFull, kv.KindOverloaded, kv.KindStorage, kv.KindCorrupt:
-		return kv.Errorf(k, op, "%d of %d replicas answered, %d are needed: %w", got, n, need, cause)
+	default:
+		k = kv.KindUnavailable
 	}
-	return kv.Errorf(kv.KindUnavailable, op, "%d of %d replicas answered, %d are needed: %w", got, n, need, cause)
+	return kv.Errorf(k, op, "%d of %d replicas %s, %d are needed: %w", got, n, did, need, cause)
 }
+
+func errExpired() error { return kv.Errorf(kv.KindTimeout, "wait", "the deadline passed") }
 
 // worse returns which of two failures the caller is to hear of: a stale ring,
 // because then the whole request is to be tried again; else the earlier.
