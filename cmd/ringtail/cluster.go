@@ -110,6 +110,9 @@ func printPlan(w io.Writer, p httpapi.PlanView) {
 		slices.SortFunc(staged, byName)
 		fmt.Fprintf(w, "staged for epoch %d: %s\n", p.Epoch, strings.Join(staged, ", "))
 	}
+	if len(p.Loads) == 0 {
+		return
+	}
 	fmt.Fprintln(w)
 	printLoads(w, p.Loads)
 	fmt.Fprintf(w, "\n%d replicas move, %s; the fewest possible are %d\n", p.Moves, size(p.Bytes), p.Least)

@@ -271,7 +271,7 @@ func TestDevEndsWhenTheCommitIsRefused(t *testing.T) {
 	r := rehearse(t, "refuses", "serves")
 	pids := r.pids(t)
 	err := <-r.done
-	if err == nil || err.Error() != "commit: n1 holds data (kind: refused, applied: no)" {
+	if err == nil || err.Error() != "take n1, n2 into the ring: commit: n1 holds data (kind: refused, applied: no)" {
 		t.Errorf("error %v", err)
 	}
 	mustBeGone(t, pids)

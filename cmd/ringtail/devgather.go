@@ -99,11 +99,13 @@ func (g gathering) committed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	staged := false
+	var staged []string
 	for _, n := range g.nodes {
-		staged = staged || statuses[n.name] == "staged"
+		if statuses[n.name] == "staged" {
+			staged = append(staged, n.name)
+		}
 	}
-	if !staged {
+	if len(staged) == 0 {
 		return nil
 	}
 	_, err = g.doors[0].ask(ctx, question{method: http.MethodPost, path: "/cluster/commit", timeout: pageTimeout})
@@ -116,7 +118,7 @@ func (g gathering) committed(ctx context.Context) error {
 			return notYet{err}
 		}
 	}
-	return err
+	return fmt.Errorf("take %s into the ring: %w", strings.Join(staged, ", "), err)
 }
 
 // statuses returns what the first node knows of each, by name.

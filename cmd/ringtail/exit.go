@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ringtaildb/ringtail/client"
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -61,5 +62,7 @@ func exitStatus(err error) int {
 	return exitError
 }
 
-// report tells what went wrong.
-func report(s streams, err error) { fmt.Fprintf(s.err, "ringtail: %v\n", err) }
+// report tells what went wrong. Errors of the client begin like the line does.
+func report(s streams, err error) {
+	fmt.Fprintf(s.err, "ringtail: %s\n", strings.TrimPrefix(err.Error(), "ringtail: "))
+}

@@ -23,8 +23,9 @@ type statusCmd struct {
 
 // Help is shown by ringtail status --help.
 func (statusCmd) Help() string {
-	return `Shows each node as the one that answers sees it. SHARE is its part of all replicas; GET and PUT are
-the percentiles p50, p99 and p99.9 of what it served over the last minute, in milliseconds.
+	return `Shows each node as the one that answers sees it. SHARE is its part of all replicas, KEYS the records
+that it stores, one for each key of which it has a copy. GET and PUT are the percentiles of what it
+served over the last minute, in milliseconds.
 
 Examples:
 
@@ -57,8 +58,9 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 
 // printStatus shows the cluster to a person.
 func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time) {
-	fmt.Fprintf(w, "cluster %s, epoch %d: n=%d r=%d w=%d, %d partitions by %s; as %s sees it\n\n",
-		v.ClusterID, v.Ring.Epoch, v.Ring.N, v.Ring.R, v.Ring.W, v.Ring.Partitions, v.Ring.Partitioner, v.Node)
+	fmt.Fprintf(w, "cluster %s, epoch %d: n=%d r=%d w=%d, %d partitions by %s\n",
+		v.ClusterID, v.Ring.Epoch, v.Ring.N, v.Ring.R, v.Ring.W, v.Ring.Partitions, v.Ring.Partitioner)
+	fmt.Fprintf(w, "as %s sees it; gets and puts of the last minute, in ms\n\n", v.Node)
 	members := present(v)
 	printMembers(w, members, now)
 	if t := v.Transition; t != nil {
@@ -99,11 +101,13 @@ func byName(a, b string) int {
 
 func printMembers(w io.Writer, members []httpapi.MemberView, now time.Time) {
 	t := newTable(left("NODE"), left("ADDRESS"), left("ZONE"), left("STATUS"), left("STATE"), right("SHARE"),
-		right("KEYS"), right("DISK"), right("GET ms"), right("PUT ms"))
+		right("KEYS"), right("DISK"), right("GET p50"), right("p99"), right("p99.9"), right("PUT p50"), right("p99"), right("p99.9"))
 	for _, m := range members {
-		cells := []string{m.Name, m.HTTP, m.Zone, m.Status, state(m, now), percent(m.Share), "", "", "", ""}
+		cells := []string{m.Name, m.HTTP, m.Zone, m.Status, state(m, now), percent(m.Share)}
 		if s := m.Stats; s != nil {
-			cells = append(cells[:6], strconv.FormatUint(s.Keys, 10), size(s.DiskBytes), latency(s.SLA.Get), latency(s.SLA.Put))
+			cells = append(cells, strconv.FormatUint(s.Keys, 10), size(s.DiskBytes))
+			cells = append(cells, latency(s.SLA.Get)...)
+			cells = append(cells, latency(s.SLA.Put)...)
 		}
 		t.row(cells...)
 	}
@@ -152,11 +156,11 @@ func size(bytes uint64) string {
 }
 
 // latency returns p50, p99 and p99.9, empty when nothing was served.
-func latency(l metrics.Latency) string {
+func latency(l metrics.Latency) []string {
 	if l.Count == 0 {
-		return ""
+		return make([]string, 3)
 	}
-	return millis(l.P50) + " " + millis(l.P99) + " " + millis(l.P999)
+	return []string{millis(l.P50), millis(l.P99), millis(l.P999)}
 }
 
 // millis returns milliseconds with two digits that count.

@@ -37,13 +37,14 @@ func view() httpapi.ClusterView {
 	}
 }
 
-const statusText = `cluster 00c0ffee00c0ffee, epoch 3: n=3 r=2 w=2, 1024 partitions by md5; as n1 sees it
+const statusText = `cluster 00c0ffee00c0ffee, epoch 3: n=3 r=2 w=2, 1024 partitions by md5
+as n1 sees it; gets and puts of the last minute, in ms
 
-NODE  ADDRESS         ZONE  STATUS  STATE    SHARE   KEYS   DISK       GET ms       PUT ms
-n1    127.0.0.1:7400  a     member  up 2d    50.0%  12345  99 MB  0.41 2.3 12  1.0 10 1204
-n2    127.0.0.1:7410  b     member  down 1m  50.0%      -      -            -            -
-n3    127.0.0.1:7420  -     none    up        0.0%      -      -            -            -
-n10   127.0.0.1:7490  -     staged  up 3s     0.0%      0    0 B            -            -
+NODE  ADDRESS         ZONE  STATUS  STATE    SHARE   KEYS   DISK  GET p50  p99  p99.9  PUT p50  p99  p99.9
+n1    127.0.0.1:7400  a     member  up 2d    50.0%  12345  99 MB     0.41  2.3     12      1.0   10   1204
+n2    127.0.0.1:7410  b     member  down 1m  50.0%      -      -        -    -      -        -    -      -
+n3    127.0.0.1:7420  -     none    up        0.0%      -      -        -    -      -        -    -      -
+n10   127.0.0.1:7490  -     staged  up 3s     0.0%      0    0 B        -    -      -        -    -      -
 
 changing to epoch 4: 3 of 10 steps done
 

@@ -24,14 +24,17 @@ func right(title string) column { return column{title: title, right: true} }
 
 func newTable(columns ...column) *table { return &table{columns: columns} }
 
-// row adds a row of one cell for each column; an empty one is shown as a dash.
+// row adds a row. A cell that is empty, or missing at its end, is shown as a
+// dash.
 func (t *table) row(cells ...string) {
-	for i, c := range cells {
+	row := make([]string, len(t.columns))
+	copy(row, cells)
+	for i, c := range row {
 		if c == "" {
-			cells[i] = "-"
+			row[i] = "-"
 		}
 	}
-	t.rows = append(t.rows, cells)
+	t.rows = append(t.rows, row)
 }
 
 // print writes the table with its titles.
