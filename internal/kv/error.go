@@ -134,18 +134,24 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf returns an Error with a formatted cause.
+// Errorf returns an Error with a formatted cause. It says AppliedNo.
 func Errorf(k Kind, op, format string, args ...any) *Error {
 	return &Error{Op: op, Kind: k, Err: fmt.Errorf(format, args...)}
 }
 
-// Wrap returns err as an Error of kind k, or nil for a nil err. Wrap once at
-// each boundary.
+// Wrap returns err as an Error of kind k, or nil for a nil err. It says of the
+// write what the Error in err's chain says, AppliedNo where there is none. Wrap
+// once at each boundary.
 func Wrap(k Kind, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Op: op, Kind: k, Err: err}
+	w := &Error{Op: op, Kind: k, Err: err}
+	var e *Error
+	if errors.As(err, &e) {
+		w.Applied = e.Applied
+	}
+	return w
 }
 
 // KindOf returns the kind of the outermost Error in err's chain, KindInternal

@@ -209,5 +209,5 @@ func (k Key) String() string {
 	if len(u) > 64 {
 		u = u[:64]
 	}
-	return fmt.Sprintf("%s/%q", k.Bucket(), u)
+	return fmt.Sprintf("%q/%q", k.Bucket(), u)
 }
