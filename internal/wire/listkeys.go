@@ -6,8 +6,17 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// MaxKeysPage bounds the bytes of the keys in one answer to a ListKeys.
-const MaxKeysPage = 256 << 10
+const (
+	// MaxKeysPage is the size of the keys, with two bytes for each, at which an
+	// answer to a ListKeys ends: it may exceed that by its last key.
+	MaxKeysPage = 256 << 10
+	// maxListed bounds the partitions of one ListKeys: all that there can be.
+	maxListed = 1 << 16
+	// maxPage bounds an encoded KeysPage.
+	maxPage = pageHeader + MaxKeysPage + 2 + kv.MaxKey
+
+	pageHeader = 5
+)
 
 // ListKeys asks a node for the keys of one bucket in some of its partitions, a
 // page at a time.
@@ -35,11 +44,11 @@ func (m *ListKeys) AppendTo(b []byte) []byte {
 	return b
 }
 
-// ParseListKeys reads a ListKeys.
+// ParseListKeys reads a ListKeys; bucket and key are parts of b.
 func ParseListKeys(b []byte) (ListKeys, error) {
 	r := reader{b: b}
 	m := ListKeys{Bucket: r.take(int(r.u8())), After: r.bytes16()}
-	if r.bad || len(r.b) == 0 || len(r.b)%2 != 0 {
+	if r.bad || len(r.b) == 0 || len(r.b)%2 != 0 || len(r.b) > 2*maxListed {
 		return m, cut("list keys")
 	}
 	m.Partitions = make([]kv.Partition, len(r.b)/2)
@@ -51,11 +60,11 @@ func ParseListKeys(b []byte) (ListKeys, error) {
 
 // KeysPage answers a ListKeys.
 type KeysPage struct {
-	// Done is how many of the request's partitions were scanned to their end.
-	// The next page starts with those after them, after the last of Keys, or
-	// from the partition's start when Keys is empty or Done grew last.
+	// Done is how many of the request's partitions, from the first, were
+	// scanned to their end. The next request is for those after them.
 	Done int
-	// Partial tells that the partition after those that are done was begun.
+	// Partial tells that the next of them was begun: the last of Keys is in it,
+	// and is the next request's After.
 	Partial bool
 	// Keys are the keys found, within the bucket.
 	Keys [][]byte
@@ -63,7 +72,7 @@ type KeysPage struct {
 
 // Size implements Appender.
 func (m *KeysPage) Size() int {
-	n := 5
+	n := pageHeader
 	for _, k := range m.Keys {
 		n += 2 + len(k)
 	}
@@ -88,9 +97,18 @@ func (m *KeysPage) AppendTo(b []byte) []byte {
 // ParseKeysPage reads a KeysPage; its keys are parts of b.
 func ParseKeysPage(b []byte) (KeysPage, error) {
 	r := reader{b: b}
-	m := KeysPage{Done: int(r.u32()), Partial: r.u8() == 1}
+	m := KeysPage{Done: int(r.u32())}
+	partial := r.u8()
+	if len(b) > maxPage || partial > 1 {
+		return KeysPage{}, cut("keys page")
+	}
+	m.Partial = partial == 1
 	for len(r.b) > 0 {
-		m.Keys = append(m.Keys, r.bytes16())
+		k := r.bytes16()
+		if len(k) == 0 {
+			return KeysPage{}, cut("keys page")
+		}
+		m.Keys = append(m.Keys, k)
 	}
 	if r.bad {
 		return KeysPage{}, cut("keys page")
