@@ -245,13 +245,19 @@ func TestNodeDiesAndReturns(t *testing.T) {
 			time.Sleep(time.Minute)
 			c.serve(n, c.id)
 			time.Sleep(2 * time.Second) // the longest pause between attempts
-			before := n.requests()
-			for range 10 {
-				must(t)(b.Get(background, "k"))
+			half := func(when string) {
+				before := n.requests()
+				for range 10 {
+					must(t)(b.Get(background, "k"))
+				}
+				if got := n.requests() - before; got != 5 {
+					t.Errorf("%s %s got %d of 10 requests, want 5", n.host, when, got)
+				}
 			}
-			if got := n.requests() - before; got != 5 {
-				t.Errorf("%s, which returned, got %d of 10 requests, want 5", n.host, got)
-			}
+			half("after its return")
+			c.net.Drop("here", n.host)
+			time.Sleep(50 * time.Millisecond) // the shortest pause
+			half("after a dropped connection")
 		}
 	})
 }

@@ -16,12 +16,12 @@ func frequencies(c chooser, n, draws int) []int {
 	return counts
 }
 
-// wantShare fails the test if got of draws is further from the share than six
-// standard deviations.
+// wantShare fails the test if got of draws is further from the share than four
+// standard deviations; the draws have seeds, so it always does or never.
 func wantShare(t *testing.T, what string, got, draws int, share float64) {
 	t.Helper()
 	mean := share * float64(draws)
-	if off := math.Abs(float64(got) - mean); off > 6*math.Sqrt(mean*(1-share))+1e-6 {
+	if off := math.Abs(float64(got) - mean); off > 4*math.Sqrt(mean*(1-share))+1e-6 {
 		t.Errorf("%s: drawn %d times of %d, want about %.0f", what, got, draws, mean)
 	}
 }
@@ -34,8 +34,11 @@ func TestUniform(t *testing.T) {
 }
 
 func TestZipf(t *testing.T) {
-	const draws = 300_000
 	for _, n := range []int{1, 2, 10, 1000, 100_000} {
+		draws := 300_000
+		if n == 2 {
+			draws = 3_000_000 // enough to see that 0.7 % of them are drawn again
+		}
 		sum := 0.0
 		for i := 1; i <= n; i++ {
 			sum += 1 / math.Pow(float64(i), 0.99)
