@@ -132,8 +132,9 @@ func (n *node) Sealer() *object.Sealer             { return testSealer }
 func (n *node) Skew() time.Duration                { return n.skew }
 func (n *node) Refresh(kv.NodeID)                  { n.refreshed++ }
 func (n *node) Latency(id kv.NodeID) time.Duration { return time.Duration(id) }
-func (n *node) GetDone(time.Duration, int, error)  { n.gets++ }
-func (n *node) PutDone(time.Duration, error)       { n.puts++ }
+func (n *node) StaleRing()                         {}
+func (n *node) GetDone(e Ended)                    { n.gets++ }
+func (n *node) PutDone(e Ended)                    { n.puts++ }
 func (n *node) Forwarded()                         { n.forwarded++ }
 func (n *node) Truncated(int)                      {}
 func (n *node) Up(id kv.NodeID) bool               { return !n.peer(id).down }

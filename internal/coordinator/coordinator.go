@@ -56,14 +56,28 @@ type Cluster interface {
 // Stats counts what becomes of requests. Its methods are called once for each
 // request that this node coordinates or passes on, and must be quick.
 type Stats interface {
-	// GetDone is told a get's duration, its siblings, and its error.
-	GetDone(d time.Duration, siblings int, err error)
-	// PutDone is told a put's or delete's duration and its error.
-	PutDone(d time.Duration, err error)
+	// GetDone and PutDone are told how a get, and a put or delete, ended.
+	GetDone(Ended)
+	PutDone(Ended)
 	// Forwarded is told of a request that was passed on to an owner.
 	Forwarded()
+	// StaleRing is told of a forwarded request that was refused because the
+	// two nodes' rings differ.
+	StaleRing()
 	// Truncated is told how many clock entries the cap dropped in a put.
 	Truncated(entries int)
+}
+
+// Ended is how a request ended at its coordinator.
+type Ended struct {
+	Took time.Duration
+	// Asked is the number of owners, Answered how many of them had answered by
+	// then; both are 0 for a request that was refused at once.
+	Asked, Answered int
+	// Siblings is the number of live values that a get found.
+	Siblings int
+	// Err is nil for success.
+	Err error
 }
 
 // Config bounds the coordinator.
@@ -168,7 +182,7 @@ func (c *Coordinator) Get(req Request, to Receiver) {
 	start := c.Now()
 	p, err := c.plan(req, start)
 	if err != nil {
-		c.Stats.GetDone(0, 0, err)
+		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
 	}
@@ -185,7 +199,7 @@ func (c *Coordinator) Put(req Request, to Receiver) {
 	p, ctx, err := c.planPut(req, start)
 	switch {
 	case err != nil:
-		c.Stats.PutDone(0, err)
+		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 	case !p.own:
 		c.forward(wire.TypePut, p, ctx.Fastest, start, to)

@@ -35,10 +35,10 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 	case err != nil:
 		// The read failed: nothing was written.
 		err = &kv.Error{Op: "read before delete", Kind: kv.KindOf(err), Err: err}
-		d.c.Stats.PutDone(d.c.Now().Sub(d.start), err)
+		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start), Err: err})
 		d.to.Receive(wire.Answer{}, err)
 	case o.Live() == 0:
-		d.c.Stats.PutDone(d.c.Now().Sub(d.start), nil)
+		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start)})
 		d.to.Receive(wire.Answer{Context: a.Context}, nil)
 	default:
 		d.c.coordinatePut(d.p, ctx, d.start, d.to)

@@ -97,7 +97,8 @@ func (o *forward) next(i int) {
 // Complete implements wire.Completion.
 func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 	defer o.release()
-	if kv.KindOf(err) == kv.KindStaleRing && err != nil {
+	if err != nil && kv.KindOf(err) == kv.KindStaleRing {
+		o.c.Stats.StaleRing()
 		o.c.Cluster.Refresh(o.candidates[tag])
 	}
 	var a wire.Answer

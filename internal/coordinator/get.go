@@ -21,6 +21,7 @@ type get struct {
 	copies [kv.MaxReplicas][]byte
 	mixed  []byte
 
+	asked  int
 	buf    []byte
 	sealed []byte
 	msg    wire.ReplicaRead
@@ -53,7 +54,7 @@ func (o *get) reset() {
 // the node's own.
 func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
 	if err := c.reachable("get", p, p.Options.R); err != nil {
-		c.Stats.GetDone(0, 0, err)
+		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
 	}
@@ -61,6 +62,9 @@ func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
 	o.launch(start, p.Deadline, to)
 	defer o.release()
 	o.tally = quorum.NewGet(len(p.owners), int(p.Options.R))
+	if o.asked = len(p.owners); p.Options.R == 1 {
+		o.asked = 1
+	}
 	var err error
 	o.seen, o.buf, err = c.Local.Read(p.partition, p.Key, o.buf[:0])
 	o.msg = wire.ReplicaRead{Key: p.Key, Have: object.VersionHash(o.seen)}
@@ -122,12 +126,13 @@ func (o *get) step(i int, ev quorum.Event, err error, in object.Object) {
 	}
 	outcome := o.tally.Step(i, ev, err)
 	decided := outcome != quorum.Pending && o.decide()
+	answers := o.tally.Answers()
 	if decided {
 		err = o.tally.Err()
 	}
 	o.mu.Unlock()
 	if decided {
-		o.finish(err)
+		o.finish(answers, err)
 	}
 }
 
@@ -148,16 +153,16 @@ func (o *get) expired() {
 	o.mu.Lock()
 	o.tally.Expire()
 	decided := o.decide()
-	err := o.tally.Err()
+	answers, err := o.tally.Answers(), o.tally.Err()
 	o.mu.Unlock()
 	if decided {
-		o.finish(err)
+		o.finish(answers, err)
 	}
 }
 
 // finish tells the outcome. What was seen changes no more: step looks at
 // answered first.
-func (o *get) finish(err error) {
+func (o *get) finish(answers int, err error) {
 	var a wire.Answer
 	if err == nil && o.seen.Bytes() != nil {
 		ctx := object.ContextOf(o.seen)
@@ -165,7 +170,7 @@ func (o *get) finish(err error) {
 		o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx)
 		a = wire.Answer{Context: o.sealed, Object: o.seen.Bytes()}
 	}
-	o.c.Stats.GetDone(o.took(), o.seen.Len(), err)
+	o.c.Stats.GetDone(Ended{Took: o.took(), Asked: o.asked, Answered: answers, Siblings: o.seen.Live(), Err: err})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

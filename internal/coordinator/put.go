@@ -20,6 +20,7 @@ type put struct {
 	ready bool
 
 	self   int
+	asked  int
 	buf    []byte
 	sealed []byte
 	msg    wire.ReplicaPut
@@ -50,20 +51,20 @@ func (o *put) reset() {
 func (c *Coordinator) coordinatePut(p plan, ctx object.Context, start time.Time, to Receiver) {
 	w, dw := int(p.Options.W), int(p.Options.DW)
 	if err := c.reachable("put", p, int8(max(w, dw))); err != nil {
-		c.Stats.PutDone(0, err)
+		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
 	}
 	o := c.puts.Get().(*put)
 	o.launch(start, p.Deadline, to)
 	defer o.release()
-	o.tally = quorum.NewPut(len(p.owners), w, dw)
+	o.tally, o.asked = quorum.NewPut(len(p.owners), w, dw), len(p.owners)
 	if err := o.writeLocal(p, ctx); err != nil {
 		o.mu.Lock()
 		decided := o.decide()
 		o.mu.Unlock()
 		if decided {
-			o.finish(err)
+			o.finish(0, err)
 		}
 		return
 	}
@@ -185,10 +186,10 @@ func (o *put) expired() {
 	o.mu.Lock()
 	o.tally.Expire()
 	decided := o.decide()
-	err := o.tally.Err()
+	acks, err := o.tally.Acks(), o.tally.Err()
 	o.mu.Unlock()
 	if decided {
-		o.finish(err)
+		o.finish(acks, err)
 	}
 }
 
@@ -197,17 +198,18 @@ func (o *put) step(i int, ev quorum.Event, err error) {
 	o.mu.Lock()
 	outcome := o.tally.Step(i, ev, err)
 	decided := outcome != quorum.Pending && o.ready && o.decide()
+	acks := o.tally.Acks()
 	if decided {
 		err = o.tally.Err()
 	}
 	o.mu.Unlock()
 	if decided {
-		o.finish(err)
+		o.finish(acks, err)
 	}
 }
 
-func (o *put) finish(err error) {
-	o.c.Stats.PutDone(o.took(), err)
+func (o *put) finish(acks int, err error) {
+	o.c.Stats.PutDone(Ended{Took: o.took(), Asked: o.asked, Answered: acks, Err: err})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

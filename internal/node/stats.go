@@ -1,8 +1,7 @@
 package node
 
 import (
-	"time"
-
+	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/transport"
@@ -12,20 +11,31 @@ import (
 type stats struct{ *metrics.Node }
 
 // GetDone implements coordinator.Stats.
-func (s stats) GetDone(d time.Duration, siblings int, err error) {
-	s.Done(metrics.OpGet, d, err)
-	if err == nil {
-		s.GetSiblings.Record(siblings)
+func (s stats) GetDone(e coordinator.Ended) {
+	s.done(metrics.OpGet, e)
+	if e.Err == nil {
+		s.GetSiblings.Record(e.Siblings)
 	}
 }
 
 // PutDone implements coordinator.Stats.
-func (s stats) PutDone(d time.Duration, err error) {
-	s.Done(metrics.OpPut, d, err)
-	if err != nil && kv.KindOf(err) == kv.KindTooManySiblings {
+func (s stats) PutDone(e coordinator.Ended) {
+	s.done(metrics.OpPut, e)
+	if e.Err != nil && kv.KindOf(e.Err) == kv.KindTooManySiblings {
 		s.PutsCapped.Add(1)
 	}
 }
+
+func (s stats) done(op metrics.Op, e coordinator.Ended) {
+	s.Done(op, e.Took, e.Err)
+	if e.Asked > 0 {
+		s.QuorumAsked[op].Record(e.Asked)
+		s.QuorumAnswered[op].Record(e.Answered)
+	}
+}
+
+// StaleRing implements coordinator.Stats.
+func (s stats) StaleRing() { s.Node.StaleRing.Add(1) }
 
 // Forwarded implements coordinator.Stats.
 func (s stats) Forwarded() { s.Node.Forwarded.Add(1) }

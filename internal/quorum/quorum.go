@@ -117,6 +117,9 @@ func (t *Put) Err() error {
 	return e
 }
 
+// Acks tells how many replicas have applied the write, as far as they said.
+func (t *Put) Acks() int { return t.applied.len() }
+
 // Get is the tally of one get. Its zero value is not usable; see NewGet.
 type Get struct {
 	n, r             int
@@ -153,6 +156,9 @@ func (t *Get) Step(i int, ev Event, err error) Outcome {
 	}
 	return t.outcome
 }
+
+// Answers tells how many replicas have answered.
+func (t *Get) Answers() int { return t.answered.len() }
 
 // Expire ends a pending tally because the deadline has passed.
 func (t *Get) Expire() Outcome {
