@@ -194,6 +194,9 @@ func TestWarmUpIsNotReported(t *testing.T) {
 		if n := len(second.FindAllString(out.String(), -1)); n < 13 || n > 14 { // all but the first, the last perhaps
 			t.Errorf("%d lines of progress are as they should be:\n%s", n, out.String())
 		}
+		if n := strings.Count(out.String(), "warm up"); n != 5 {
+			t.Errorf("%d lines are of the warm-up, want 5:\n%s", n, out.String())
+		}
 	})
 }
 

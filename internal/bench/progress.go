@@ -50,10 +50,10 @@ func (b *bench) progress(ctx context.Context, out io.Writer, began, from time.Ti
 	every(ctx, progressEvery, func(now time.Time) {
 		m := b.moment(now)
 		line := progressLine(last, m)
-		if now.After(from) {
-			fmt.Fprintf(out, "measure %4.0f s  %s\n", now.Sub(from).Seconds(), line)
-		} else {
+		if last.at.Before(from) {
 			fmt.Fprintf(out, "warm up %4.0f s  %s\n", now.Sub(began).Seconds(), line)
+		} else {
+			fmt.Fprintf(out, "measure %4.0f s  %s\n", now.Sub(from).Seconds(), line)
 		}
 		last = m
 	})
