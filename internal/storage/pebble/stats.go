@@ -76,7 +76,8 @@ func tableKeys(db *pebble.DB) (n uint64) {
 	}
 	for _, tables := range levels {
 		for i := range tables {
-			n += tables[i].TableStats.NumEntries - tables[i].TableStats.NumDeletions
+			s := &tables[i].TableStats
+			n += s.NumEntries - min(s.NumEntries, s.NumDeletions)
 		}
 	}
 	return n
