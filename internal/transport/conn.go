@@ -18,9 +18,9 @@ import (
 // them with the responses. Safe for concurrent use.
 //
 // Every call completes exactly once: with the answer, at its deadline, or at
-// once when the connection is lost. How large a queue delay was is not seen by
-// the peer: the time left that a request carries is that of the Call, or, for a
-// request over wire.MaxChunk, that of each of its frames.
+// once when the connection is lost. A request carries the time that was left
+// when it was queued, so the peer's deadline is later by what it then waited;
+// the frames of a request over wire.MaxChunk carry what is left as they go out.
 type Conn struct {
 	cfg    Config
 	nc     net.Conn
@@ -33,10 +33,8 @@ type Conn struct {
 	frames *frameReader
 	parts  *assembly
 
-	stats    *counters
-	outcomes *outcomes
-	latency  *latency
-	lapsed   *kv.Error // what a call ends with at its deadline
+	meters meters
+	lapsed *kv.Error // what a call ends with at its deadline
 
 	// The state of tick, which one goroutine calls.
 	silent    silence
@@ -65,7 +63,7 @@ func Dial(ctx context.Context, cfg Config, network Network, addr string, hello w
 		}
 		return nil, err
 	}
-	c := newConn(cfg, nc, hello.Role, ack, &counters{}, &outcomes{}, &latency{})
+	c := newConn(cfg, nc, hello.Role, ack, meters{&counters{}, &outcomes{}, &latency{}})
 	c.workers.Go(c.watch)
 	return c, nil
 }
@@ -89,19 +87,19 @@ func connect(ctx context.Context, cfg Config, network Network, addr string, hell
 
 // newConn starts a connection's reader and writer. Whoever calls it calls tick
 // every cfg.Tick.
-func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, stats *counters, out *outcomes, lat *latency) *Conn {
+func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, m meters) *Conn {
 	limit, open := kv.MaxMessage, cfg.AssemblyBytes
 	if role == wire.RoleClient {
 		limit, open = cfg.ClientAssemblyBytes, cfg.ClientAssemblyBytes
 	}
-	src := &source{nc: nc, stats: stats}
+	src := &source{nc: nc, stats: m.counters}
 	c := &Conn{
 		cfg: cfg, nc: nc, peer: ack, limit: limit, began: time.Now(),
-		out:   newOutQueue(cfg.QueueBytes, open, stats),
+		out:   newOutQueue(cfg.QueueBytes, open, m.counters),
 		calls: newCallTable(cfg.MaxPending),
 		src:   src, frames: newFrameReader(src, src),
-		parts: newAssembly(cfg.AssemblyBytes),
-		stats: stats, outcomes: out, latency: lat,
+		parts:  newAssembly(cfg.AssemblyBytes),
+		meters: m,
 		lapsed: &kv.Error{Op: "call", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Node: ack.Node,
 			Err: errors.New("no answer before the deadline")},
 		done: make(chan struct{}),
@@ -140,7 +138,7 @@ func (c *Conn) Close() error {
 }
 
 // Traffic returns what passed over the connection.
-func (c *Conn) Traffic() Traffic { return c.stats.traffic() }
+func (c *Conn) Traffic() Traffic { return c.meters.traffic() }
 
 // Call sends a request; done learns its outcome under tag.
 func (c *Conn) Call(rq wire.Call, m wire.Appender, done wire.Completion, tag uint32) {
@@ -219,11 +217,11 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 	}
 	entry, ok := c.calls.take(h.ID)
 	if !ok {
-		c.outcomes.late.Add(1)
+		c.meters.late.Add(1)
 		return
 	}
 	if entry.large == nil && !entry.probe && uint32(h.ID>>32)%sampleEvery == 0 {
-		c.latency.add(c.now() - entry.sent)
+		c.meters.add(c.now() - entry.sent)
 	}
 	if h.Flags&wire.FlagError == 0 {
 		entry.done.Complete(entry.tag, resp, nil)
@@ -235,7 +233,7 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 func (c *Conn) settleInterim(id uint64, resp wire.Response) {
 	entry, ok := c.calls.lend(id)
 	if !ok {
-		c.outcomes.late.Add(1)
+		c.meters.late.Add(1)
 		return
 	}
 	resp.Interim = true
@@ -273,7 +271,7 @@ func (c *Conn) fail(kind kv.Kind, cause error) {
 	maybe := *never
 	maybe.Applied = kv.AppliedUnknown
 	for _, entry := range c.calls.refuse(never, true, &maybe) {
-		c.outcomes.lost.Add(1)
+		c.meters.lost.Add(1)
 		if c.out.untouched(&entry) {
 			entry.done.Complete(entry.tag, wire.Response{}, never)
 		} else {
@@ -291,7 +289,7 @@ func (c *Conn) suspend(cause error) {
 	maybe := *never
 	maybe.Applied = kv.AppliedUnknown
 	for _, entry := range c.calls.refuse(never, false, &maybe) {
-		c.outcomes.lost.Add(1)
+		c.meters.lost.Add(1)
 		entry.done.Complete(entry.tag, wire.Response{}, &maybe)
 	}
 }
@@ -300,11 +298,11 @@ func (c *Conn) suspend(cause error) {
 func (c *Conn) count(err error) {
 	switch kv.KindOf(err) {
 	case kv.KindOverloaded:
-		c.outcomes.overloaded.Add(1)
+		c.meters.overloaded.Add(1)
 	case kv.KindTimeout:
-		c.outcomes.timeouts.Add(1)
+		c.meters.timeouts.Add(1)
 	default:
-		c.outcomes.lost.Add(1)
+		c.meters.lost.Add(1)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestLateAnswersAreCountedAndDropped(t *testing.T) {
 				t.Errorf("afterwards: %v", o.err)
 			}
 		}
-		if n := c.outcomes.late.Load(); n != 2 {
+		if n := c.meters.late.Load(); n != 2 {
 			t.Errorf("%d late answers counted, want 2", n)
 		}
 		if c.parts.held != 0 {

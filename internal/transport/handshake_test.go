@@ -245,6 +245,7 @@ func TestHandshakeLimit(t *testing.T) {
 			t.Errorf("stats: %+v", st)
 		}
 		time.Sleep(cfg.HandshakeTimeout)
+		synctest.Wait()
 		dial(t, cfg, m.Host("a"), addr, 1)
 	})
 }

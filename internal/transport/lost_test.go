@@ -160,6 +160,13 @@ func (y *tally) check() {
 	}
 }
 
+// eager connects again at once, so that calls find a connection to lose.
+func eager() Config {
+	cfg := Default()
+	cfg.BackoffMin, cfg.BackoffMax = time.Millisecond, 5*time.Millisecond
+	return cfg
+}
+
 // Every call ends once, whatever happens to its connection.
 func TestNoCallIsLostOrCompletedTwice(t *testing.T) {
 	for seed := range uint64(5) {
@@ -171,9 +178,7 @@ func TestNoCallIsLostOrCompletedTwice(t *testing.T) {
 				y := newTally(t, 4000)
 				s := NewServer(Default(), Hooks{Identity: identityOf(2)}, y, nil)
 				addr, _ := serve(t, s, m.Host("b"), "b:1")
-				cfg := Default()
-				cfg.BackoffMin, cfg.BackoffMax = time.Millisecond, 5*time.Millisecond
-				p := NewPool(cfg, m.Host("a"), Hooks{Identity: identityOf(1)}, nil)
+				p := NewPool(eager(), m.Host("a"), Hooks{Identity: identityOf(1)}, nil)
 				p.SetPeers([]Peer{{ID: 2, Addr: addr}})
 				runPool(t, p)
 				time.Sleep(time.Second)
@@ -199,7 +204,7 @@ func TestNoCallIsLostOverTCP(t *testing.T) {
 	y := newTally(t, 3000)
 	s := NewServer(Default(), Hooks{Identity: identityOf(2)}, y, nil)
 	addr, _ := serve(t, s, TCP{}, "127.0.0.1:0")
-	p := NewPool(Default(), TCP{}, Hooks{Identity: identityOf(1)}, nil)
+	p := NewPool(eager(), TCP{}, Hooks{Identity: identityOf(1)}, nil)
 	p.SetPeers([]Peer{{ID: 2, Addr: addr}})
 	runPool(t, p)
 	for !p.Up(2) {

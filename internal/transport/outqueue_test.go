@@ -177,11 +177,16 @@ func TestBuffersShrinkAfterABurst(t *testing.T) {
 			defer q.mu.Unlock()
 			return cap(q.mu.buf)
 		}
+		send := func(size int) {
+			if err := q.send(wire.Header{Type: wire.TypePut}, wire.Raw(make([]byte, size))); err != nil {
+				t.Fatal(err)
+			}
+		}
 		write := func(frames, size int) (most int) {
+			send(1)
+			synctest.Wait() // the others gather behind this one
 			for range frames {
-				if err := q.send(wire.Header{Type: wire.TypePut}, wire.Raw(make([]byte, size))); err != nil {
-					t.Fatal(err)
-				}
+				send(size)
 			}
 			for most = capacity(); q.bytes() > 0; synctest.Wait() {
 				g.pass <- struct{}{}

@@ -101,7 +101,7 @@ func (r *peer) connect(ctx context.Context) (*Conn, error) {
 	}
 	p.connects.Add(1)
 	p.hooks.accepted(r.id, ack)
-	return newConn(p.cfg, nc, wire.RoleNode, ack, &p.stats, &p.outcomes, &r.latency), nil
+	return newConn(p.cfg, nc, wire.RoleNode, ack, meters{&p.stats, &p.outcomes, &r.latency}), nil
 }
 
 // keep offers c to callers and watches it until it ends, or ctx does. It returns

@@ -61,6 +61,7 @@ func (w *world) waitFor(t *testing.T, up bool) time.Duration {
 		}
 		time.Sleep(time.Millisecond)
 	}
+	synctest.Wait() // the hook and the log follow
 	return time.Since(began)
 }
 
@@ -215,6 +216,7 @@ func TestPeerReturns(t *testing.T) {
 		if d := w.waitFor(t, false); d > 2*time.Millisecond {
 			t.Errorf("a peer that refuses connections is down after %v", d)
 		}
+		time.Sleep(time.Second)
 		o := w.ask(time.Second)
 		wantError(t, "a call meanwhile", o.err, kv.KindUnavailable, kv.AppliedNo)
 		if !strings.Contains(o.err.Error(), "connection refused") {

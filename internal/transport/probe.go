@@ -45,7 +45,7 @@ func (c *Conn) expire(now time.Duration) {
 	for i, entry := range c.ended {
 		c.ended[i] = call{}
 		if !entry.probe {
-			c.outcomes.timeouts.Add(1)
+			c.meters.timeouts.Add(1)
 		}
 		entry.done.Complete(entry.tag, wire.Response{}, c.lapsed)
 	}

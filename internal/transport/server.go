@@ -75,8 +75,9 @@ func (s *Server) Stats() ServerStats {
 }
 
 // Serve accepts connections from l until ctx ends, then closes l and all that
-// it accepted, waits for its goroutines, and returns nil. When l fails for good
-// it returns that error.
+// it accepted, waits for its goroutines, and returns nil. What is queued then is
+// lost: a node stops taking requests first. When l is closed by others it
+// returns an error of KindClosed. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	log := newLimitedLog(s.log.With("listener", l.Addr().String()))
@@ -126,8 +127,10 @@ func (s *Server) accept(ctx context.Context, nc net.Conn, log *limitedLog, worke
 		defer nc.Close()
 		c, err := s.receive(nc)
 		s.handshakes.Add(-1)
-		if err == nil {
-			err = c.serve()
+		if c != nil {
+			if err == nil {
+				err = c.serve()
+			}
 			s.leave(c)
 		}
 		if err != nil && err != errSilent && ctx.Err() == nil {
@@ -136,7 +139,8 @@ func (s *Server) accept(ctx context.Context, nc net.Conn, log *limitedLog, worke
 	})
 }
 
-// receive shakes hands at the accepting side.
+// receive shakes hands at the accepting side. A connection that it returns was
+// entered, also with an error.
 func (s *Server) receive(nc net.Conn) (*accepted, error) {
 	if err := nc.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout)); err != nil {
 		return nil, err
@@ -156,12 +160,12 @@ func (s *Server) receive(nc net.Conn) (*accepted, error) {
 		s.refused.Add(1)
 		ack.Version, ack.Err = 0, err
 	}
-	if _, werr := nc.Write(wire.AppendHelloAck(nil, ack)); werr != nil && err == nil {
-		s.leave(c)
-		return nil, werr
-	}
-	if err != nil {
+	_, werr := nc.Write(wire.AppendHelloAck(nil, ack))
+	switch {
+	case err != nil:
 		return nil, kv.Wrap(kv.KindOf(err), "refuse a peer", err)
+	case werr != nil:
+		return c, werr
 	}
 	return c, nc.SetDeadline(time.Time{})
 }
@@ -184,12 +188,12 @@ func (s *Server) listen(nc net.Conn) (wire.Hello, error) {
 
 // enter adds a connection, unless there are too many.
 func (s *Server) enter(nc net.Conn, hello wire.Hello) (*accepted, error) {
-	c := newAccepted(s, nc, hello)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.mu.conns) >= s.cfg.MaxConns {
 		return nil, kv.Errorf(kv.KindOverloaded, "accept", "this node serves %d connections, its limit", s.cfg.MaxConns)
 	}
+	c := newAccepted(s, nc, hello)
 	s.mu.conns[c] = struct{}{}
 	return c, nil
 }

@@ -30,3 +30,10 @@ func (c *counters) traffic() Traffic {
 type outcomes struct {
 	timeouts, lost, overloaded, late atomic.Uint64
 }
+
+// meters are where a Conn counts: its own, or its Pool's and its peer's.
+type meters struct {
+	*counters
+	*outcomes
+	*latency
+}
