@@ -1,6 +1,9 @@
+//go:build unix
+
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,12 +13,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // fakeVar makes this test binary play a node of ringtail dev, in one of the
@@ -23,7 +28,11 @@ import (
 const fakeVar = "FAKE_NODE_OF_RINGTAIL_DEV"
 
 func TestMain(m *testing.M) {
-	if how := os.Getenv(fakeVar); how != "" {
+	switch how := os.Getenv(fakeVar); how {
+	case "":
+	case "dev":
+		os.Exit(fakeDev(os.Args[1], strings.Split(os.Args[2], ",")))
+	default:
 		os.Exit(fakeMain(how, os.Args[1], strings.Split(os.Args[2], ",")))
 	}
 	os.Exit(m.Run())
@@ -76,6 +85,31 @@ func fakeMain(how, addr string, names []string) int {
 	return 0
 }
 
+// fakeDev runs fake nodes at these addresses until SIGTERM.
+func fakeDev(dir string, addrs []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	l := &localCluster{out: os.Stdout, dir: dir}
+	var names []string
+	for i, addr := range addrs {
+		names = append(names, "n"+strconv.Itoa(i+1))
+		l.nodes = append(l.nodes, devNode{name: names[i], http: addr, peer: "peer", gossip: "gossip"})
+	}
+	l.command = func(n devNode) *exec.Cmd { return fakeCommand("serves", n.http, names) }
+	if err := l.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// fakeCommand runs this test binary as a fake node.
+func fakeCommand(how, arg string, names []string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], arg, strings.Join(names, ","))
+	cmd.Env = append(os.Environ(), fakeVar+"="+how)
+	return cmd
+}
+
 // lines is a writer that hands over what it gets line by line.
 type lines struct {
 	part bytes.Buffer
@@ -107,26 +141,18 @@ type rehearsal struct {
 // rehearse starts fake nodes, one for each way of playing one.
 func rehearse(t *testing.T, ways ...string) *rehearsal {
 	t.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &rehearsal{dir: t.TempDir(), out: make(chan string, 1000), done: make(chan error, 1)}
 	var names []string
-	for i := range ways {
+	for i, addr := range deadAddrs(t, len(ways)) {
 		names = append(names, "n"+strconv.Itoa(i+1))
-		r.nodes = append(r.nodes, devNode{name: names[i], http: deadAddr(t), peer: "peer", gossip: "gossip"})
+		r.nodes = append(r.nodes, devNode{name: names[i], http: addr, peer: "peer", gossip: "gossip"})
 	}
 	way := make(map[string]string)
 	for i, n := range r.nodes {
 		way[n.name] = ways[i]
 	}
 	l := &localCluster{out: &lines{to: r.out}, nodes: r.nodes, dir: r.dir}
-	l.command = func(n devNode) *exec.Cmd {
-		cmd := exec.Command(program, n.http, strings.Join(names, ","))
-		cmd.Env = append(os.Environ(), fakeVar+"="+way[n.name])
-		return cmd
-	}
+	l.command = func(n devNode) *exec.Cmd { return fakeCommand(way[n.name], n.http, names) }
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
 	go func() {
@@ -289,6 +315,60 @@ func TestDevEndsWhileItWaits(t *testing.T) {
 	}
 }
 
+func TestDevsNodesEndWithIt(t *testing.T) {
+	for _, test := range []struct {
+		signal syscall.Signal
+		want   string
+	}{{syscall.SIGTERM, "exit status 0"}, {syscall.SIGKILL, "signal: killed"}} {
+		t.Run(test.signal.String(), func(t *testing.T) {
+			addrs := deadAddrs(t, 2)
+			cmd := fakeCommand("dev", t.TempDir(), addrs)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for s := bufio.NewScanner(out); s.Scan() && s.Text() != "ready"; {
+			}
+			if err := cmd.Process.Signal(test.signal); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			if got := cmd.ProcessState.String(); got != test.want {
+				t.Errorf("dev ended with %q, want %q", got, test.want)
+			}
+			for _, addr := range addrs {
+				awaitSilence(t, addr)
+			}
+		})
+	}
+}
+
+// awaitSilence returns once nobody listens at addr.
+func awaitSilence(t *testing.T, addr string) {
+	t.Helper()
+	for t.Context().Err() == nil {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func TestSupervisedNodeEndsWithItsInput(t *testing.T) {
+	near, far := io.Pipe()
+	ctx := untilEnd(t.Context(), near)
+	if ctx.Err() != nil {
+		t.Error("the context ended before the input")
+	}
+	far.Close()
+	<-ctx.Done()
+}
+
 func TestDevRefusesPortsInUse(t *testing.T) {
 	for _, offset := range []int{0, peerPort, gossipPort, devStride} {
 		t.Run(strconv.Itoa(offset), func(t *testing.T) {
@@ -317,14 +397,15 @@ func TestServeRefusesAPortInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	addr := taken.Addr().String()
-	for _, flag := range []string{"http", "peer", "gossip"} {
+	flags := []string{"http", "peer", "gossip"}
+	for _, flag := range flags {
 		args := []string{"serve", "--name", "n1", "--engine", "memory", "--create"}
-		for _, f := range []string{"http", "peer", "gossip"} {
+		free := deadAddrs(t, len(flags))
+		for i, f := range flags {
 			if f == flag {
-				args = append(args, "--"+f, addr)
-			} else {
-				args = append(args, "--"+f, deadAddr(t))
+				free[i] = addr
 			}
+			args = append(args, "--"+f, free[i])
 		}
 		got := ringtail(t, "", args...)
 		want := fmt.Sprintf("ringtail: --%s %s: the port is in use\n", flag, addr)

@@ -50,15 +50,24 @@ func newFakeNode(t *testing.T, status int, header map[string]string, body string
 	return n
 }
 
-// deadAddr returns an address at which nobody listens.
+// deadAddrs returns different addresses at which nobody listens.
+func deadAddrs(t *testing.T, count int) []string {
+	t.Helper()
+	var addrs []string
+	for range count {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs
+}
+
 func deadAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return deadAddrs(t, 1)[0]
 }
 
 const siblingsJSON = `{"context":"c2","siblings":[` +
@@ -201,10 +210,10 @@ func TestPutGoesToTheNextAddressOnlyWhenItWasNeverSent(t *testing.T) {
 }
 
 func TestNoNodeAnswers(t *testing.T) {
-	a, b := deadAddr(t), deadAddr(t)
-	got := ringtail(t, "", "put", "k", "v", "--addr", a+","+b)
+	dead := deadAddrs(t, 2)
+	got := ringtail(t, "", "put", "k", "v", "--addr", strings.Join(dead, ","))
 	want := fmt.Sprintf("ringtail: dial tcp %s: connect: connection refused; dial tcp %s: connect: connection refused"+
-		" (kind: unavailable, applied: no)\n", a, b)
+		" (kind: unavailable, applied: no)\n", dead[0], dead[1])
 	if got.status != exitError || got.err != want {
 		t.Errorf("status %d, stderr %q; want status 1 and %q", got.status, got.err, want)
 	}

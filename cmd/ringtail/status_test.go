@@ -52,7 +52,7 @@ hints: n1 keeps 7 keys, 1.2 kB, for n2
 
 ! n1: 3 of 500 gets failed in the last minute
 ! n2 is down since 2026-01-02T11:58:30Z (1m)
-! 2 in the ring for n=3: each key has only so many copies
+! nodes in the ring: 2, fewer than n=3; each key has only so many copies
 ! staged: n10; run: ringtail cluster plan
 ! n3 is not staged; run: ringtail cluster join n3
 `

@@ -26,7 +26,7 @@ func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time
 		list = append(list, memberWarnings(m, now)...)
 	}
 	if inRing < v.Ring.N {
-		list = append(list, fmt.Sprintf("%d in the ring for n=%d: each key has only so many copies", inRing, v.Ring.N))
+		list = append(list, fmt.Sprintf("nodes in the ring: %d, fewer than n=%d; each key has only so many copies", inRing, v.Ring.N))
 	}
 	if len(staged) > 0 {
 		list = append(list, "staged: "+strings.Join(staged, ", ")+"; run: ringtail cluster plan")
