@@ -233,9 +233,12 @@ func testNoSpaceLeft(t *testing.T, d *fullDisk) {
 	if err := e.Sync(); err != nil {
 		t.Fatal(err)
 	}
-	d.disk = d.disk.CrashClone(vfs.CrashCloneCfg{})
-	d.FS = d.disk
-	wantScan(t, d.mustOpen(t), p1, nil, pair{"k", "accepted"}, pair{"more", "v"})
+	back, err := d.open(Disk{FS: d.disk.CrashClone(vfs.CrashCloneCfg{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeOnce(t, back)
+	wantScan(t, back, p1, nil, pair{"k", "accepted"}, pair{"more", "v"})
 }
 
 func testCloseWithoutSpace(t *testing.T, d *fullDisk) {
