@@ -130,7 +130,10 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	if n.cfg.Engine == EngineMemory {
 		return memory.Open(n.cfg.Memory)
 	}
-	cfg := n.cfg.Pebble
+	cfg, err := n.cfg.Pebble.Fit()
+	if err != nil {
+		return nil, err
+	}
 	cfg.Logger = n.log
 	cfg.Hooks.Failed = n.fail
 	return pebble.Open(cfg)

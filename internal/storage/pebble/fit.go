@@ -1,13 +1,19 @@
 package pebble
 
-import "github.com/cockroachdb/pebble/v2/vfs"
+import (
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
 
 const (
 	// reserveShare is the largest part of a disk, as 1/reserveShare, that is
 	// left in reserve.
 	reserveShare = 8
-	// minMemTable is the smallest memtable that Fit chooses, in bytes.
-	minMemTable = 1 << 20
+	// smallMemTable is the smallest memtable that Fit chooses, in bytes.
+	smallMemTable = 1 << 20
 )
 
 // Fit returns c for the disk that holds c.Dir: on a small one the reserve is no
@@ -16,18 +22,18 @@ const (
 // is. A file system that does not tell its size counts as large.
 func (c Config) Fit() (Config, error) {
 	if err := c.FS.MkdirAll(c.Dir, 0o755); err != nil {
-		return c, err
+		return c, kv.Wrap(kv.KindStorage, "size engine", err)
 	}
 	usage, err := c.FS.GetDiskUsage(c.Dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return c, nil
+	}
 	if err != nil {
-		if err == vfs.ErrUnsupported {
-			return c, nil
-		}
-		return c, err
+		return c, kv.Wrap(kv.KindStorage, "size engine", err)
 	}
 	if share := int64(usage.TotalBytes / reserveShare); share < c.ReserveBytes {
 		c.ReserveBytes = share
-		c.MemTableBytes = max(minMemTable, min(c.MemTableBytes, share/(2*maxMemTables)))
+		c.MemTableBytes = max(smallMemTable, min(c.MemTableBytes, share/(2*maxMemTables)))
 	}
 	return c, nil
 }
