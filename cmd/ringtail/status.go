@@ -24,8 +24,8 @@ type statusCmd struct {
 // Help is shown by ringtail status --help.
 func (statusCmd) Help() string {
 	return `Shows each node as the one that answers sees it. SHARE is its part of all replicas, KEYS the records
-that it stores, one for each key of which it has a copy. GET and PUT are the percentiles of what it
-served over the last minute, in milliseconds.
+that it stores, roughly: one for each key of which it has a copy. GET and PUT are the percentiles of
+what it served over the last minute, in milliseconds.
 
 Examples:
 
