@@ -36,7 +36,11 @@ func parseRecord(b []byte) (record, error) {
 	}
 	o, err := object.Parse(b[recordHeader:])
 	if err != nil {
-		return record{}, kv.Errorf(kv.KindCorrupt, "read record", "%w", err)
+		kind := kv.KindCorrupt
+		if kv.KindOf(err) == kv.KindWrongVersion {
+			kind = kv.KindWrongVersion
+		}
+		return record{}, kv.Wrap(kind, "read record", err)
 	}
 	return record{own: vclock.DecodeOwn(b[1:]), obj: o}, nil
 }

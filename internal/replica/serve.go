@@ -90,6 +90,7 @@ func (s *Store) servePut(req wire.Request) error {
 	w := s.acks.Get().(*durableAck)
 	w.store, w.reply = s, req.Reply
 	if err := s.Merge(p, m.Key, in, w); err != nil {
+		*w = durableAck{}
 		s.acks.Put(w)
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
-	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
 // stripes is the number of locks that keys share. Two keys on one lock wait for
@@ -38,8 +37,6 @@ type Store struct {
 	engine storage.Engine
 	source Source
 	rings  Rings
-	// from is the first sequence number whose actors may still issue dots.
-	from atomic.Uint64
 	// frozen is the epoch of a change of the ring that is being agreed on, 0
 	// for none: until it is over no write is taken.
 	frozen atomic.Uint64
@@ -52,16 +49,12 @@ type Store struct {
 	broken rules
 }
 
-// lock is a mutex on a cache line of its own.
+// lock is a mutex on a cache line of its own, and what it guards: from is the
+// first sequence number whose actors may still issue dots in its keys' records.
 type lock struct {
 	sync.Mutex
-	_ [56]byte
-}
-
-// rules switches the rules of vclock.Own off, one by one, for the test that
-// shows that each is needed. It is zero outside of tests.
-type rules struct {
-	mergeSetsOwn, keepOldBoots, keepAfterFailure, forgetCounter, shareActors bool
+	from uint64
+	_    [48]byte
 }
 
 // work is the scratch space of one operation.
@@ -70,11 +63,15 @@ type work struct {
 	batch         storage.Batch
 }
 
-// NewStore returns a Store on engine for node self. Actors born before first,
-// the sequence number at which this process started, are not used again.
+// NewStore returns a Store on engine for node self. Actors born before first, a
+// sequence number that source has not returned yet, are not used again: an
+// engine that is closed and opened again, whether by a new process or not,
+// needs a new Store and a new first.
 func NewStore(self kv.NodeID, engine storage.Engine, source Source, rings Rings, first uint64) *Store {
 	s := &Store{self: self, engine: engine, source: source, rings: rings, seed: maphash.MakeSeed()}
-	s.from.Store(first)
+	for i := range s.locks {
+		s.locks[i].from = first
+	}
 	s.work.New = func() any { return new(work) }
 	s.reads.New = func() any { return new(reading) }
 	s.acks.New = func() any { return new(durableAck) }
@@ -133,7 +130,7 @@ func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []b
 	if err != nil {
 		return object.Object{}, buf, 0, err
 	}
-	w.Own, w.Seq = s.issue(rec, node, seq), seq
+	w.Own, w.Seq = s.issue(rec, node, seq, mu.from), seq
 	at := len(buf)
 	buf = appendRecordHeader(buf, w.Own)
 	o, buf, dropped, err := object.Put(buf, rec.obj, w)
@@ -141,20 +138,14 @@ func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []b
 		return object.Object{}, buf[:at], 0, err
 	}
 	if err := s.apply(scratch, key, buf[at:], durable); err != nil {
+		if !s.broken.keepAfterFailure {
+			// The write may yet be found in the log, though nobody was told of
+			// it: no actor that was born until now is used again.
+			mu.from = max(mu.from, seq+1)
+		}
 		return object.Object{}, buf[:at], 0, err
 	}
 	return o, buf, dropped, nil
-}
-
-func (s *Store) issue(rec record, node kv.NodeID, seq uint64) vclock.Own {
-	own, from := rec.own, s.from.Load()
-	if s.broken.keepOldBoots {
-		from = 0
-	}
-	if s.broken.forgetCounter {
-		own.Counter = 0
-	}
-	return vclock.Issue(own, rec.obj.Clock(), node, seq, from)
 }
 
 // Merge merges in, another node's object, into the copy of k, under k's lock.
@@ -184,11 +175,7 @@ func (s *Store) merge(w *work, key []byte, k kv.Key, in object.Object, durable s
 	}
 	var outcome object.Outcome
 	var o object.Object
-	own := rec.own
-	if s.broken.mergeSetsOwn {
-		own = s.ownWithin(in)
-	}
-	w.out = appendRecordHeader(w.out[:0], own)
+	w.out = appendRecordHeader(w.out[:0], s.ownAfter(rec, in))
 	o, w.out, outcome, err = object.Merge(w.out, rec.obj, in)
 	if err != nil {
 		return err
@@ -202,31 +189,12 @@ func (s *Store) merge(w *work, key []byte, k kv.Key, in object.Object, durable s
 	return s.apply(w, key, w.out, durable)
 }
 
-// apply writes one record. After a failure no actor from before is used again:
-// the write may yet be found in the log, though nobody was told of it.
+// apply writes one record.
 func (s *Store) apply(w *work, key, value []byte, durable storage.Waiter) error {
 	w.batch.Set(key, value)
 	err := s.engine.Apply(&w.batch, durable)
 	w.batch.Reset()
-	if err != nil && !s.broken.keepAfterFailure {
-		s.forget()
-	}
 	return err
-}
-
-// forget retires every actor that was born until now.
-func (s *Store) forget() {
-	_, seq, err := s.source.Next()
-	if err != nil {
-		// Without a sequence number there is no put either.
-		return
-	}
-	for {
-		from := s.from.Load()
-		if from >= seq || s.from.CompareAndSwap(from, seq) {
-			return
-		}
-	}
 }
 
 // Freeze refuses writes until Thaw, while a change of the ring to epoch is
@@ -281,18 +249,6 @@ func (s *Store) release(w *work) {
 
 func (s *Store) lockOf(k kv.Key) *lock {
 	return &s.locks[maphash.Bytes(s.seed, k)%stripes]
-}
-
-// ownWithin is what a merge would adopt without the rule that only a local write
-// sets an Own: this node's entry in another copy's clock.
-func (s *Store) ownWithin(o object.Object) vclock.Own {
-	node, _, err := s.source.Next()
-	for i := range o.Clock().Len() {
-		if e := o.Clock().At(i); err == nil && e.Node == node {
-			return vclock.Own(e.Dot)
-		}
-	}
-	return vclock.Own{}
 }
 
 func errFrozen(op string) error {

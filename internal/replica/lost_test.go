@@ -1,0 +1,168 @@
+package replica
+
+import "testing"
+
+// lost are the ways in which local history gets lost, each as a history, and
+// the rule without which that history would issue a dot twice; noRule where no
+// single rule is all that prevents it. history.do says what the commands do.
+var lost = []struct {
+	name   string
+	caught rule
+	script string
+}{
+	{"wiped disk", newIDs, `
+		put a v1
+		send b v1
+		wipe a
+		put a v2
+		send b v2`},
+	{"wiped disk, filled again by its peers", newIDs, `
+		put a v1
+		send b v1
+		put a v2
+		send c v2
+		wipe a
+		copy a b
+		put a v3`},
+	{"lost write buffer", newBoots, `
+		put a v1
+		sync a
+		put a v2
+		send b v2
+		crash a
+		put a v3`},
+	{"lost write buffer, of which a peer has a part", newBoots, `
+		put a v1
+		sync a
+		put a v2
+		send b v2
+		put a v3
+		send c v3
+		crash a
+		copy a b
+		put a v4`},
+	{"backup restored", newIDs, `
+		put a v1
+		backup a
+		crash a
+		put a v2
+		send b v2
+		restore a
+		put a v3`},
+	{"copy dropped and come back", onlyWritesSetOwn, `
+		put a v1
+		send b v1
+		put a v2
+		send c v2
+		drop a
+		copy a b
+		put a v3`},
+	{"failed local write that is in the log", newAfterFailure, `
+		put a v1
+		sync a
+		fail a v2
+		put a v3
+		send b v3
+		crash a`},
+	{"first write fails", noRule, `
+		fail a v1
+		put a v2
+		send b v2
+		crash a`},
+	{"two hint records of one key", ownActors, `
+		put a v1
+		put a v2 hint
+		send b v1
+		send b v2`},
+	{"a hint record that came back by a merge", ownActors, `
+		put a v1 hint
+		put a v2
+		send a v2 hint
+		put a v3 hint
+		send b v3`},
+	{"clock that does not hold the writes", counterBeside, `
+		put a v1 lww
+		put a v2 lww
+		send b v1`},
+	{"crash between reserve and use", reservedAhead, `
+		put a v1
+		send b v1
+		crash a
+		put a v2`},
+	{"the same, with the record synced and dropped", reservedAhead, `
+		put a v1
+		send b v1
+		sync a
+		drop a
+		crash a
+		put a v2`},
+	{"clock cap that drops the actor's entry elsewhere", noRule, `
+		put a v1
+		send b v1
+		put b v2 cap seen v1
+		send a v2
+		put a v3 cap seen v2
+		send b v3
+		put b v4 cap seen v3
+		drop a
+		send a v4
+		put a v5`},
+}
+
+var disks = map[string]func() disk{"log": newLogDisk, "pebble": newPebbleDisk}
+
+// TestLostHistory: whatever a node forgets, it issues no dot twice, and nothing
+// that was acknowledged is lost for it.
+func TestLostHistory(t *testing.T) {
+	for name, newDisk := range disks {
+		for _, c := range lost {
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				if err := play(t, c.script, noRule, newDisk); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestEachRuleIsNeeded plays the same histories, each without its rule.
+func TestEachRuleIsNeeded(t *testing.T) {
+	for name, newDisk := range disks {
+		for _, c := range lost {
+			if c.caught == noRule {
+				continue
+			}
+			t.Run(name+"/"+c.name, func(t *testing.T) {
+				if err := play(t, c.script, c.caught, newDisk); err == nil {
+					t.Errorf("nothing is lost without the rule that %s", c.caught)
+				}
+			})
+		}
+	}
+}
+
+// TestRandomHistories plays histories of 40 random commands.
+func TestRandomHistories(t *testing.T) {
+	for seed := range uint64(400) {
+		script := randomScript(seed)
+		if err := play(t, script, noRule, newLogDisk); err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, script)
+		}
+	}
+}
+
+// TestRandomHistoriesFindEachRule: the same histories find out when any one of
+// the rules is missing.
+func TestRandomHistoriesFindEachRule(t *testing.T) {
+	for _, off := range []rule{onlyWritesSetOwn, newBoots, newAfterFailure, counterBeside, ownActors, reservedAhead, newIDs} {
+		t.Run(string(off), func(t *testing.T) {
+			for seed := range uint64(400) {
+				if play(t, randomScript(seed), off, newLogDisk) != nil {
+					t.Logf("found with seed %d", seed)
+					return
+				}
+			}
+			t.Error("no seed finds it")
+		})
+	}
+}

@@ -1,0 +1,312 @@
+package replica
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/memory"
+	"github.com/ringtaildb/ringtail/internal/vclock"
+)
+
+const self = kv.NodeID(1)
+
+// counter is a Source that never fails.
+type counter struct{ last atomic.Uint64 }
+
+// Next implements Source.
+func (c *counter) Next() (kv.NodeID, uint64, error) { return self, c.last.Add(1), nil }
+
+// rings is a Rings; the zero rings has none yet.
+type rings struct{ ring *ring.Ring }
+
+// Ring implements Rings.
+func (r rings) Ring() *ring.Ring { return r.ring }
+
+// newStore returns a Store on an empty engine, and the engine.
+func newStore(t testing.TB, r *ring.Ring) (*Store, storage.Engine) {
+	e, err := memory.Open(memory.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewStore(self, e, &counter{}, rings{r}, 1), e
+}
+
+func mustRead(t testing.TB, s *Store, p kv.Partition, k kv.Key) object.Object {
+	t.Helper()
+	o, _, err := s.Read(p, k, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func mustPut(t testing.TB, s *Store, p kv.Partition, k kv.Key, w object.Write) object.Object {
+	t.Helper()
+	o, _, _, err := s.Put(p, k, w, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// acknowledged is a storage.Waiter that counts.
+type acknowledged struct{ n atomic.Int32 }
+
+// Durable implements storage.Waiter.
+func (a *acknowledged) Durable(err error) {
+	if err == nil {
+		a.n.Add(1)
+	}
+}
+
+func TestPutThenRead(t *testing.T) {
+	s, _ := newStore(t, nil)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	if o := mustRead(t, s, 3, k); o.Bytes() != nil {
+		t.Errorf("a key that was never put has %d bytes", len(o.Bytes()))
+	}
+	var ack acknowledged
+	put, buf, _, err := s.Put(3, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
+	if err != nil || ack.n.Load() != 1 || !bytes.HasPrefix(buf, []byte("before")) {
+		t.Fatalf("%v, %d acknowledgements, buffer %q", err, ack.n.Load(), buf)
+	}
+	got, buf, err := s.Read(3, k, []byte("before"))
+	if err != nil || !bytes.Equal(got.Bytes(), put.Bytes()) || !bytes.HasPrefix(buf, []byte("before")) {
+		t.Errorf("%v: read %x, put %x", err, got.Bytes(), put.Bytes())
+	}
+	if o := mustRead(t, s, 4, k); o.Bytes() != nil {
+		t.Error("the key is in another partition too")
+	}
+}
+
+// TestDurableMerge: who asks for a durable merge is told, also when the object
+// was there already.
+func TestDurableMerge(t *testing.T) {
+	from, _ := newStore(t, nil)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	o := mustPut(t, from, 0, k, object.Write{Value: []byte("v")})
+	to, _ := newStore(t, nil)
+	var ack acknowledged
+	for i := range int32(2) {
+		if err := to.Merge(0, k, o, &ack); err != nil || ack.n.Load() != i+1 {
+			t.Errorf("merge %d: %v, %d acknowledgements", i, err, ack.n.Load())
+		}
+	}
+	if got := mustRead(t, to, 0, k); !bytes.Equal(got.Bytes(), o.Bytes()) {
+		t.Errorf("the copy is %x, want %x", got.Bytes(), o.Bytes())
+	}
+}
+
+func TestRefusedPutChangesNothing(t *testing.T) {
+	s, e := newStore(t, nil)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	for range kv.MaxSiblings {
+		mustPut(t, s, 0, k, object.Write{Value: []byte("v")})
+	}
+	before, _, _ := e.Get(appendDataKey(nil, 0, k), nil)
+	var ack acknowledged
+	_, buf, _, err := s.Put(0, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
+	if kv.KindOf(err) != kv.KindTooManySiblings || kv.AppliedOf(err) != kv.AppliedNo {
+		t.Errorf("one sibling too many: %v", err)
+	}
+	after, _, _ := e.Get(appendDataKey(nil, 0, k), nil)
+	if !bytes.Equal(before, after) || ack.n.Load() != 0 || string(buf) != "before" {
+		t.Error("the refused put left something")
+	}
+}
+
+// TestCorruptRecord: damaged records are named as such, and not written over.
+func TestCorruptRecord(t *testing.T) {
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	donor, engine := newStore(t, nil)
+	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("v")})
+	good, _, err := engine.Get(appendDataKey(nil, 0, k), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(at int, v byte) []byte {
+		b := bytes.Clone(good)
+		b[at] = v
+		return b
+	}
+	for name, c := range map[string]struct {
+		b    []byte
+		want kv.Kind
+	}{
+		"empty":                       {nil, kv.KindCorrupt},
+		"cut within the header":       {good[:recordHeader-1], kv.KindCorrupt},
+		"cut after it":                {good[:recordHeader], kv.KindCorrupt},
+		"cut within the object":       {good[:len(good)-1], kv.KindCorrupt},
+		"longer":                      {append(bytes.Clone(good), 0), kv.KindCorrupt},
+		"a damaged object":            {with(recordHeader+3, 9), kv.KindCorrupt},
+		"a later release's record":    {with(0, recordVersion+1), kv.KindWrongVersion},
+		"a later release's object":    {with(recordHeader, object.Version+1), kv.KindWrongVersion},
+		"the whole record, undamaged": {good, 0},
+	} {
+		s, e := newStore(t, nil)
+		var b storage.Batch
+		b.Set(appendDataKey(nil, 0, k), c.b)
+		if err := e.Apply(&b, nil); err != nil {
+			t.Fatal(err)
+		}
+		got, _, readErr := s.Read(0, k, nil)
+		_, _, _, putErr := s.Put(0, k, object.Write{Value: []byte("w")}, nil, nil)
+		mergeErr := s.Merge(0, k, o, nil)
+		for op, err := range map[string]error{"read": readErr, "put": putErr, "merge": mergeErr} {
+			if (err != nil) != (c.want != 0) || err != nil && kv.KindOf(err) != c.want {
+				t.Errorf("%s: %s: %v", name, op, err)
+			}
+		}
+		if c.want == 0 {
+			continue
+		}
+		if got.Bytes() != nil {
+			t.Errorf("%s: it is served", name)
+		}
+		if left, _, _ := e.Get(appendDataKey(nil, 0, k), nil); !bytes.Equal(left, c.b) {
+			t.Errorf("%s: it was written over", name)
+		}
+	}
+}
+
+// TestConcurrentWrites puts and merges one key and others from many goroutines:
+// every write is there, under a dot of its own.
+func TestConcurrentWrites(t *testing.T) {
+	const writers, each = 8, 40
+	s, _ := newStore(t, nil)
+	peers, _ := newStore(t, nil)
+	shared := kv.AppendKey(nil, "b", []byte("shared"))
+	foreign := mustPut(t, peers, 0, shared, object.Write{Value: []byte("foreign")})
+	var mu sync.Mutex
+	dots := map[vclock.Dot]string{}
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				value := fmt.Sprintf("%d-%d", w, i)
+				k := shared
+				if i%4 != 0 {
+					k = kv.AppendKey(nil, "b", fmt.Appendf(nil, "key %d", i))
+				}
+				if i%10 == 0 {
+					if err := s.Merge(0, k, foreign, nil); err != nil {
+						t.Error(err)
+					}
+				}
+				o, _, _, err := s.Put(0, k, object.Write{Now: 5, Value: []byte(value)}, nil, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got := mustRead(t, s, 0, k); got.Len() < o.Len() {
+					t.Errorf("a later read has %d siblings, the put left %d", got.Len(), o.Len())
+				}
+				for c := o.Siblings(); c.Next(); {
+					if string(c.Value) != value {
+						continue
+					}
+					mu.Lock()
+					key := vclock.Dot{Actor: c.Actor, Counter: c.Counter}
+					if other, ok := dots[key]; ok {
+						t.Errorf("dot %v is issued for %s and %s", key, other, value)
+					}
+					dots[key] = value
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(dots) != writers*each {
+		t.Errorf("%d dots for %d puts", len(dots), writers*each)
+	}
+	if got, want := mustRead(t, s, 0, shared).Len(), writers*each/4+1; got != want {
+		t.Errorf("%d siblings, want %d", got, want)
+	}
+}
+
+// TestFreeze: once Freeze has returned nothing is written, until Thaw.
+func TestFreeze(t *testing.T) {
+	s, e := newStore(t, nil)
+	donor, _ := newStore(t, nil)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("foreign")})
+	ctx := object.Context{}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, _, _, err := s.Put(0, k, object.Write{Merge: kv.MergeLWW, Value: []byte("v"), Context: ctx}, nil, nil)
+				if err == nil {
+					err = s.Merge(0, k, o, nil)
+				}
+				if err != nil && (kv.KindOf(err) != kv.KindUnavailable || kv.AppliedOf(err) != kv.AppliedNo) {
+					t.Errorf("while frozen: %v", err)
+				}
+			}
+		})
+	}
+	at := func() []byte {
+		b, _, err := e.Get(appendDataKey(nil, 0, k), nil)
+		if err != nil {
+			t.Error(err)
+		}
+		return b
+	}
+	for epoch := range uint64(50) {
+		s.Freeze(epoch + 1)
+		before := at()
+		for range 100 {
+			if after := at(); !bytes.Equal(before, after) {
+				t.Errorf("epoch %d: a write went through", epoch)
+				break
+			}
+		}
+		s.Thaw()
+	}
+	close(stop)
+	wg.Wait()
+	s.Freeze(1)
+	if _, _, _, err := s.Put(0, k, object.Write{}, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
+		t.Errorf("a put while frozen: %v", err)
+	}
+	if err := s.Merge(0, k, o, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
+		t.Errorf("a merge while frozen: %v", err)
+	}
+	mustRead(t, s, 0, k)
+	s.Thaw()
+	mustPut(t, s, 0, k, object.Write{Value: []byte("v")})
+}
+
+func TestEmptyAndUsage(t *testing.T) {
+	r := testRing(t, 1)
+	s, _ := newStore(t, r)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	check := func(empty bool, keys uint64) {
+		t.Helper()
+		got, err := s.Empty(r)
+		if err != nil || got != empty {
+			t.Errorf("empty: %v, %v; want %v", got, err, empty)
+		}
+		n, size, err := s.Usage(r.PartitionOf(k))
+		if err != nil || n != keys || (size > 0) != (keys > 0) {
+			t.Errorf("usage: %d keys, %d bytes, %v; want %d keys", n, size, err, keys)
+		}
+	}
+	check(true, 0)
+	mustPut(t, s, r.PartitionOf(k), k, object.Write{Deleted: true})
+	check(false, 1)
+}
