@@ -97,7 +97,7 @@ func hasPackageComment(f *ast.File) bool {
 		return false
 	}
 	text := f.Doc.Text()
-	return strings.HasPrefix(text, "Package "+f.Name.Name+" ") || f.Name.Name == "main" && strings.HasPrefix(text, "Ringtail ")
+	return strings.HasPrefix(text, "Package "+f.Name.Name+" ") || f.Name.Name == "main" && strings.HasPrefix(text, "Command ")
 }
 
 func TestImportsPointDown(t *testing.T) {
