@@ -136,6 +136,9 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	}
 	cfg.Logger = n.log
 	cfg.Hooks.Failed = n.fail
+	cfg.Hooks.Corrupted = func(err error) {
+		n.log.Error("the disk holds damaged data, which is not served; this node should be replaced", "error", err)
+	}
 	return pebble.Open(cfg)
 }
 
