@@ -206,6 +206,23 @@ func TestStuckWriteIsFound(t *testing.T) {
 	})
 }
 
+// A connection on which requests come, and no answer is due yet, is not stuck.
+func TestNothingToWriteIsNotStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(1)
+		s := NewServer(Default(), Hooks{Identity: identityOf(2)}, handlerFunc(func(wire.Request) {}), nil)
+		addr, _ := serve(t, s, m.Host("b"), "b:1")
+		nc := shakeHands(t, m.Host("x"), addr, 0)
+		for id := range uint64(20) {
+			_, _ = nc.Write(frame(wire.Header{Type: wire.TypeGet, ID: id, Deadline: 60000}, ""))
+			time.Sleep(time.Second)
+		}
+		if st := s.Stats(); st.Conns != 1 {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+}
+
 // A peer that dies and returns is used again within BackoffMax.
 func TestPeerReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -223,12 +240,21 @@ func TestPeerReturns(t *testing.T) {
 			t.Errorf("the call's error does not say why: %v", o.err)
 		}
 		time.Sleep(time.Hour)
-		serve(t, w.server, w.net.Host("b"), "b:1")
+		_, stop := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, echo, nil), w.net.Host("b"), "b:1")
 		if d := w.waitFor(t, true); d > Default().BackoffMax {
 			t.Errorf("up %v after its return", d)
 		}
 		if got := len(w.log.all()); got != 3 { // up, down, up: nothing per attempt
 			t.Errorf("log: %q", w.log.all())
+		}
+
+		// The pauses begin anew: a restart is hardly noticed.
+		time.Sleep(time.Second)
+		stop()
+		w.waitFor(t, false)
+		serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, echo, nil), w.net.Host("b"), "b:1")
+		if d := w.waitFor(t, true); d > 2*Default().BackoffMin {
+			t.Errorf("up %v after a restart", d)
 		}
 	})
 }
