@@ -140,8 +140,8 @@ func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []b
 	if err := s.apply(scratch, key, buf[at:], durable); err != nil {
 		if !s.broken.keepAfterFailure {
 			// The write may yet be found in the log, though nobody was told of
-			// it: no actor that was born until now is used again.
-			mu.from = max(mu.from, seq+1)
+			// it: no actor that was born before it is used again.
+			mu.from = max(mu.from, seq)
 		}
 		return object.Object{}, buf[:at], 0, err
 	}
@@ -202,8 +202,8 @@ func (s *Store) apply(w *work, key, value []byte, durable storage.Waiter) error 
 func (s *Store) Freeze(epoch uint64) {
 	s.frozen.Store(epoch)
 	for i := range s.locks {
-		//lint:ignore SA2001 whoever held it, and had not seen the freeze, is gone
 		s.locks[i].Lock()
+		//lint:ignore SA2001 whoever held it, and had not seen the freeze, is gone
 		s.locks[i].Unlock()
 	}
 }

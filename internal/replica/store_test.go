@@ -3,6 +3,7 @@ package replica
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -232,9 +233,26 @@ func TestConcurrentWrites(t *testing.T) {
 	}
 }
 
+// slowEngine counts the writes that are under way, and has each take a while.
+type slowEngine struct {
+	storage.Engine
+	writing atomic.Int32
+}
+
+func (e *slowEngine) Apply(b *storage.Batch, w storage.Waiter) error {
+	e.writing.Add(1)
+	defer e.writing.Add(-1)
+	for range 100 {
+		runtime.Gosched()
+	}
+	return e.Engine.Apply(b, w)
+}
+
 // TestFreeze: once Freeze has returned nothing is written, until Thaw.
 func TestFreeze(t *testing.T) {
 	s, e := newStore(t, nil)
+	slow := &slowEngine{Engine: e}
+	s.engine = slow
 	donor, _ := newStore(t, nil)
 	k := kv.AppendKey(nil, "b", []byte("k"))
 	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("foreign")})
@@ -267,7 +285,13 @@ func TestFreeze(t *testing.T) {
 		return b
 	}
 	for epoch := range uint64(50) {
+		for slow.writing.Load() == 0 {
+			runtime.Gosched()
+		}
 		s.Freeze(epoch + 1)
+		if n := slow.writing.Load(); n != 0 {
+			t.Errorf("epoch %d: %d writes are under way", epoch, n)
+		}
 		before := at()
 		for range 100 {
 			if after := at(); !bytes.Equal(before, after) {

@@ -115,9 +115,9 @@ func checkFault(seed uint64, f *fault, open OpenDisk) error {
 	closeErr := e.Close()
 	switch {
 	case err != nil && failed.Load() != 1:
-		return fmt.Errorf("Failed was called %d times, after %w", failed.Load(), err)
+		return fmt.Errorf("the hook Failed was called %d times, after %w", failed.Load(), err)
 	case err != nil && closeErr == nil:
-		return fmt.Errorf("Close says nothing of %w", err)
+		return fmt.Errorf("closing says nothing of %w", err)
 	case closeErr == nil:
 		h.durable = len(h.steps)
 	}
