@@ -205,6 +205,35 @@ func TestVersionHash(t *testing.T) {
 	})
 }
 
+// TestVersionHashSeesEachPart: objects that differ in one part alone, as they
+// may once clocks were capped.
+func TestVersionHashSeesEachPart(t *testing.T) {
+	with := func(clock uint64, horizon kv.Time, sibling uint64) Object {
+		b := begin(nil)
+		d := vclock.Dot{Actor: actor(1), Counter: clock}
+		b.b = vclock.AppendEntry(b.b, vclock.Entry{Dot: d})
+		b.endClock()
+		b.horizon(register{tag: tag{time: horizon, dot: d}, dead: horizon != 0})
+		if sibling != 0 {
+			b.sibling(Sibling{Dot: vclock.Dot{Actor: actor(1), Counter: sibling}})
+		}
+		o, _ := b.end()
+		return o
+	}
+	seen := map[uint64]string{}
+	for name, o := range map[string]Object{
+		"nothing but a clock": with(2, 0, 0), "another clock": with(3, 0, 0),
+		"a horizon": with(2, 1, 0), "another horizon": with(2, 9, 0),
+		"a sibling": with(2, 0, 1), "another sibling": with(2, 0, 2),
+	} {
+		h := VersionHash(o)
+		if other, ok := seen[h]; ok {
+			t.Errorf("%s and %s have one hash", name, other)
+		}
+		seen[h] = name
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, o := range samples() {
 		f.Add(o.raw)

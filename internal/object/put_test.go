@@ -16,15 +16,18 @@ func actor(n int) vclock.Actor { return vclock.Actor{Node: 1, Birth: uint64(n)} 
 
 func ownOf(n int) vclock.Own { return vclock.Own{Actor: actor(n), Counter: 1} }
 
-// withSiblings returns an object of n siblings of size bytes each, each by an
-// actor of its own, written at the times 1 to n.
-func withSiblings(n, size int) Object {
+// withSiblings returns an object of n siblings of size bytes each, by the actors
+// 0 to n-1, written at the times 1 to n.
+func withSiblings(n, size int) Object { return siblingsFrom(0, n, size) }
+
+// siblingsFrom is withSiblings by the actors first to first+n-1.
+func siblingsFrom(first, n, size int) Object {
 	b := begin(nil)
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		b.b = vclock.AppendEntry(b.b, vclock.Entry{Dot: vclock.Dot(ownOf(i)), Seq: uint64(i), Wall: kv.Time(i + 1)})
 	}
 	b.endClock()
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		b.sibling(Sibling{Dot: vclock.Dot(ownOf(i)), Seq: uint64(i), Time: kv.Time(i + 1), Value: make([]byte, size)})
 	}
 	o, _ := b.end()
@@ -81,12 +84,9 @@ func TestPutLimits(t *testing.T) {
 
 // TestMergeIsNotCapped: caps refuse puts, never merges (P7).
 func TestMergeIsNotCapped(t *testing.T) {
-	a, b := withSiblings(kv.MaxSiblings, 1<<17), Object{}
-	for i := range kv.MaxSiblings {
-		b, _, _, _ = Put(nil, b, Write{Own: ownOf(1000 + i), Now: 5, Value: make([]byte, 1<<17), MaxClock: 1})
-	}
-	o := mustMerge(a, b)
-	if o.Len() != 2*kv.MaxSiblings || o.Clock().Len() != 2*kv.MaxSiblings || len(o.raw) <= kv.MaxObject {
+	const n = MaxClock
+	o := mustMerge(siblingsFrom(0, n, 1<<15), siblingsFrom(n, n, 1<<15))
+	if o.Len() != 2*n || o.Clock().Len() != 2*n || len(o.raw) <= kv.MaxObject {
 		t.Errorf("%d siblings, %d clock entries, %d bytes", o.Len(), o.Clock().Len(), len(o.raw))
 	}
 	if _, err := Parse(o.raw); err != nil {

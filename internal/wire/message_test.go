@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -149,11 +150,9 @@ func TestMessagesRefused(t *testing.T) {
 	listed := func(n int) []byte {
 		return (&ListKeys{Bucket: []byte("b"), Partitions: make([]kv.Partition, n)}).AppendTo(nil)
 	}
-	page := func(last int) []byte {
-		m := KeysPage{Keys: [][]byte{make([]byte, last)}}
-		for m.Size() < pageHeader+MaxKeysPage {
-			m.Keys = append(m.Keys, make([]byte, 1022))
-		}
+	page := func(last int) []byte { // keys of MaxKeysPage in all, and one of last bytes
+		m := KeysPage{Keys: slices.Repeat([][]byte{make([]byte, 1022)}, MaxKeysPage/1024)}
+		m.Keys = append(m.Keys, make([]byte, last))
 		return m.AppendTo(nil)
 	}
 	put := func(m Put) []byte { return m.AppendTo(nil) }
@@ -192,7 +191,7 @@ func TestMessagesRefused(t *testing.T) {
 		{"the longest page", "KeysPage", page(kv.MaxKey), 0, true},
 		{"an empty key", "KeysPage", page(0), kv.KindInvalid, false},
 		{"half a page", "KeysPage", []byte{0, 0, 0, 0, 2}, kv.KindInvalid, false},
-		{"more than a page", "KeysPage", append(page(kv.MaxKey), make([]byte, kv.MaxKey)...), kv.KindInvalid, false},
+		{"one byte more", "KeysPage", page(kv.MaxKey + 1), kv.KindInvalid, false},
 	} {
 		for _, kind := range messages {
 			if kind.name != c.kind {
