@@ -1,0 +1,356 @@
+package membership
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+)
+
+// Limits of what a decoder accepts. A joiner, and a bucket's first properties,
+// are refused at half of what a state may hold: a merge must never refuse what
+// several nodes accepted at once.
+const (
+	maxStateMembers = 2 * kv.MaxMembers
+	maxStateBuckets = 2 * kv.MaxBuckets
+	// MaxName bounds a node's name, in bytes.
+	MaxName = 64
+	// MaxAddress bounds an address, in bytes: a host name and a port.
+	MaxAddress = 255 + len(":65535")
+	// MaxAliases bounds the interim ids of one node.
+	MaxAliases = 256
+	// maxRing bounds an encoded ring, in bytes.
+	maxRing = 8 << 20
+	// maxState bounds an encoded state, in bytes; it fits in one message.
+	maxState = kv.MaxMessage / 2
+)
+
+// section is one part of the state that is encoded, hashed and fetched by
+// itself. Numbers travel between nodes: append only.
+type section uint8
+
+const (
+	sectionMembers section = iota
+	sectionRing
+	sectionBuckets
+	sectionSecret
+	numSections
+)
+
+var sectionNames = [numSections]string{"members", "ring", "buckets", "secret"}
+
+// sectionVersion opens every section. A section of another version is refused
+// by its name, never guessed at.
+const sectionVersion = 1
+
+// hash is the first half of a section's SHA-256.
+type hash [16]byte
+
+func hashOf(b []byte) hash {
+	sum := sha256.Sum256(b)
+	return hash(sum[:16])
+}
+
+// hashes tells, in a few bytes, which state somebody has.
+type hashes [numSections]hash
+
+// encodings are the encoded sections of a state; nil where one is left out.
+type encodings [numSections][]byte
+
+func (e encodings) none() bool {
+	for _, b := range e {
+		if b != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// encode brings encoded and hashes of one section up to date.
+func (s *State) encode(which section) {
+	b := binary.BigEndian.AppendUint16(nil, sectionVersion)
+	switch which {
+	case sectionMembers:
+		b = appendMembers(b, s.members)
+	case sectionRing:
+		if s.ring != nil {
+			b = s.ring.AppendTo(b)
+		}
+	case sectionBuckets:
+		b = appendBuckets(b, s)
+	case sectionSecret:
+		b = append(b, s.secret...)
+	}
+	s.encoded[which], s.hashes[which] = b, hashOf(b)
+}
+
+// AppendTo appends the state's canonical encoding: equal states are equal
+// bytes.
+func (s *State) AppendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(s.cluster))
+	return appendSections(b, s.encoded)
+}
+
+// ParseState reads what AppendTo wrote and copies what it keeps. Its errors are
+// of KindInvalid, or of KindWrongVersion for a section of another release.
+func ParseState(b []byte) (*State, error) {
+	c := cursor{b: b}
+	cluster := kv.ClusterID(c.u64())
+	encoded := c.sections()
+	if c.bad || len(c.b) > 0 {
+		return nil, kv.Errorf(kv.KindInvalid, "read cluster state", "%d bytes are no cluster state", len(b))
+	}
+	return parseSections(cluster, encoded)
+}
+
+// appendSections appends those sections that are not nil.
+func appendSections(b []byte, encoded encodings) []byte {
+	at, n := len(b), 0
+	b = append(b, 0)
+	for i, e := range encoded {
+		if e == nil {
+			continue
+		}
+		n++
+		b = append(b, byte(i))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(e)))
+		b = append(b, e...)
+	}
+	b[at] = byte(n)
+	return b
+}
+
+// sections takes what appendSections wrote. Sections that this release does not
+// know are left out; the slices are parts of the input.
+func (c *cursor) sections() (encoded encodings) {
+	last := -1
+	for range c.u8() {
+		which := c.u8()
+		c.need(int(which) > last)
+		last = int(which)
+		b := c.take(int(c.u32()))
+		if c.bad {
+			return encoded
+		}
+		if section(which) < numSections {
+			encoded[which] = b
+		}
+	}
+	return encoded
+}
+
+// parseSections builds a state of the sections that are not nil; the others are
+// empty.
+func parseSections(cluster kv.ClusterID, encoded encodings) (*State, error) {
+	s := newState(cluster, nil, nil, nil)
+	for i, b := range encoded {
+		if b == nil {
+			continue
+		}
+		c := cursor{b: b}
+		if v := c.u16(); !c.bad && v != sectionVersion {
+			return nil, kv.Errorf(kv.KindWrongVersion, "read cluster state", "section %s has version %d, this release reads %d", sectionNames[i], v, sectionVersion)
+		}
+		next, err := s.parseSection(section(i), &c)
+		if err != nil {
+			return nil, err
+		}
+		if c.bad || len(c.b) > 0 || next.hashes[i] != hashOf(b) {
+			return nil, kv.Errorf(kv.KindInvalid, "read cluster state", "section %s is malformed", sectionNames[i])
+		}
+		s = next
+	}
+	return s, nil
+}
+
+// parseSection returns s with one section from c, which it uses up.
+func (s *State) parseSection(which section, c *cursor) (*State, error) {
+	switch which {
+	case sectionMembers:
+		return s.withMembers(c.members()), nil
+	case sectionBuckets:
+		return s.withBuckets(c.buckets()), nil
+	case sectionSecret:
+		return s.withSecret(c.secret()), nil
+	}
+	b := c.take(len(c.b))
+	if len(b) == 0 {
+		return s, nil
+	}
+	if len(b) > maxRing {
+		return nil, kv.Errorf(kv.KindTooLarge, "read cluster state", "the ring has %d bytes, the limit is %d", len(b), maxRing)
+	}
+	r, err := ring.Parse(b)
+	if err != nil {
+		return nil, kv.Wrap(kv.KindInvalid, "read cluster state", err)
+	}
+	return s.withRing(r), nil
+}
+
+// secret takes all that is left: a secret, or nothing.
+func (c *cursor) secret() []byte {
+	if len(c.b) == 0 {
+		return nil
+	}
+	c.need(len(c.b) == SecretSize)
+	return bytes.Clone(c.take(len(c.b)))
+}
+
+// minMember is the size of the smallest encoded member, in bytes; it bounds
+// what a count may claim.
+const minMember = 8 + minProfile + 3*8 + 1 + 8 + 8
+
+func appendMembers(b []byte, members []Member) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(members)))
+	for _, m := range members {
+		b = binary.BigEndian.AppendUint64(b, uint64(m.ID))
+		b = appendProfile(b, m.Profile)
+		b = binary.BigEndian.AppendUint64(b, m.Seen.Boot)
+		b = binary.BigEndian.AppendUint64(b, m.Seen.Nonce)
+		b = binary.BigEndian.AppendUint64(b, m.Seen.Limit)
+		b = append(b, byte(m.Status))
+		b = binary.BigEndian.AppendUint64(b, m.Decision.Version)
+		b = binary.BigEndian.AppendUint64(b, uint64(m.Decision.Author))
+	}
+	return b
+}
+
+func (c *cursor) members() []Member {
+	out := make([]Member, c.count(maxStateMembers, minMember))
+	for i := range out {
+		m := &out[i]
+		m.ID = kv.NodeID(c.u64())
+		c.need(m.ID != 0 && (i == 0 || m.ID > out[i-1].ID))
+		m.Profile = c.profile()
+		m.Seen = Seen{Boot: c.u64(), Nonce: c.u64(), Limit: c.u64()}
+		m.Decision = Decision{Status: Status(c.u8()), Version: c.u64(), Author: kv.NodeID(c.u64())}
+		c.need(m.Status < numStatuses)
+		if c.bad {
+			return nil
+		}
+	}
+	return out
+}
+
+// minProfile is the size of an empty encoded profile, in bytes.
+const minProfile = 7*2 + 4 + 2 + 4 + 8 + 8
+
+func appendProfile(b []byte, p Profile) []byte {
+	b = appendText(b, p.Name)
+	for _, a := range p.Addrs.list() {
+		b = appendText(b, *a)
+	}
+	b = appendText(b, p.Zone)
+	b = binary.BigEndian.AppendUint32(b, p.Weight)
+	b = binary.BigEndian.AppendUint16(b, p.Formats)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Aliases)))
+	for _, a := range p.Aliases {
+		b = binary.BigEndian.AppendUint64(b, uint64(a))
+	}
+	b = binary.BigEndian.AppendUint64(b, p.Boot)
+	return binary.BigEndian.AppendUint64(b, p.Counter)
+}
+
+func (c *cursor) profile() Profile {
+	var p Profile
+	p.Name = c.text(MaxName)
+	for _, a := range p.Addrs.list() {
+		*a = c.text(MaxAddress)
+	}
+	p.Zone = c.text(ring.MaxZone)
+	p.Weight = c.u32()
+	p.Formats = c.u16()
+	p.Aliases = c.aliases()
+	p.Boot, p.Counter = c.u64(), c.u64()
+	return p
+}
+
+// aliases takes ids that are strictly ascending.
+func (c *cursor) aliases() []kv.NodeID {
+	n := c.count(MaxAliases, 8)
+	if n == 0 {
+		return nil
+	}
+	out := make([]kv.NodeID, n)
+	for i := range out {
+		out[i] = kv.NodeID(c.u64())
+		c.need(out[i] != 0 && (i == 0 || out[i] > out[i-1]))
+	}
+	return out
+}
+
+// list returns the addresses in the order in which they are encoded.
+func (a *Addresses) list() []*string {
+	return []*string{&a.HTTP, &a.Peer, &a.Gossip, &a.RESP, &a.Riak}
+}
+
+// minBucket is the size of the smallest encoded bucket, in bytes.
+const minBucket = 2 + 4 + 8 + 8
+
+func appendBuckets(b []byte, s *State) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s.buckets)))
+	for _, name := range s.Buckets() {
+		r := s.buckets[name]
+		b = appendText(b, name)
+		b = appendProps(b, r.Props)
+		b = binary.BigEndian.AppendUint64(b, r.Version)
+		b = binary.BigEndian.AppendUint64(b, uint64(r.Author))
+	}
+	return b
+}
+
+func (c *cursor) buckets() map[string]Bucket {
+	n := c.count(maxStateBuckets, minBucket)
+	out := make(map[string]Bucket, n)
+	last := ""
+	for range n {
+		name := c.text(kv.MaxBucket)
+		c.need(name > last)
+		last = name
+		out[name] = Bucket{Props: c.props(), Version: c.u64(), Author: kv.NodeID(c.u64())}
+		if c.bad {
+			return nil
+		}
+	}
+	return out
+}
+
+func appendProps(b []byte, p kv.Props) []byte {
+	return append(b, byte(p.R), byte(p.W), byte(p.DW), byte(p.Merge))
+}
+
+func (c *cursor) props() kv.Props {
+	p := kv.Props{Quorums: kv.Quorums{R: int8(c.u8()), W: int8(c.u8()), DW: int8(c.u8())}, Merge: kv.Merge(c.u8())}
+	c.need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
+	return p
+}
+
+// validQuorum allows Unset and least to the greatest N.
+func validQuorum(q, least int8) bool {
+	return q == kv.Unset || q >= least && q <= kv.MaxReplicas
+}
+
+// check returns an error of KindInternal for the first invariant that does not
+// hold.
+func (s *State) check() error {
+	const op = "check cluster state"
+	if !slices.IsSortedFunc(s.members, func(a, b Member) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	}) {
+		return kv.Errorf(kv.KindInternal, op, "members are out of order")
+	}
+	again, err := ParseState(s.AppendTo(nil))
+	if err != nil {
+		return kv.Wrap(kv.KindInternal, op, err)
+	}
+	if again.hashes != s.hashes {
+		return kv.Errorf(kv.KindInternal, op, "hashes do not belong to the sections")
+	}
+	return nil
+}

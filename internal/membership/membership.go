@@ -1,0 +1,70 @@
+// Package membership knows who belongs to the cluster: the node's identity and
+// sequence on disk, the gossiped cluster state with its merge, joining, and the
+// changes that operators make to the ring (Dynamo, SOSP 2007, §4.8; DESIGN
+// sections 3 and 5).
+//
+// The core is plain data and functions: the state with its merge and codec
+// (state.go, merge.go, codec.go), the checks of sequence and boot (admit.go,
+// record.go, mint.go), plans and vouches (change.go, vouch.go). Around it the
+// Service keeps the files, gossips, and talks to the peers.
+package membership
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/memberlist"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Peers is how this package reaches other nodes. Safe for concurrent use.
+type Peers interface {
+	// Call sends a request to a node that a State given to Hooks.Changed
+	// names; the outcome goes to done, with tag. To any other node it fails
+	// with KindUnavailable.
+	Call(to kv.NodeID, c wire.Call, m wire.Appender, done wire.Completion, tag uint32)
+	// CallAddr dials a peer address ("host:port"), sends one request, and
+	// closes the connection when it is answered. The caller owns the payload
+	// that it returns.
+	CallAddr(ctx context.Context, addr string, c wire.Call, m wire.Appender) ([]byte, error)
+}
+
+// Deps are what a Service is built on.
+type Deps struct {
+	// FS holds the data directory; nil means vfs.Default.
+	FS vfs.FS
+	// Peers reaches other nodes. It is used only while Run runs.
+	Peers Peers
+	// Listen opens the gossip port at an IP address; nil means UDP and TCP.
+	Listen func(ip string, port int) (memberlist.NodeAwareTransport, error)
+	// Now is the node's clock; nil means time.Now.
+	Now func() time.Time
+	// Random draws ids, nonces and the cluster's key; nil means the operating system's
+	// randomness.
+	Random func() uint64
+	// Log takes changes of state; nil means slog.Default.
+	Log *slog.Logger
+	// Hooks are told what happens.
+	Hooks Hooks
+}
+
+// Hooks connect a Service to the rest of the node. Any of them may be nil.
+type Hooks struct {
+	// Changed is told each new state, in order, after it is durable and before
+	// the call that made it returns. It must be quick and must not call the
+	// Service's methods that change the state.
+	Changed func(*State)
+	// Freeze refuses all writes that arrive from now until Thaw or the moment
+	// until, whichever is first; writes under way are finished when it
+	// returns.
+	Freeze func(epoch uint64, until time.Time)
+	// Thaw ends the freeze for that epoch; without one it does nothing.
+	Thaw func(epoch uint64)
+	// Empty says whether the node holds no data at all. It is called while
+	// writes are frozen. Nil means that it does not.
+	Empty func() (bool, error)
+}

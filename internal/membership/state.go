@@ -1,0 +1,262 @@
+package membership
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+)
+
+// Status is what the operators have decided about a node. Numbers travel
+// between nodes: append only.
+type Status uint8
+
+const (
+	// StatusNone: the node announced itself, and nothing is decided.
+	StatusNone Status = iota
+	// StatusStaged: the next commit brings the node into the ring.
+	StatusStaged
+	// StatusMember: the node is in the ring.
+	StatusMember
+	// StatusLeaving: the next commit takes the node out of the ring.
+	StatusLeaving
+	// StatusRemoved: the node is dead for good and never comes back.
+	StatusRemoved
+
+	numStatuses
+)
+
+var statusNames = [numStatuses]string{"none", "staged", "member", "leaving", "removed"}
+
+// String returns the status as it stands in answers.
+func (s Status) String() string {
+	if s < numStatuses {
+		return statusNames[s]
+	}
+	return "unknown"
+}
+
+// MarshalText lets a status stand as a JSON string.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Addresses are where a node can be reached, each "host:port"; empty where the
+// node has no such door.
+type Addresses struct {
+	HTTP   string `json:"http"`
+	Peer   string `json:"peer"`
+	Gossip string `json:"gossip"`
+	RESP   string `json:"resp,omitempty"`
+	Riak   string `json:"riak,omitempty"`
+}
+
+// Profile is what a node says of itself: a register that only the node writes.
+// The greatest (Boot, Counter) wins.
+type Profile struct {
+	Name   string
+	Addrs  Addresses
+	Zone   string
+	Weight uint32
+	// Formats is the highest version of the formats on disk and on the wire
+	// that the node reads and writes.
+	Formats uint16
+	// Aliases are the interim ids under which the node has minted, ascending.
+	Aliases []kv.NodeID
+	// Boot counts the node's starts, Counter its changes since the last one.
+	Boot, Counter uint64
+}
+
+// Seen is the highest that anybody has seen of a node's boot and sequence. The
+// greatest (Boot, Nonce) wins, and the greatest Limit.
+type Seen struct {
+	Boot, Nonce uint64
+	// Limit is the highest sequence that the node has reserved.
+	Limit uint64
+}
+
+// Decision is a register that operators write, at any node. The greatest
+// (Version, Author, Status) wins.
+type Decision struct {
+	Status  Status
+	Version uint64
+	Author  kv.NodeID
+}
+
+// Member is all that the cluster knows of one node.
+type Member struct {
+	ID kv.NodeID
+	Profile
+	Seen
+	Decision
+}
+
+// Bucket is a register of one bucket's properties. The greatest (Version,
+// Author) wins. R and W may be kv.Unset: the cluster's.
+type Bucket struct {
+	Props   kv.Props
+	Version uint64
+	Author  kv.NodeID
+}
+
+// SecretSize is the size of a cluster's secret, in bytes.
+const SecretSize = 32
+
+// State is what the nodes of a cluster agree on by gossip. It is immutable: a
+// change makes a new one. Safe for concurrent use.
+//
+// Invariants, which check verifies:
+//   - members are strictly ascending by id, each within the limits of Profile;
+//   - encoded and hashes are those of the sections that they belong to.
+type State struct {
+	cluster kv.ClusterID
+	members []Member
+	ring    *ring.Ring
+	buckets map[string]Bucket
+	// secret is the key of the cluster, drawn when it is created: SecretSize
+	// bytes, or nil.
+	secret []byte
+
+	// defaults are the properties of a bucket that has none of its own.
+	defaults kv.Props
+	encoded  encodings
+	hashes   hashes
+}
+
+// newState takes its arguments over. The members are ascending by id.
+func newState(cluster kv.ClusterID, members []Member, r *ring.Ring, buckets map[string]Bucket) *State {
+	s := &State{cluster: cluster}
+	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil)
+}
+
+// Cluster returns the cluster's id, 0 before the node has joined one.
+func (s *State) Cluster() kv.ClusterID { return s.cluster }
+
+// Ring returns the ring, nil before the node has joined a cluster.
+func (s *State) Ring() *ring.Ring { return s.ring }
+
+// Epoch returns the ring's epoch, 0 without a ring.
+func (s *State) Epoch() uint64 {
+	if s.ring == nil {
+		return 0
+	}
+	return s.ring.Epoch()
+}
+
+// Members returns every node that was ever announced, ascending by id: shared,
+// read-only.
+func (s *State) Members() []Member { return s.members }
+
+// Member returns what is known of one node.
+func (s *State) Member(id kv.NodeID) (Member, bool) {
+	i, ok := s.find(id)
+	if !ok {
+		return Member{}, false
+	}
+	return s.members[i], true
+}
+
+// Status returns a node's status. To be in the ring is to be a member, unless
+// an operator has decided that the node leaves.
+func (s *State) Status(id kv.NodeID) Status {
+	m, ok := s.Member(id)
+	inRing := s.ring != nil && s.ring.Contains(id)
+	switch {
+	case inRing && m.Status != StatusLeaving && m.Status != StatusRemoved:
+		return StatusMember
+	case !ok:
+		return StatusNone
+	case !inRing && m.Status == StatusMember:
+		return StatusNone
+	}
+	return m.Status
+}
+
+// Props returns a bucket's properties: its own, or the cluster's defaults. It
+// does not allocate.
+func (s *State) Props(bucket []byte) kv.Props {
+	b, ok := s.buckets[string(bucket)]
+	if !ok {
+		return s.defaults
+	}
+	p := b.Props
+	if p.R == kv.Unset {
+		p.R = s.defaults.R
+	}
+	if p.W == kv.Unset {
+		p.W = s.defaults.W
+	}
+	return p
+}
+
+// Buckets returns the names of the buckets that have properties of their own,
+// ascending.
+func (s *State) Buckets() []string { return slices.Sorted(maps.Keys(s.buckets)) }
+
+// Secret returns the key under which the cluster's nodes seal the contexts that
+// clients hold; nil before the node has joined a cluster. It is read-only, and
+// is never shown.
+func (s *State) Secret() []byte { return s.secret }
+
+// find returns where id is, or belongs, among the members.
+func (s *State) find(id kv.NodeID) (int, bool) {
+	return slices.BinarySearchFunc(s.members, id, func(m Member, id kv.NodeID) int { return cmp.Compare(m.ID, id) })
+}
+
+// withMember returns s with m in place of the member of its id.
+func (s *State) withMember(m Member) *State {
+	members := slices.Clone(s.members)
+	if i, ok := s.find(m.ID); ok {
+		members[i] = m
+	} else {
+		members = slices.Insert(members, i, m)
+	}
+	return s.withMembers(members)
+}
+
+// withSecret returns s with this secret, which it takes over.
+func (s *State) withSecret(secret []byte) *State {
+	next := *s
+	next.secret = secret
+	next.encode(sectionSecret)
+	return &next
+}
+
+// withMembers returns s with these members, which it takes over.
+func (s *State) withMembers(members []Member) *State {
+	next := *s
+	next.members = members
+	next.encode(sectionMembers)
+	return &next
+}
+
+// withRing returns s with r, which may be nil.
+func (s *State) withRing(r *ring.Ring) *State {
+	next := *s
+	next.ring = r
+	p := ring.DefaultParams()
+	if r != nil {
+		p = r.Params()
+	}
+	next.defaults = kv.Props{Quorums: kv.Quorums{R: int8(p.R), W: int8(p.W), DW: kv.Unset}}
+	next.encode(sectionRing)
+	return &next
+}
+
+// withBucket returns s with b as the register of the bucket name.
+func (s *State) withBucket(name string, b Bucket) *State {
+	buckets := maps.Clone(s.buckets)
+	if buckets == nil {
+		buckets = make(map[string]Bucket)
+	}
+	buckets[name] = b
+	return s.withBuckets(buckets)
+}
+
+// withBuckets returns s with these buckets, which it takes over.
+func (s *State) withBuckets(buckets map[string]Bucket) *State {
+	next := *s
+	next.buckets = buckets
+	next.encode(sectionBuckets)
+	return &next
+}
