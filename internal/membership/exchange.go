@@ -1,0 +1,136 @@
+package membership
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// exchange compares this node's state with another's and brings both to the
+// merge of the two. A node that the state does not name is dialled at addr. It
+// also compares the clocks.
+func (s *Service) exchange(ctx context.Context, to kv.NodeID, addr string) error {
+	theirs, err := s.request(ctx, to, addr, s.message(verbExchange, hashes{}))
+	if err != nil {
+		return err
+	}
+	st, err := s.absorb(ctx, theirs)
+	if err != nil || st.hashes == theirs.hashes {
+		return err
+	}
+	_, err = s.request(ctx, to, addr, s.message(verbExchange, theirs.hashes))
+	return err
+}
+
+// message returns what this node has to say to a node with hashes other; with
+// none, it sends no section.
+func (s *Service) message(v verb, other hashes) *message {
+	st := s.State()
+	m := &message{verb: v, cluster: st.cluster, hashes: st.hashes}
+	if other != (hashes{}) {
+		m.sections = st.differing(other)
+	}
+	return m
+}
+
+// request sends m and returns the answer. The sections of the answer are the
+// caller's.
+func (s *Service) request(ctx context.Context, to kv.NodeID, addr string, m *message) (*message, error) {
+	sent := s.deps.Now()
+	m.sent = sent.UnixNano()
+	b, err := s.call(ctx, to, addr, wire.TypeState, m)
+	if err != nil {
+		return nil, err
+	}
+	arrived := s.deps.Now()
+	theirs, err := parseMessage(b)
+	if err != nil {
+		return nil, err
+	}
+	at := arrived.Sub(s.began)
+	s.skew.add(to, at, peerTime(sent.Sub(s.began), at, theirs.received, theirs.sent))
+	return theirs, nil
+}
+
+// absorb merges what a message carries and returns the state after it.
+func (s *Service) absorb(ctx context.Context, m *message) (*State, error) {
+	st := s.State()
+	if m.cluster != st.cluster {
+		return nil, kv.Errorf(kv.KindWrongCluster, "exchange state", "the peer belongs to cluster %v, this node to %v", m.cluster, st.cluster)
+	}
+	if m.sections.none() {
+		return st, nil
+	}
+	other, err := parseSections(m.cluster, m.sections)
+	if err != nil {
+		return nil, err
+	}
+	return s.merge(ctx, other)
+}
+
+// spread sends a change to every other node and waits for those that can be
+// reached, at most Config.SpreadWait. The others hear of it by gossip.
+func (s *Service) spread(ctx context.Context, before, after *State) {
+	if before.hashes == after.hashes {
+		return
+	}
+	nodes := after.others(s.ID())
+	m := &message{verb: verbExchange, cluster: after.cluster, sent: s.deps.Now().UnixNano(), hashes: after.hashes, sections: after.differing(before.hashes)}
+	for i, o := range s.callAll(ctx, nodes, wire.TypeState, m, s.cfg.SpreadWait) {
+		if o.err != nil {
+			continue
+		}
+		if theirs, err := parseMessage(o.payload); err == nil && theirs.hashes != after.hashes {
+			s.hear(digest{node: nodes[i], hashes: theirs.hashes})
+		}
+	}
+}
+
+// hear takes a digest; if it differs, the fetchers will see to it.
+func (s *Service) hear(d digest) {
+	if d.node != s.ID() && d.hashes != s.State().hashes {
+		s.behind.add(d)
+	}
+}
+
+// fetch exchanges states with the nodes whose digests differ, until ctx is
+// done. A node that cannot be reached is met again by its next digest.
+func (s *Service) fetch(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.behind.wake:
+		}
+		for d, ok := s.behind.take(); ok && ctx.Err() == nil; d, ok = s.behind.take() {
+			if d.hashes == s.State().hashes {
+				continue
+			}
+			if err := s.exchange(ctx, d.node, d.peer); err != nil && ctx.Err() == nil {
+				s.log.Debug("no exchange of states", "node", d.node, "error", err)
+			}
+		}
+	}
+}
+
+// compare exchanges states and clocks with one other node after the other, in
+// a random order, until ctx is done.
+func (s *Service) compare(ctx context.Context) {
+	rng := rand.New(rand.NewPCG(s.deps.Random(), s.deps.Random()))
+	var round []kv.NodeID
+	for pause(ctx, s.cfg.ExchangeInterval) {
+		if len(round) == 0 {
+			round = s.State().others(s.ID())
+			rng.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
+		}
+		if len(round) == 0 {
+			continue
+		}
+		if err := s.exchange(ctx, round[0], ""); err != nil && ctx.Err() == nil {
+			s.log.Debug("no exchange of states", "node", round[0], "error", err)
+		}
+		round = round[1:]
+	}
+}
