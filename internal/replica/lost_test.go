@@ -1,6 +1,12 @@
 package replica
 
-import "testing"
+import (
+	"flag"
+	"testing"
+)
+
+// seeds is how many random histories are played; `make sim` asks for more.
+var seeds = flag.Uint64("seeds", 400, "random histories to play")
 
 // lost are the ways in which local history gets lost, each as a history, and
 // the rule without which that history would issue a dot twice; noRule where no
@@ -143,7 +149,7 @@ func TestEachRuleIsNeeded(t *testing.T) {
 
 // TestRandomHistories plays histories of 40 random commands.
 func TestRandomHistories(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range *seeds {
 		script := randomScript(seed)
 		if err := play(t, script, noRule, newLogDisk); err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, script)
