@@ -170,6 +170,9 @@ type Request struct {
 // plan is a request after its options and its place on the ring are known.
 type plan struct {
 	Request
+	// given are the options as the client gave them; Request's are resolved
+	// against this node's view, which another node may not share.
+	given     kv.Options
 	props     kv.Props
 	ring      *ring.Ring
 	partition kv.Partition
@@ -213,8 +216,8 @@ func (c *Coordinator) Put(req Request, to Receiver) {
 // plan checks a request and finds its place. Its errors mean that nothing was
 // applied.
 func (c *Coordinator) plan(req Request, now time.Time) (plan, error) {
-	p := plan{Request: req, ring: c.Cluster.Ring()}
-	if p.ring == nil {
+	p := plan{Request: req, given: req.Options, ring: c.Cluster.Ring()}
+	if p.ring == nil || c.Cluster.Sealer() == nil {
 		return p, kv.Errorf(kv.KindUnavailable, "coordinate", "this node is not in a ring yet")
 	}
 	if c.waiting.Load() >= int64(c.cfg.MaxInFlight) {
@@ -227,6 +230,9 @@ func (c *Coordinator) plan(req Request, now time.Time) (plan, error) {
 	}
 	if p.Deadline.IsZero() {
 		p.Deadline = now.Add(p.Options.Timeout)
+	}
+	if longest := now.Add(kv.MaxTimeout); p.Deadline.After(longest) {
+		p.Deadline = longest
 	}
 	p.partition = p.ring.PartitionOf(req.Key)
 	p.owners = p.ring.Owners(p.partition)

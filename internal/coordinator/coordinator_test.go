@@ -314,6 +314,47 @@ func TestAForwardedPutThatIsLostIsUnknown(t *testing.T) {
 	c.idle()
 }
 
+// TestForwardKeepsTheClientsOptions: what a put needs is decided by the ring of
+// the node that coordinates it. Node 4 still believes in a ring of one owner.
+func TestForwardKeepsTheClientsOptions(t *testing.T) {
+	c := newCluster(t, 3)
+	alone, err := ring.Claim(nil, c.nodes[0].ring.Params(), 1, []ring.Node{{ID: 1, Weight: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.nodes = append(c.nodes, c.newNode(4, alone, Default()))
+	c.nodes[1].down, c.nodes[2].down = true, true
+	p, g := c.put(3, "a", "v", nil, kv.Defaults()), c.get(3, "a", kv.Defaults())
+	c.run()
+	want(t, p, "unavailable, applied no")
+	want(t, g, "unavailable, applied no")
+	c.idle()
+}
+
+// TestACoordinatorThatIsBehindRefuses: a forwarded request of a newer epoch is
+// not coordinated under an old ring.
+func TestACoordinatorThatIsBehindRefuses(t *testing.T) {
+	c := newCluster(t, 3)
+	newer, err := ring.Claim(c.nodes[0].ring, c.nodes[0].ring.Params(), 2, []ring.Node{{ID: 1, Weight: 1}, {ID: 2, Weight: 1}, {ID: 3, Weight: 1}, {ID: 4, Weight: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.nodes = append(c.nodes, c.newNode(4, newer, Default()))
+	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		if newer.Owns(newer.PartitionOf(testKey(t, key)), 4) {
+			continue
+		}
+		p := c.put(3, key, "v", nil, kv.Defaults())
+		c.run()
+		want(t, p, "stale ring, applied no")
+		if c.nodes[0].refreshed+c.nodes[1].refreshed+c.nodes[2].refreshed == 0 {
+			t.Error("nobody asked for the newer ring")
+		}
+		return
+	}
+	t.Fatal("node 4 owns every key")
+}
+
 // TestTheFastestReplicaCoordinates: the context of a get names the replica that
 // the next put prefers.
 func TestTheFastestReplicaCoordinates(t *testing.T) {

@@ -89,8 +89,8 @@ func (f *flight) decide() bool {
 
 // tell tells the outcome. The caller has decided, and does not hold mu.
 func (f *flight) tell(a wire.Answer, err error) {
-	f.c.waiting.Add(-1)
 	f.to.Receive(a, err)
+	f.c.waiting.Add(-1)
 }
 
 func (f *flight) took() time.Duration { return f.c.Now().Sub(f.start) }

@@ -69,7 +69,7 @@ func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start ti
 func appendForward(dst []byte, t wire.Type, p plan) []byte {
 	m := wire.Put{
 		Get: wire.Get{
-			Flags: wire.FlagForwarded, R: p.Request.Options.R, W: p.Request.Options.W, DW: p.Request.Options.DW, Key: p.Key,
+			Flags: wire.FlagForwarded, R: p.given.R, W: p.given.W, DW: p.given.DW, Key: p.Key,
 		},
 		Context: p.Update.Context, ContentType: p.Update.ContentType, Value: p.Update.Value,
 	}
@@ -96,6 +96,9 @@ func (o *forward) next(i int) {
 
 // Complete implements wire.Completion.
 func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
+	if err == nil && resp.Interim {
+		return
+	}
 	defer o.release()
 	if err != nil && kv.KindOf(err) == kv.KindStaleRing {
 		o.c.Stats.StaleRing()
@@ -103,7 +106,10 @@ func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 	}
 	var a wire.Answer
 	if err == nil {
-		a, err = wire.ParseAnswer(resp.Payload)
+		// An answer that cannot be read is an answer: the write was applied.
+		if a, err = wire.ParseAnswer(resp.Payload); err != nil {
+			err = &kv.Error{Op: "forward", Kind: kv.KindInternal, Applied: kv.AppliedUnknown, Err: err}
+		}
 	}
 	if next := int(tag) + 1; err != nil && next < len(o.candidates) && o.again(err) {
 		o.next(next)

@@ -99,6 +99,9 @@ func (o *get) askAll(p plan) {
 
 // Complete implements wire.Completion for the other owners' answers.
 func (o *get) Complete(tag uint32, resp wire.Response, err error) {
+	if err == nil && resp.Interim {
+		return
+	}
 	defer o.release()
 	var m wire.ReplicaCopy
 	if err == nil {
@@ -145,7 +148,10 @@ func (o *get) merge(i int, in object.Object) error {
 		return err
 	}
 	// What was mixed before stays where it is: seen may refer to it.
-	o.seen, o.mixed, _, err = object.Merge(o.mixed[len(o.mixed):], o.seen, in)
+	seen, mixed, _, err := object.Merge(o.mixed[len(o.mixed):], o.seen, in)
+	if err == nil {
+		o.seen, o.mixed = seen, mixed
+	}
 	return err
 }
 

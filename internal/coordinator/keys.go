@@ -138,6 +138,9 @@ type pageWaiter struct {
 
 // Complete implements wire.Completion.
 func (w *pageWaiter) Complete(_ uint32, resp wire.Response, err error) {
+	if err == nil && resp.Interim {
+		return
+	}
 	w.err = err
 	if err == nil {
 		w.page, w.err = wire.ParseKeysPage(append([]byte(nil), resp.Payload...))

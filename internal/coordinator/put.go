@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -19,12 +20,14 @@ type put struct {
 	// acknowledgement may already be in, but there is no answer to give yet.
 	ready bool
 
-	self   int
-	asked  int
-	buf    []byte
-	sealed []byte
-	msg    wire.ReplicaPut
-	answer wire.Answer
+	self  int
+	asked int
+	// durable tells that the owners are asked for durable acknowledgements.
+	durable bool
+	buf     []byte
+	sealed  []byte
+	msg     wire.ReplicaPut
+	answer  wire.Answer
 }
 
 func newPut(c *Coordinator) *put {
@@ -58,7 +61,7 @@ func (c *Coordinator) coordinatePut(p plan, ctx object.Context, start time.Time,
 	o := c.puts.Get().(*put)
 	o.launch(start, p.Deadline, to)
 	defer o.release()
-	o.tally, o.asked = quorum.NewPut(len(p.owners), w, dw), len(p.owners)
+	o.tally, o.asked, o.durable = quorum.NewPut(len(p.owners), w, dw), len(p.owners), dw > 0
 	if err := o.writeLocal(p, ctx); err != nil {
 		o.mu.Lock()
 		decided := o.decide()
@@ -132,7 +135,7 @@ func (o *put) makeAnswer(obj object.Object, body bool) {
 func (o *put) sendAll(p plan) {
 	call := wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
 	ack := wire.AckDurable
-	if p.Options.DW > 0 && p.Options.DW < p.Options.W {
+	if p.Options.DW < p.Options.W {
 		ack = wire.AckBoth
 	}
 	for i, id := range p.owners {
@@ -155,6 +158,7 @@ func (o *put) sendAll(p plan) {
 
 // Complete implements wire.Completion for the other owners' answers.
 func (o *put) Complete(tag uint32, resp wire.Response, err error) {
+	last := err != nil || !resp.Interim
 	var ack wire.Ack
 	if err == nil {
 		ack, err = wire.ParseAck(resp.Payload)
@@ -166,10 +170,20 @@ func (o *put) Complete(tag uint32, resp wire.Response, err error) {
 		o.step(int(tag), quorum.Durable, nil)
 	default:
 		o.step(int(tag), quorum.Applied, nil)
+		if last && o.durable {
+			// Its last word, and it does not say what was asked for.
+			o.step(int(tag), quorum.Error, errNotDurable)
+		}
 	}
-	if err != nil || !resp.Interim {
+	if last {
 		o.release()
 	}
+}
+
+// errNotDurable stands for the durable acknowledgement that an owner did not
+// give.
+var errNotDurable = &kv.Error{
+	Op: "put", Kind: kv.KindInternal, Applied: kv.AppliedUnknown, Err: errors.New("an owner answered without making the write durable"),
 }
 
 // Durable implements storage.Waiter for the local write.
@@ -184,8 +198,9 @@ func (o *put) Durable(err error) {
 
 func (o *put) expired() {
 	o.mu.Lock()
-	o.tally.Expire()
-	decided := o.decide()
+	// A quorum that is met waits for the answer to be made, not for more.
+	outcome := o.tally.Expire()
+	decided := (o.ready || outcome != quorum.Met) && o.decide()
 	acks, err := o.tally.Acks(), o.tally.Err()
 	o.mu.Unlock()
 	if decided {

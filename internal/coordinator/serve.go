@@ -31,6 +31,11 @@ func (c *Coordinator) Handle(req wire.Request) {
 		Forwarded: m.Flags&wire.FlagForwarded != 0,
 		Deadline:  req.Deadline,
 	}
+	if ring := c.Cluster.Ring(); r.Forwarded && ring != nil && req.Epoch > ring.Epoch() {
+		c.Cluster.Refresh(req.From)
+		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Epoch))
+		return
+	}
 	to := replies.Get().(*reply)
 	to.Reply = req.Reply
 	if req.Type == wire.TypeGet {

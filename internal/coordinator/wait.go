@@ -26,7 +26,10 @@ var waiters = sync.Pool{New: func() any { return &waiter{done: make(chan struct{
 func (w *waiter) Receive(a wire.Answer, err error) {
 	w.err = err
 	if err == nil {
-		w.answer, w.err = keep(a)
+		if w.answer, w.err = keep(a); w.err != nil {
+			// It is an answer, though it cannot be read.
+			w.err = &kv.Error{Op: "read answer", Kind: kv.KindInternal, Applied: kv.AppliedUnknown, Err: w.err}
+		}
 	}
 	w.done <- struct{}{}
 }

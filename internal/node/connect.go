@@ -8,6 +8,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/transport"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -84,6 +85,8 @@ func (n *Node) stateChanged(s *membership.State) {
 type frost struct {
 	mu    sync.Mutex
 	epoch uint64
+	// turn counts the freezes: a timer ends only its own.
+	turn  uint64
 	timer *time.Timer
 }
 
@@ -94,18 +97,31 @@ func (n *Node) freeze(epoch uint64, until time.Time) {
 		n.frost.timer.Stop()
 	}
 	n.frost.epoch = epoch
-	n.frost.timer = time.AfterFunc(time.Until(until), func() { n.thaw(epoch) })
+	n.frost.turn++
+	turn := n.frost.turn
+	n.frost.timer = time.AfterFunc(time.Until(until), func() {
+		n.frost.mu.Lock()
+		defer n.frost.mu.Unlock()
+		if n.frost.turn == turn {
+			n.frost.end(n.store)
+		}
+	})
 	n.store.Freeze(epoch)
 }
 
 func (n *Node) thaw(epoch uint64) {
 	n.frost.mu.Lock()
 	defer n.frost.mu.Unlock()
-	if n.frost.epoch == epoch {
-		n.frost.timer.Stop()
-		n.frost.epoch = 0
-		n.store.Thaw()
+	if epoch != 0 && n.frost.epoch == epoch {
+		n.frost.end(n.store)
 	}
+}
+
+// end thaws s; the caller holds mu.
+func (f *frost) end(s *replica.Store) {
+	f.timer.Stop()
+	f.epoch = 0
+	s.Thaw()
 }
 
 // empty tells membership whether the node holds no object at all.

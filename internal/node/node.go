@@ -128,7 +128,11 @@ func engineDir(data string) string { return filepath.Join(data, "engine") }
 
 func (n *Node) openEngine() (storage.Engine, error) {
 	if n.cfg.Engine == EngineMemory {
-		return memory.Open(n.cfg.Memory)
+		e, err := memory.Open(n.cfg.Memory)
+		if err != nil {
+			return nil, err // not a nil *Engine within a storage.Engine
+		}
+		return e, nil
 	}
 	cfg, err := n.cfg.Pebble.Fit()
 	if err != nil {
@@ -139,7 +143,11 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	cfg.Hooks.Corrupted = func(err error) {
 		n.log.Error("the disk holds damaged data, which is not served; this node should be replaced", "error", err)
 	}
-	return pebble.Open(cfg)
+	e, err := pebble.Open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // run starts everything, and ends it from the top down: first the doors, so

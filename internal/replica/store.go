@@ -140,8 +140,9 @@ func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []b
 	if err := s.apply(scratch, key, buf[at:], durable); err != nil {
 		if !s.broken.keepAfterFailure {
 			// The write may yet be found in the log, though nobody was told of
-			// it: no actor that was born before it is used again.
-			mu.from = max(mu.from, seq)
+			// it: neither its actor nor one that was born before it is used
+			// again.
+			mu.from = max(mu.from, seq+1, w.Own.Birth+1)
 		}
 		return object.Object{}, buf[:at], 0, err
 	}
