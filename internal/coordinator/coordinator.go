@@ -24,7 +24,7 @@ import (
 // Local is the node's own copies (package replica).
 type Local interface {
 	Read(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byte, error)
-	Put(p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
+	Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	KeysPage(m wire.ListKeys) (wire.KeysPage, error)
 }
 

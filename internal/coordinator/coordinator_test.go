@@ -11,6 +11,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -353,6 +354,36 @@ func TestACoordinatorThatIsBehindRefuses(t *testing.T) {
 		return
 	}
 	t.Fatal("node 4 owns every key")
+}
+
+// TestAPutPlannedUnderAnOldRingIsNotWritten: the ring changes between a put's
+// plan and its local write.
+func TestAPutPlannedUnderAnOldRingIsNotWritten(t *testing.T) {
+	c := newCluster(t, 3)
+	n := c.nodes[0]
+	newer, err := ring.Claim(n.ring, n.ring.Params(), 2, n.ring.Nodes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.coord.Local = lateRing{Local: n.store, change: func() { n.ring = newer }}
+	p := c.put(0, "a", "v", nil, kv.Defaults())
+	want(t, p, "stale ring, applied no")
+	if len(c.pending) > 0 {
+		t.Error("it was sent to the others")
+	}
+	want(t, c.get(0, "a", opts(1, 1, 1)), "[]")
+	c.idle()
+}
+
+// lateRing changes the ring just before the first local write.
+type lateRing struct {
+	Local
+	change func()
+}
+
+func (l lateRing) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	l.change()
+	return l.Local.Put(epoch, p, k, w, buf, durable)
 }
 
 // TestTheFastestReplicaCoordinates: the context of a get names the replica that

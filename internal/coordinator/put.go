@@ -91,12 +91,12 @@ func (o *put) writeLocal(p plan, ctx object.Context) error {
 	var err error
 	if p.Options.DW > 0 {
 		o.hold(1)
-		obj, o.buf, dropped, err = o.c.Local.Put(p.partition, p.Key, write, o.buf[:0], o)
+		obj, o.buf, dropped, err = o.c.Local.Put(p.ring.Epoch(), p.partition, p.Key, write, o.buf[:0], o)
 		if err != nil {
 			o.refs.Add(-1)
 		}
 	} else {
-		obj, o.buf, dropped, err = o.c.Local.Put(p.partition, p.Key, write, o.buf[:0], nil)
+		obj, o.buf, dropped, err = o.c.Local.Put(p.ring.Epoch(), p.partition, p.Key, write, o.buf[:0], nil)
 	}
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func (h *history) emptyDir() dir {
 func (h *history) start(n *node) {
 	n.engine = newLyingEngine(n.disk.open(h.t))
 	n.source = &sequence{id: n.id, last: *n.reserved, reserved: n.reserved, late: h.off == reservedAhead}
-	n.store = NewStore(n.id, n.engine, n.source, nil, n.source.last+1)
+	n.store = NewStore(n.id, n.engine, n.source, rings{}, n.source.last+1)
 	n.store.broken = h.off.switches()
 }
 
@@ -241,7 +241,7 @@ func (h *history) put(n *node, c command) {
 	if p := h.find(c.seen); p != nil {
 		w.Context = object.ContextOf(p.obj)
 	}
-	o, _, _, err := n.store.put(new(work), recordKey(c.hint), historyKey, w, nil, nil)
+	o, _, _, err := n.store.put(epochOf(n.store), new(work), recordKey(c.hint), historyKey, w, nil, nil)
 	if failed := c.verb == "fail"; failed != (err != nil) {
 		h.t.Fatalf("%s %s: %v", c.verb, c.name, err)
 	}

@@ -106,15 +106,19 @@ func (s *Store) read(key, buf []byte) (record, []byte, error) {
 // With a nil durable the write is only applied; otherwise durable is told when
 // it is on stable storage, possibly before Put returns. After an error nothing
 // was applied, durable is not told, and nothing may be sent to others.
-func (s *Store) Put(p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+//
+// Epoch is that of the ring under which the caller planned the write. If the
+// node has another one by the time it holds the lock, the error is of
+// KindStaleRing: the write was meant for other owners, or fewer.
+func (s *Store) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendDataKey(scratch.key[:0], p, k)
-	return s.put(scratch, scratch.key, k, w, buf, durable)
+	return s.put(epoch, scratch, scratch.key, k, w, buf, durable)
 }
 
 // put is Put for any record, data or hint, of key k.
-func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (s *Store) put(epoch uint64, scratch *work, key []byte, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	node, seq, err := s.source.Next()
 	if err != nil {
 		return object.Object{}, buf, 0, err
@@ -124,6 +128,9 @@ func (s *Store) put(scratch *work, key []byte, k kv.Key, w object.Write, buf []b
 	defer mu.Unlock()
 	if s.frozen.Load() != 0 {
 		return object.Object{}, buf, 0, errFrozen("put")
+	}
+	if r := s.rings.Ring(); r != nil && r.Epoch() != epoch {
+		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "the ring is of epoch %d, the write was planned under epoch %d; try again", r.Epoch(), epoch)
 	}
 	var rec record
 	rec, scratch.old, err = s.read(key, scratch.old[:0])
