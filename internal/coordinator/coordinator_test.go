@@ -10,8 +10,6 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
-	"github.com/ringtaildb/ringtail/internal/ring"
-	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -315,77 +313,6 @@ func TestAForwardedPutThatIsLostIsUnknown(t *testing.T) {
 	c.idle()
 }
 
-// TestForwardKeepsTheClientsOptions: what a put needs is decided by the ring of
-// the node that coordinates it. Node 4 still believes in a ring of one owner.
-func TestForwardKeepsTheClientsOptions(t *testing.T) {
-	c := newCluster(t, 3)
-	alone, err := ring.Claim(nil, c.nodes[0].ring.Params(), 1, []ring.Node{{ID: 1, Weight: 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.nodes = append(c.nodes, c.newNode(4, alone, Default()))
-	c.nodes[1].down, c.nodes[2].down = true, true
-	p, g := c.put(3, "a", "v", nil, kv.Defaults()), c.get(3, "a", kv.Defaults())
-	c.run()
-	want(t, p, "unavailable, applied no")
-	want(t, g, "unavailable, applied no")
-	c.idle()
-}
-
-// TestACoordinatorThatIsBehindRefuses: a forwarded request of a newer epoch is
-// not coordinated under an old ring.
-func TestACoordinatorThatIsBehindRefuses(t *testing.T) {
-	c := newCluster(t, 3)
-	newer, err := ring.Claim(c.nodes[0].ring, c.nodes[0].ring.Params(), 2, []ring.Node{{ID: 1, Weight: 1}, {ID: 2, Weight: 1}, {ID: 3, Weight: 1}, {ID: 4, Weight: 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.nodes = append(c.nodes, c.newNode(4, newer, Default()))
-	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		if newer.Owns(newer.PartitionOf(testKey(t, key)), 4) {
-			continue
-		}
-		p := c.put(3, key, "v", nil, kv.Defaults())
-		c.run()
-		want(t, p, "stale ring, applied no")
-		if c.nodes[0].refreshed+c.nodes[1].refreshed+c.nodes[2].refreshed == 0 {
-			t.Error("nobody asked for the newer ring")
-		}
-		return
-	}
-	t.Fatal("node 4 owns every key")
-}
-
-// TestAPutPlannedUnderAnOldRingIsNotWritten: the ring changes between a put's
-// plan and its local write.
-func TestAPutPlannedUnderAnOldRingIsNotWritten(t *testing.T) {
-	c := newCluster(t, 3)
-	n := c.nodes[0]
-	newer, err := ring.Claim(n.ring, n.ring.Params(), 2, n.ring.Nodes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.coord.Local = lateRing{Local: n.store, change: func() { n.ring = newer }}
-	p := c.put(0, "a", "v", nil, kv.Defaults())
-	want(t, p, "stale ring, applied no")
-	if len(c.pending) > 0 {
-		t.Error("it was sent to the others")
-	}
-	want(t, c.get(0, "a", opts(1, 1, 1)), "[]")
-	c.idle()
-}
-
-// lateRing changes the ring just before the first local write.
-type lateRing struct {
-	Local
-	change func()
-}
-
-func (l lateRing) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	l.change()
-	return l.Local.Put(epoch, p, k, w, buf, durable)
-}
-
 // TestTheFastestReplicaCoordinates: the context of a get names the replica that
 // the next put prefers.
 func TestTheFastestReplicaCoordinates(t *testing.T) {
@@ -490,29 +417,6 @@ func TestLWW(t *testing.T) {
 	}
 	want(t, c.put(1, "a", "fourth", ahead, kv.Defaults()), "clock skew, applied no")
 	c.idle()
-}
-
-// TestStaleRing: a replica that knows a newer ring refuses what is no longer
-// its own, and a forwarding node asks for the newer state.
-func TestStaleRing(t *testing.T) {
-	c := newCluster(t, 3)
-	old := c.nodes[0].ring
-	c.nodes = append(c.nodes, c.newNode(4, old, Default()))
-	newer, err := ring.Claim(nil, old.Params(), 2, []ring.Node{{ID: 2, Weight: 1}, {ID: 3, Weight: 1}, {ID: 4, Weight: 1}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.nodes[0].ring = newer
-	// Node 4 still believes in the old ring, of which it is no part.
-	for _, n := range c.nodes[1:3] {
-		n.down = true
-	}
-	g := c.get(3, "a", kv.Defaults())
-	c.run()
-	want(t, g, "stale ring, applied no")
-	if c.nodes[3].refreshed == 0 {
-		t.Error("node 4 did not ask for the newer ring")
-	}
 }
 
 func TestKeysListsEachLiveKeyOnce(t *testing.T) {
