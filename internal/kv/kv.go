@@ -59,9 +59,6 @@ func ParseNodeID(s string) (NodeID, error) {
 // and keeps strangers out. Zero is no cluster.
 type ClusterID uint64
 
-// NewClusterID returns a fresh random id.
-func NewClusterID() ClusterID { return ClusterID(NewNodeID()) }
-
 // String returns the id as 16 hexadecimal digits.
 func (id ClusterID) String() string { return NodeID(id).String() }
 

@@ -157,7 +157,7 @@ func TestNewIDsDiffer(t *testing.T) {
 			t.Fatalf("%v is zero or came twice", id)
 		}
 		seen[id] = true
-		if c := NewClusterID(); c == 0 || len(c.String()) != 16 {
+		if c := ClusterID(NewNodeID()); c == 0 || len(c.String()) != 16 {
 			t.Fatalf("cluster id %v", c)
 		}
 	}
