@@ -276,6 +276,7 @@ func TestKinds(t *testing.T) {
 		client.KindUnavailable, client.KindTimeout, client.KindOverloaded, client.KindDiskFull, client.KindStorage,
 		client.KindCorrupt, client.KindStaleRing, client.KindSkew, client.KindWrongCluster, client.KindWrongVersion,
 		client.KindOldCopy, client.KindRefused, client.KindNotFound, client.KindClosed,
+		client.KindHintsFull,
 	}
 	if len(kinds) != int(kv.NumKinds) {
 		t.Fatalf("%d kinds, the nodes know %d", len(kinds), kv.NumKinds)

@@ -55,6 +55,9 @@ const (
 	KindNotFound Kind = "not found"
 	// KindClosed: the client, or the node, is shut down.
 	KindClosed Kind = "closed"
+	// KindHintsFull: the nodes that stand in for the key's owners have no space
+	// left for hints.
+	KindHintsFull Kind = "hints full"
 )
 
 // Applied is what an error says of the write.

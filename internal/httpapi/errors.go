@@ -29,6 +29,7 @@ var statuses = [kv.NumKinds]int{
 	kv.KindRefused:         http.StatusServiceUnavailable,
 	kv.KindNotFound:        http.StatusNotFound,
 	kv.KindClosed:          http.StatusServiceUnavailable,
+	kv.KindHintsFull:       http.StatusServiceUnavailable,
 }
 
 // statusError is an error with a status of its own rather than its kind's.

@@ -51,6 +51,9 @@ const (
 	KindNotFound
 	// KindClosed: the part is shut down.
 	KindClosed
+	// KindHintsFull: a stand-in's space for hints is used up; the coordinator
+	// asks the next node.
+	KindHintsFull
 
 	// NumKinds bounds the list, for tables.
 	NumKinds
@@ -76,6 +79,7 @@ var kindNames = [NumKinds]string{
 	KindRefused:         "refused",
 	KindNotFound:        "not found",
 	KindClosed:          "closed",
+	KindHintsFull:       "hints full",
 }
 
 // String returns the kind's name as it stands in answers and metrics.

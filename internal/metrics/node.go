@@ -83,6 +83,7 @@ var outcomes = [kv.NumKinds]Outcome{
 	kv.KindRefused:         Failed,
 	kv.KindNotFound:        Rejected,
 	kv.KindClosed:          Failed,
+	kv.KindHintsFull:       Failed,
 }
 
 // Node is everything that one node counts. Its fields and methods are safe for
