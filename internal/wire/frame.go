@@ -63,12 +63,22 @@ const (
 	TypeCommit Type = 7
 	// TypeListKeys lists the keys that one node holds (ListKeys).
 	TypeListKeys Type = 8
+	// TypeHandoff hands a hint to its owner (Handoff).
+	TypeHandoff Type = 9
+	// TypeExchange compares copies of partitions; its payload is antientropy's
+	// own.
+	TypeExchange Type = 10
+	// TypeSweep raises the floors of partitions; its payload is antientropy's
+	// own.
+	TypeSweep Type = 11
 
 	// NumTypes bounds the list, for tables.
-	NumTypes = 9
+	NumTypes = 12
 )
 
-var typeNames = [NumTypes]string{"none", "ping", "replica read", "replica put", "get", "put", "state", "commit", "list keys"}
+var typeNames = [NumTypes]string{
+	"none", "ping", "replica read", "replica put", "get", "put", "state", "commit", "list keys", "handoff", "exchange", "sweep",
+}
 
 // String returns the type's name as it stands in errors and metrics.
 func (t Type) String() string {

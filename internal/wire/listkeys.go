@@ -82,11 +82,7 @@ func (m *KeysPage) Size() int {
 // AppendTo implements Appender.
 func (m *KeysPage) AppendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(m.Done))
-	partial := byte(0)
-	if m.Partial {
-		partial = 1
-	}
-	b = append(b, partial)
+	b = appendBool(b, m.Partial)
 	for _, k := range m.Keys {
 		b = binary.BigEndian.AppendUint16(b, uint16(len(k)))
 		b = append(b, k...)

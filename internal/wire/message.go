@@ -6,27 +6,38 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// ReplicaRead asks a replica for its own object of a key. A replica whose copy
-// has the version hash Have answers that it is the same, without its bytes.
+// ReplicaRead asks a replica for its object of a key. A replica whose object
+// has the digest Have answers that it is the same, without its bytes.
 type ReplicaRead struct {
+	// Have is the digest of the asker's copy, 0 for none.
 	Have uint64
-	Key  kv.Key
+	// Floor is the version of the asker's floor, 0 for the zero floor.
+	Floor uint64
+	// Hints asks for what the replica holds for others as well: its hints of
+	// the key, merged with its own copy if it has one.
+	Hints bool
+	Key   kv.Key
 }
 
+const replicaReadHeader = 17
+
 // Size implements Appender.
-func (m *ReplicaRead) Size() int { return 8 + len(m.Key) }
+func (m *ReplicaRead) Size() int { return replicaReadHeader + len(m.Key) }
 
 // AppendTo implements Appender.
 func (m *ReplicaRead) AppendTo(b []byte) []byte {
+	b = appendBool(b, m.Hints)
 	b = binary.BigEndian.AppendUint64(b, m.Have)
+	b = binary.BigEndian.AppendUint64(b, m.Floor)
 	return append(b, m.Key...)
 }
 
 // ParseReplicaRead reads a ReplicaRead.
 func ParseReplicaRead(b []byte) (ReplicaRead, error) {
 	r := reader{b: b}
-	m := ReplicaRead{Have: r.u64()}
-	if r.bad {
+	hints := r.u8()
+	m := ReplicaRead{Hints: hints == 1, Have: r.u64(), Floor: r.u64()}
+	if r.bad || hints > 1 {
 		return m, cut("replica read")
 	}
 	var err error
@@ -40,7 +51,7 @@ type Copy uint8
 const (
 	// CopyAbsent: it has no record of the key.
 	CopyAbsent Copy = 0
-	// CopySame: its object has the version hash that was asked about.
+	// CopySame: its object has the digest that was asked about.
 	CopySame Copy = 1
 	// CopyObject: its object follows.
 	CopyObject Copy = 2
@@ -48,24 +59,49 @@ const (
 
 // ReplicaCopy answers a ReplicaRead.
 type ReplicaCopy struct {
-	Copy   Copy
-	Object []byte
+	Copy Copy
+	// OtherFloor tells that the replica's floor has not the version that was
+	// asked about: it is Floor, empty for the zero floor.
+	OtherFloor bool
+	Floor      []byte
+	Object     []byte
 }
 
+// otherFloor marks, in the byte of the Copy, that a floor follows.
+const otherFloor = 0x80
+
 // Size implements Appender.
-func (m *ReplicaCopy) Size() int { return 1 + len(m.Object) }
+func (m *ReplicaCopy) Size() int {
+	if m.OtherFloor {
+		return 5 + len(m.Floor) + len(m.Object)
+	}
+	return 1 + len(m.Object)
+}
 
 // AppendTo implements Appender.
 func (m *ReplicaCopy) AppendTo(b []byte) []byte {
-	return append(append(b, byte(m.Copy)), m.Object...)
+	if m.OtherFloor {
+		b = append(b, byte(m.Copy)|otherFloor)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(m.Floor)))
+		b = append(b, m.Floor...)
+	} else {
+		b = append(b, byte(m.Copy))
+	}
+	return append(b, m.Object...)
 }
 
-// ParseReplicaCopy reads a ReplicaCopy; the object is not parsed.
+// ParseReplicaCopy reads a ReplicaCopy; floor and object are not parsed.
 func ParseReplicaCopy(b []byte) (ReplicaCopy, error) {
-	if len(b) < 1 {
+	r := reader{b: b}
+	first := r.u8()
+	m := ReplicaCopy{Copy: Copy(first &^ otherFloor), OtherFloor: first&otherFloor != 0}
+	if m.OtherFloor {
+		m.Floor = r.bytes32()
+	}
+	m.Object = r.b
+	if r.bad {
 		return ReplicaCopy{}, cut("replica copy")
 	}
-	m := ReplicaCopy{Copy: Copy(b[0]), Object: b[1:]}
 	if m.Copy > CopyObject || m.Copy != CopyObject && len(m.Object) > 0 {
 		return ReplicaCopy{}, kv.Errorf(kv.KindInvalid, "read replica copy", "state %d with %d bytes", m.Copy, len(m.Object))
 	}
@@ -85,19 +121,30 @@ const (
 	AckBoth Ack = 3
 )
 
-// ReplicaPut has a replica merge an object into its own copy.
+// ReplicaPut has a replica merge an object into its own copy, or keep it for the
+// owner that it is meant for.
 type ReplicaPut struct {
-	Ack    Ack
+	Ack Ack
+	// For is the owner for which the receiver stands in: it stores the object as
+	// a hint. 0 means the receiver's own copy.
+	For kv.NodeID
+	// Floor is the version of the sender's floor, 0 for the zero floor. A
+	// receiver whose floor has the same version knows what the sender's covers.
+	Floor  uint64
 	Key    kv.Key
 	Object []byte
 }
 
+const replicaPutHeader = 19
+
 // Size implements Appender.
-func (m *ReplicaPut) Size() int { return 3 + len(m.Key) + len(m.Object) }
+func (m *ReplicaPut) Size() int { return replicaPutHeader + len(m.Key) + len(m.Object) }
 
 // AppendTo implements Appender.
 func (m *ReplicaPut) AppendTo(b []byte) []byte {
 	b = append(b, byte(m.Ack))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.For))
+	b = binary.BigEndian.AppendUint64(b, m.Floor)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(m.Key)))
 	b = append(b, m.Key...)
 	return append(b, m.Object...)
@@ -106,7 +153,7 @@ func (m *ReplicaPut) AppendTo(b []byte) []byte {
 // ParseReplicaPut reads a ReplicaPut; the object is not parsed.
 func ParseReplicaPut(b []byte) (ReplicaPut, error) {
 	r := reader{b: b}
-	m := ReplicaPut{Ack: Ack(r.u8())}
+	m := ReplicaPut{Ack: Ack(r.u8()), For: kv.NodeID(r.u64()), Floor: r.u64()}
 	key := r.bytes16()
 	m.Object = r.b
 	if r.bad || m.Ack < AckApplied || m.Ack > AckBoth {
@@ -144,8 +191,11 @@ const (
 	FlagForwarded
 	// FlagDeleted makes a Put a delete.
 	FlagDeleted
+	// FlagStandIn has the receiver coordinate a request although it is no owner
+	// of the key, because none was seen to answer.
+	FlagStandIn
 
-	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted
+	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted | FlagStandIn
 )
 
 // Get has a node coordinate a get. The deadline is the frame's.
@@ -244,6 +294,13 @@ func ParseAnswer(b []byte) (Answer, error) {
 		return m, cut("answer")
 	}
 	return m, nil
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func cut(what string) error {

@@ -48,10 +48,16 @@ func pointer[M any, P interface {
 
 var messages = []message{
 	{"ReplicaRead", func(t *rapid.T) Appender {
-		return &ReplicaRead{Have: rapid.Uint64().Draw(t, "have"), Key: someKey.Draw(t, "key")}
+		return &ReplicaRead{
+			Have: rapid.Uint64().Draw(t, "have"), Floor: rapid.Uint64().Draw(t, "floor"),
+			Hints: rapid.Bool().Draw(t, "hints"), Key: someKey.Draw(t, "key"),
+		}
 	}, pointer(ParseReplicaRead)},
 	{"ReplicaCopy", func(t *rapid.T) Appender {
-		m := &ReplicaCopy{Copy: Copy(rapid.IntRange(0, 2).Draw(t, "copy"))}
+		m := &ReplicaCopy{Copy: Copy(rapid.IntRange(0, 2).Draw(t, "copy")), OtherFloor: rapid.Bool().Draw(t, "other floor")}
+		if m.OtherFloor {
+			m.Floor = someBytes.Draw(t, "floor")
+		}
 		if m.Copy == CopyObject {
 			m.Object = someBytes.Draw(t, "object")
 		}
@@ -60,6 +66,7 @@ var messages = []message{
 	{"ReplicaPut", func(t *rapid.T) Appender {
 		return &ReplicaPut{
 			Ack: rapid.SampledFrom([]Ack{AckApplied, AckDurable, AckBoth}).Draw(t, "ack"),
+			For: kv.NodeID(rapid.Uint64().Draw(t, "for")), Floor: rapid.Uint64().Draw(t, "floor"),
 			Key: someKey.Draw(t, "key"), Object: someBytes.Draw(t, "object"),
 		}
 	}, pointer(ParseReplicaPut)},
@@ -165,7 +172,8 @@ func TestMessagesRefused(t *testing.T) {
 	}{
 		{"the longest key", "ReplicaRead", (&ReplicaRead{Key: long}).AppendTo(nil), 0, true},
 		{"one byte more", "ReplicaRead", (&ReplicaRead{Key: longer}).AppendTo(nil), kv.KindTooLarge, false},
-		{"no key", "ReplicaRead", make([]byte, 8), kv.KindInvalid, false},
+		{"no key", "ReplicaRead", make([]byte, replicaReadHeader), kv.KindInvalid, false},
+		{"neither with hints nor without", "ReplicaRead", append([]byte{2}, (&ReplicaRead{Key: key}).AppendTo(nil)[1:]...), kv.KindInvalid, false},
 		{"the longest key", "ReplicaPut", (&ReplicaPut{Ack: AckBoth, Key: long}).AppendTo(nil), 0, true},
 		{"one byte more", "ReplicaPut", (&ReplicaPut{Ack: AckBoth, Key: longer}).AppendTo(nil), kv.KindTooLarge, false},
 		{"no acknowledgement", "ReplicaPut", (&ReplicaPut{Key: key}).AppendTo(nil), kv.KindInvalid, false},
@@ -173,6 +181,8 @@ func TestMessagesRefused(t *testing.T) {
 		{"an unknown state", "ReplicaCopy", []byte{3}, kv.KindInvalid, false},
 		{"an absent object", "ReplicaCopy", []byte{byte(CopyAbsent), 1}, kv.KindInvalid, false},
 		{"a same object", "ReplicaCopy", []byte{byte(CopySame), 1}, kv.KindInvalid, false},
+		{"an absent object under a floor", "ReplicaCopy", []byte{byte(CopyAbsent) | otherFloor, 0, 0, 0, 1, 7}, 0, true},
+		{"a floor longer than the message", "ReplicaCopy", []byte{byte(CopyAbsent) | otherFloor, 0, 0, 0, 2, 7}, kv.KindInvalid, false},
 		{"nothing", "ReplicaCopy", nil, kv.KindInvalid, false},
 		{"both", "Ack", []byte{byte(AckBoth)}, kv.KindInvalid, false},
 		{"two", "Ack", []byte{1, 1}, kv.KindInvalid, false},
@@ -212,10 +222,14 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 	room := make([]byte, 0, 1<<10)
 	put := Put{Get: Get{Key: key}, Context: make([]byte, 99), Value: make([]byte, 100)}
 	replicaPut := ReplicaPut{Ack: AckBoth, Key: key, Object: make([]byte, 100)}
+	replicaRead := ReplicaRead{Have: 1, Key: key}
+	replicaCopy := ReplicaCopy{Copy: CopyObject, OtherFloor: true, Floor: make([]byte, 32), Object: make([]byte, 100)}
 	for name, op := range map[string]func() error{
-		"Put":        func() error { _, err := ParsePut(put.AppendTo(room)); return err },
-		"Get":        func() error { _, err := ParseGet(put.Get.AppendTo(room)); return err },
-		"ReplicaPut": func() error { _, err := ParseReplicaPut(replicaPut.AppendTo(room)); return err },
+		"Put":         func() error { _, err := ParsePut(put.AppendTo(room)); return err },
+		"Get":         func() error { _, err := ParseGet(put.Get.AppendTo(room)); return err },
+		"ReplicaRead": func() error { _, err := ParseReplicaRead(replicaRead.AppendTo(room)); return err },
+		"ReplicaCopy": func() error { _, err := ParseReplicaCopy(replicaCopy.AppendTo(room)); return err },
+		"ReplicaPut":  func() error { _, err := ParseReplicaPut(replicaPut.AppendTo(room)); return err },
 	} {
 		if n := testing.AllocsPerRun(100, func() {
 			if err := op(); err != nil {
