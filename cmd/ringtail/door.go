@@ -121,6 +121,21 @@ func (d door) ask(ctx context.Context, q question) (answer, error) {
 	return answer{}, noAnswer(q, failed)
 }
 
+// first asks q of each address in turn until one answers, reads the answer into
+// v, and returns that address.
+func (d door) first(ctx context.Context, q question, v any) (string, error) {
+	var err error
+	for _, addr := range d.addrs {
+		if err = newDoor(addr).page(ctx, q, v); err == nil {
+			return addr, nil
+		}
+		if told, ok := errors.AsType[*answerError](err); ok && told.kind != kv.KindUnavailable && told.kind != kv.KindTimeout {
+			break
+		}
+	}
+	return "", err
+}
+
 // noAnswer returns the error for a question whose every attempt failed.
 func noAnswer(q question, failed []error) *answerError {
 	var texts []string

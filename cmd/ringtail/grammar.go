@@ -16,6 +16,8 @@ type grammar struct {
 	Put     putCmd     `cmd:"" help:"Set the value of a key."`
 	Delete  deleteCmd  `cmd:"" help:"Delete a key."`
 	Status  statusCmd  `cmd:"" help:"Show the cluster and how it fares."`
+	Repair  repairCmd  `cmd:"" help:"Bring a node's copies in line with their other owners', now."`
+	Scrub   scrubCmd   `cmd:"" help:"Read and check all that a node stores, now."`
 	Cluster clusterCmd `cmd:"" help:"Plan and make changes to the cluster."`
 	Bench   benchCmd   `cmd:"" help:"Measure a cluster under load."`
 	Version versionCmd `cmd:"" help:"Print the version."`

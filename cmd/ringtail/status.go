@@ -70,7 +70,7 @@ func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time) {
 		if i == 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "hints: %s keeps %d keys, %s, for %s\n", v.Node, h.Keys, size(h.Bytes), h.Owner)
+		fmt.Fprintf(w, "hints: %s keeps %d keys, %s, for %s, the oldest for %s\n", h.Node, h.Keys, size(h.Bytes), h.Owner, age(now.Sub(h.Oldest)))
 	}
 	if list := warnings(v, members, now); len(list) > 0 {
 		fmt.Fprintf(w, "\n! %s\n", strings.Join(list, "\n! "))

@@ -28,12 +28,13 @@ func view() httpapi.ClusterView {
 			{Name: "n10", ID: 1, HTTP: "127.0.0.1:7490", Status: "staged", Up: true, Since: noon.Add(-3 * time.Second), Stats: &httpapi.StatsView{}},
 			{Name: "n2", ID: 2, HTTP: "127.0.0.1:7410", Zone: "b", Status: "member", Since: noon.Add(-90 * time.Second), Share: 0.5},
 			{Name: "n1", ID: 3, HTTP: "127.0.0.1:7400", Zone: "a", Status: "member", Up: true, Since: noon.Add(-50 * time.Hour), Share: 0.49951,
-				Stats: &httpapi.StatsView{Keys: 12345, DiskBytes: 98_765_432, SLA: slow}},
+				Stats: &httpapi.StatsView{Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5}},
 			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Up: true},
 			{Name: "n4", ID: 5, HTTP: "127.0.0.1:7430", Status: "removed"},
 		},
 		Transition: &httpapi.TransitionView{Epoch: 4, Steps: 10, Done: 3},
-		Hints:      []httpapi.HintView{{Owner: "n2", ID: 2, Keys: 7, Bytes: 1234}},
+		Hints:      []httpapi.HintView{{Node: "n1", Owner: "n2", ID: 2, Keys: 7, Bytes: 1234, Oldest: noon.Add(-80 * time.Second)}},
+		Sweep:      httpapi.SweepView{StoppedBy: "n2", Since: noon.Add(-90 * time.Second)},
 	}
 }
 
@@ -48,10 +49,13 @@ n10   127.0.0.1:7490  -     staged  up 3s     0.0%      0    0 B        -    -  
 
 changing to epoch 4: 3 of 10 steps done
 
-hints: n1 keeps 7 keys, 1.2 kB, for n2
+hints: n1 keeps 7 keys, 1.2 kB, for n2, the oldest for 1m
 
 ! n1: 3 of 500 gets failed in the last minute
+! n1: 2 partitions have lost data and are being refilled from other owners
+! n1: 5 hash trees are being rebuilt after a crash; repair waits for them
 ! n2 is down since 2026-01-02T11:58:30Z (1m)
+! n2 keeps deleted keys from being cleared away, for 1m; 40 wait at n1
 ! nodes in the ring: 2, fewer than n=3; each key has only so many copies
 ! staged: n10; run: ringtail cluster plan
 ! n3 is not staged; run: ringtail cluster join n3
@@ -67,7 +71,8 @@ func TestStatusIsMadeForAPerson(t *testing.T) {
 
 func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
 	v := view()
-	v.Transition, v.Hints, v.Members = nil, nil, v.Members[2:3]
+	v.Transition, v.Hints, v.Members, v.Sweep = nil, nil, v.Members[2:3], httpapi.SweepView{}
+	v.Members[0].Stats.Damaged, v.Members[0].Stats.Building = 0, 0
 	v.Ring.N = 1
 	v.Members[0].Stats.SLA.Get.Failed = 0
 	var b bytes.Buffer

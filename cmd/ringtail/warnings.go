@@ -25,6 +25,7 @@ func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time
 		}
 		list = append(list, memberWarnings(m, now)...)
 	}
+	list = append(list, sweepWarnings(v, members, now)...)
 	if inRing < v.Ring.N {
 		list = append(list, fmt.Sprintf("nodes in the ring: %d, fewer than n=%d; each key has only so many copies", inRing, v.Ring.N))
 	}
@@ -51,8 +52,29 @@ func memberWarnings(m httpapi.MemberView, now time.Time) []string {
 	if s := m.Stats; s != nil {
 		list = append(list, failures(m.Name, "gets", s.SLA.Get)...)
 		list = append(list, failures(m.Name, "puts", s.SLA.Put)...)
+		if s.Damaged > 0 {
+			list = append(list, fmt.Sprintf("%s: %d partitions have lost data and are being refilled from other owners", m.Name, s.Damaged))
+		}
+		if s.Building > 0 {
+			list = append(list, fmt.Sprintf("%s: %d hash trees are being rebuilt after a crash; repair waits for them", m.Name, s.Building))
+		}
 	}
 	return list
+}
+
+// sweepWarnings names the node that keeps what was deleted from being cleared
+// away, while there is any.
+func sweepWarnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time) []string {
+	if v.Sweep.StoppedBy == "" {
+		return nil
+	}
+	for _, m := range members {
+		if m.Name == v.Node && m.Stats != nil && m.Stats.Reapable > 0 {
+			return []string{fmt.Sprintf("%s keeps deleted keys from being cleared away, for %s; %d wait at %s",
+				v.Sweep.StoppedBy, age(now.Sub(v.Sweep.Since)), m.Stats.Reapable, m.Name)}
+		}
+	}
+	return nil
 }
 
 func failures(node, what string, l metrics.Latency) []string {

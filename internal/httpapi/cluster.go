@@ -41,7 +41,7 @@ func (s *Server) getCluster(w http.ResponseWriter, r *http.Request, _ target) er
 	if local {
 		view.Members = onlySelf(view)
 	} else {
-		s.peers.gather(r.Context(), view)
+		s.peers.gather(r.Context(), &view)
 	}
 	view.Members = orEmpty(view.Members)
 	view.Hints = orEmpty(view.Hints)

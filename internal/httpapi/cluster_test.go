@@ -39,6 +39,8 @@ func TestClusterGathersFigures(t *testing.T) {
 	d1.admin.view = ClusterView{ClusterID: "c", Node: "n1", SLA: sla, Ring: RingView{Epoch: 4, N: 3, Partitions: 8, Partitioner: "md5"},
 		Members: []MemberView{member(d1, 1, &StatsView{CPUSeconds: 1}), member(d2, 2, nil), n3, n4, n5}}
 	d2.admin.view = ClusterView{Node: "n2", Members: []MemberView{member(d1, 1, nil), member(d2, 2, &StatsView{CPUSeconds: 2, SLA: sla})}}
+	d1.admin.view.Hints = []HintView{{Node: "n1", Owner: "n3", ID: 3, Keys: 1}}
+	d2.admin.view.Hints = []HintView{{Node: "n2", Owner: "n3", ID: 3, Keys: 4}}
 	d3.admin.view = ClusterView{Node: "n3", Members: []MemberView{member(d3, 3, &StatsView{CPUSeconds: 3})}}
 
 	v := d1.cluster("/cluster")
@@ -56,9 +58,12 @@ func TestClusterGathersFigures(t *testing.T) {
 	if v.Members[1].Stats.SLA != sla || v.SLA != sla || v.Ring.Epoch != 4 || v.Ring.Partitioner != "md5" {
 		t.Errorf("got %+v", v)
 	}
+	if len(v.Hints) != 2 || v.Hints[1].Node != "n2" || v.Hints[1].Keys != 4 {
+		t.Errorf("hints %+v, want those of n1 and n2", v.Hints)
+	}
 	local := d1.cluster("/cluster?local=true")
-	if len(local.Members) != 1 || local.Members[0].Name != "n1" {
-		t.Errorf("local: %+v", local.Members)
+	if len(local.Members) != 1 || local.Members[0].Name != "n1" || len(local.Hints) != 1 {
+		t.Errorf("local: %+v, hints %+v", local.Members, local.Hints)
 	}
 	if all := d1.cluster("/cluster?local=false"); len(all.Members) != 5 {
 		t.Errorf("not local: %d members", len(all.Members))
@@ -84,6 +89,8 @@ func TestEmptyListsAreLists(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/cluster":      {`"members":[]`, `"hints":[]`, `"transition":null`, `"sla":{"get":{"count":0,`},
 		"/cluster/plan": {`"changes":[]`, `"loads":[]`, `"obstacle":""`},
+		"/repair":       {`"running":false`, `"damaged":[]`, `"peers":[]`},
+		"/scrub":        {`{"running":false,"done":0,"total":0,"bytes":0,"found":0}`},
 		"/partitions":   {`{"node":"n1","partitions":[{"partition":3,"role":"owner","root":"","keys":2,"bytes":9}]}`},
 	} {
 		got := d.want(d.do("GET", path, ""), 200)

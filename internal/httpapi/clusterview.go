@@ -16,8 +16,11 @@ type ClusterView struct {
 	Members []MemberView `json:"members"`
 	// Transition is the change of the ring that is under way, nil for none.
 	Transition *TransitionView `json:"transition"`
-	// Hints is what this node keeps for owners that are away.
+	// Hints is what the nodes that told their figures keep for owners that are
+	// away.
 	Hints []HintView `json:"hints"`
+	// Sweep is the reaping of what was deleted, as this node sees it.
+	Sweep SweepView `json:"sweep"`
 	// SLA is what gets and puts took at this node over the last minute.
 	SLA metrics.SLA `json:"sla"`
 }
@@ -66,9 +69,32 @@ type StatsView struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
 	// Keys is the number of records stored, roughly; one key counts at each of
 	// its owners.
-	Keys      uint64      `json:"keys"`
-	DiskBytes uint64      `json:"disk_bytes"`
-	SLA       metrics.SLA `json:"sla"`
+	Keys      uint64 `json:"keys"`
+	DiskBytes uint64 `json:"disk_bytes"`
+	// Reapable is the number of those records that a sweep could drop or
+	// shorten.
+	Reapable uint64 `json:"reapable"`
+	// Damaged is the number of partitions that lost data here and are being
+	// refilled from other owners.
+	Damaged int `json:"damaged"`
+	// Building is the number of partitions whose hash tree is being rebuilt
+	// after a crash.
+	Building int         `json:"building"`
+	Repair   RepairStats `json:"repair"`
+	SLA      metrics.SLA `json:"sla"`
+}
+
+// RepairStats counts since the node started.
+type RepairStats struct {
+	// Read, Exchange and Handoff are the copies that this node brought up to
+	// date: after a get, in an exchange of hash trees, by handing a hint over.
+	Read     uint64 `json:"read"`
+	Exchange uint64 `json:"exchange"`
+	Handoff  uint64 `json:"handoff"`
+	// Bytes is what exchanges sent and received.
+	Bytes uint64 `json:"bytes"`
+	// Reaped is the number of records that sweeps have dropped or shortened.
+	Reaped uint64 `json:"reaped"`
 }
 
 // TransitionView is the progress of a change of the ring, in steps.
@@ -78,12 +104,28 @@ type TransitionView struct {
 	Done  int    `json:"done"`
 }
 
-// HintView is what is kept for one owner.
+// HintView is what one node keeps for one owner.
 type HintView struct {
+	// Node keeps the hints.
+	Node  string    `json:"node"`
 	Owner string    `json:"owner"`
 	ID    kv.NodeID `json:"id"`
 	Keys  uint64    `json:"keys"`
 	Bytes uint64    `json:"bytes"`
+	// Oldest is when the oldest of them was written.
+	Oldest time.Time `json:"oldest"`
+}
+
+// SweepView is where the reaping of what was deleted stands.
+type SweepView struct {
+	// Last is when a sweep last ended well at this node, zero for never.
+	Last time.Time `json:"last,omitzero"`
+	// Phase names what a sweep that is under way does, empty for none.
+	Phase string `json:"phase"`
+	// StoppedBy is the node without which none can begin, Since since when;
+	// empty while nothing stands in the way.
+	StoppedBy string    `json:"stopped_by"`
+	Since     time.Time `json:"since,omitzero"`
 }
 
 // PlanView is the page /cluster/plan.

@@ -29,14 +29,16 @@ func newPeers(timeout time.Duration) peers {
 	}
 }
 
-// gather fills the figures of those members of v that are up and have none. It
-// asks them at the same time and returns once all have answered or the timeout
-// has passed; those that did not answer stay without.
-func (p peers) gather(ctx context.Context, v ClusterView) {
+// gather fills the figures of those members of v that are up and have none, and
+// adds the hints that they keep. It asks them at the same time and returns once
+// all have answered or the timeout has passed; those that did not answer stay
+// without.
+func (p peers) gather(ctx context.Context, v *ClusterView) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxGather)
+	hints := make([][]HintView, len(v.Members))
 	for i := range v.Members {
 		m := &v.Members[i]
 		if m.Stats != nil || !m.Up || m.HTTP == "" {
@@ -44,34 +46,37 @@ func (p peers) gather(ctx context.Context, v ClusterView) {
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
-			m.Stats = p.ask(ctx, *m)
+			m.Stats, hints[i] = p.ask(ctx, *m)
 			<-slots
 		})
 	}
 	wg.Wait()
+	for _, h := range hints {
+		v.Hints = append(v.Hints, h...)
+	}
 }
 
-// ask returns the figures that m tells of itself, nil when it does not, or when
-// another node answers at its address.
-func (p peers) ask(ctx context.Context, m MemberView) *StatsView {
+// ask returns the figures that m tells of itself and the hints that it keeps;
+// nil when it does not answer, or when another node does at its address.
+func (p peers) ask(ctx context.Context, m MemberView) (*StatsView, []HintView) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.HTTP+"/cluster?local=true", nil)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil
+		return nil, nil
 	}
 	var v ClusterView
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPeerView)).Decode(&v); err != nil {
-		return nil
+		return nil, nil
 	}
 	if len(v.Members) != 1 || v.Members[0].ID != m.ID {
-		return nil
+		return nil, nil
 	}
-	return v.Members[0].Stats
+	return v.Members[0].Stats, v.Hints
 }

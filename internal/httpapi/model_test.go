@@ -179,13 +179,35 @@ type admin struct {
 	fail    error
 	joined  []string
 	commits uint64
+	// repair and scrub are the progress of both, runs how often each was
+	// started.
+	repair RepairView
+	scrub  RunView
+	runs   [2]int
 }
+
+func (a *admin) Repair() error {
+	if a.fail == nil {
+		a.runs[0]++
+	}
+	return a.fail
+}
+
+func (a *admin) Scrub() error {
+	if a.fail == nil {
+		a.runs[1]++
+	}
+	return a.fail
+}
+
+func (a *admin) Repairing() RepairView { return a.repair }
+func (a *admin) Scrubbing() RunView    { return a.scrub }
 
 func (a *admin) Cluster(context.Context) (ClusterView, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	v := a.view
-	v.Members = slices.Clone(v.Members)
+	v.Members, v.Hints = slices.Clone(v.Members), slices.Clone(v.Hints)
 	return v, a.fail
 }
 
@@ -236,7 +258,7 @@ func newServer(t testing.TB, cfg Config, log io.Writer) *door {
 		client: &http.Client{Transport: &http.Transport{}},
 	}
 	s, err := New(cfg, Parts{
-		Store: d.model, Buckets: d.model, Admin: d.admin, Health: d.health, Metrics: d.metrics,
+		Store: d.model, Buckets: d.model, Admin: d.admin, Upkeep: d.admin, Health: d.health, Metrics: d.metrics,
 		Log: slog.New(slog.NewTextHandler(log, nil)), Name: "n1", Version: "0.1",
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error
 		"cluster":    "/cluster",
 		"plan":       "/cluster/plan",
 		"partitions": "/partitions",
+		"repair":     "/repair",
+		"scrub":      "/scrub",
 		"metrics":    "/metrics",
 		"health":     "/healthz",
 		"readiness":  "/readyz",

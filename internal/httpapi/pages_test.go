@@ -22,6 +22,8 @@ func TestMethods(t *testing.T) {
 		"/cluster/commit":   "POST",
 		"/cluster/join":     "POST",
 		"/partitions":       "GET, HEAD",
+		"/repair":           "GET, HEAD, POST",
+		"/scrub":            "GET, HEAD, POST",
 		"/metrics":          "GET, HEAD",
 		"/healthz":          "GET, HEAD",
 		"/readyz":           "GET, HEAD",

@@ -23,6 +23,8 @@ const (
 	pageCommit
 	pageJoin
 	pagePartitions
+	pageRepair
+	pageScrub
 	pageMetrics
 	pageHealthz
 	pageReadyz
@@ -109,6 +111,10 @@ func fixedPage(raw string) page {
 		return pageJoin
 	case "/partitions":
 		return pagePartitions
+	case "/repair":
+		return pageRepair
+	case "/scrub":
+		return pageScrub
 	case "/metrics":
 		return pageMetrics
 	case "/healthz":

@@ -36,6 +36,10 @@ func (s *Server) routes() map[page]methods {
 		pageHealthz:    {http.MethodGet: s.getHealth(s.parts.Health.Healthy)},
 		pageReadyz:     {http.MethodGet: s.getHealth(s.parts.Health.Ready)},
 	}
+	if u := s.parts.Upkeep; u != nil {
+		routes[pageRepair] = methods{http.MethodGet: showRun(s.repairing), http.MethodPost: startRun(u.Repair, s.repairing)}
+		routes[pageScrub] = methods{http.MethodGet: showRun(u.Scrubbing), http.MethodPost: startRun(u.Scrub, u.Scrubbing)}
+	}
 	if s.cfg.Pprof {
 		routes[pagePprof] = methods{http.MethodGet: servePprof, http.MethodPost: servePprof}
 	}
