@@ -18,8 +18,10 @@ import (
 // the part that serves it.
 func (n *Node) Handle(req wire.Request) {
 	switch req.Type {
-	case wire.TypeReplicaRead, wire.TypeReplicaPut, wire.TypeListKeys:
+	case wire.TypeReplicaRead, wire.TypeReplicaPut:
 		n.store.Handle(req)
+	case wire.TypeListKeys:
+		n.background.later(req, n.store.Handle)
 	case wire.TypeGet, wire.TypePut:
 		if n.draining.Load() {
 			req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s is ending", n.cfg.Name))

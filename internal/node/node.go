@@ -48,6 +48,8 @@ type Node struct {
 	server  *transport.Server
 	door    *httpapi.Server
 
+	background *background
+
 	httpListener, peerListener net.Listener
 
 	sealer   atomic.Pointer[object.Sealer]
@@ -72,7 +74,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1)}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1), background: newBackground()}
 	if err := n.open(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -171,6 +173,7 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, n.service.Run)
 	watch(&parts, inner, n.tick)
 	watch(&parts, inner, n.flush)
+	watch(&parts, inner, n.background.run)
 
 	var err error
 	select {
