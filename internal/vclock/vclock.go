@@ -1,5 +1,6 @@
 // Package vclock holds what versions are made of: actors, dots and vector
-// clocks (§4.4), in the form of dotted version vectors.
+// clocks (§4.4), in the form of dotted version vectors; and the floors that let
+// clocks be short.
 //
 // A clock is kept, sent and compared as bytes; there is no second, decoded
 // form. Its entries have a fixed size and are sorted by actor, so equal clocks
