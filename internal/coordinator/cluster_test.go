@@ -118,7 +118,9 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 		c.t.Fatal(err)
 	}
 	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, engine: &slowEngine{Engine: e}}
-	n.store = replica.NewStore(id, n.engine, n, n, 1)
+	if n.store, err = replica.Open(replica.Default(), id, n.engine, n, n, 1); err != nil {
+		c.t.Fatal(err)
+	}
 	n.coord = New(cfg, Deps{
 		Self: id, Local: n.store, Peers: n, Cluster: n, Stats: n,
 		Now: func() time.Time { return c.now },

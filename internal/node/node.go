@@ -110,7 +110,10 @@ func (n *Node) open() error {
 	if n.engine, err = n.openEngine(); err != nil {
 		return err
 	}
-	n.store = replica.NewStore(n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
+	n.store, err = replica.Open(replica.Default(), n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
+	if err != nil {
+		return err
+	}
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 	})

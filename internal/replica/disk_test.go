@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -70,10 +71,11 @@ func (e *logEngine) Apply(b *storage.Batch, w storage.Waiter) error {
 	return e.Engine.Apply(b, w)
 }
 
-func (e *logEngine) Drop(p storage.Prefix) error {
-	e.disk.log = append(e.disk.log, func(e storage.Engine) error { return e.Drop(p) })
+func (e *logEngine) Drop(from, to []byte) error {
+	from, to = bytes.Clone(from), bytes.Clone(to)
+	e.disk.log = append(e.disk.log, func(e storage.Engine) error { return e.Drop(from, to) })
 	e.disk.durable = len(e.disk.log)
-	return e.Engine.Drop(p)
+	return e.Engine.Drop(from, to)
 }
 
 func (e *logEngine) Sync() error {
@@ -150,7 +152,7 @@ func (e *lyingEngine) Apply(b *storage.Batch, w storage.Waiter) error {
 	return kv.Errorf(kv.KindStorage, "apply batch", "it is said to have failed")
 }
 
-func (e *lyingEngine) Drop(p storage.Prefix) error {
+func (e *lyingEngine) Drop(from, to []byte) error {
 	clear(e.hidden)
-	return e.Engine.Drop(p)
+	return e.Engine.Drop(from, to)
 }

@@ -129,7 +129,7 @@ func (h *history) emptyDir() dir {
 func (h *history) start(n *node) {
 	n.engine = newLyingEngine(n.disk.open(h.t))
 	n.source = &sequence{id: n.id, last: *n.reserved, reserved: n.reserved, late: h.off == reservedAhead}
-	n.store = NewStore(n.id, n.engine, n.source, rings{}, n.source.last+1)
+	n.store = mustOpen(h.t, n.id, n.engine, n.source, rings{}, n.source.last+1)
 	n.store.broken = h.off.switches()
 }
 
@@ -142,14 +142,22 @@ func (h *history) replace(n *node, d dir) {
 	h.start(n)
 }
 
-// recordKey is the engine's key of the data record, or of a hint record.
-func recordKey(hint bool) []byte {
+// spotOf is the place of the data record, or of a hint record.
+func (n *node) spotOf(hint bool) spot {
 	if !hint {
-		return appendDataKey(nil, historyPartition, historyKey)
+		return spot{n.store.part(historyPartition), appendDataKey(nil, historyPartition, historyKey), historyKey}
 	}
 	p := storage.NewPrefix(storage.SpaceHints, historyPartition)
-	return append(p[:], historyKey...)
+	return spot{pile{}, append(p[:], historyKey...), historyKey}
 }
+
+// pile is a shelf that counts nothing.
+type pile struct{}
+
+func (pile) under() *floor                { return nil }
+func (pile) admit(entry) error            { return nil }
+func (pile) unreadable(cause error) error { return cause }
+func (pile) changed(kv.Key, entry, entry) {}
 
 // command is one line of a history: a verb, its node, a put's name, and options.
 type command struct {
@@ -212,7 +220,7 @@ func (h *history) do(c command) {
 			h.replace(n, h.otherDir(n, dir{b.disk.copied(), h.ids, &reserved}))
 		}
 	case "drop":
-		h.must(n.engine.Drop(storage.NewPrefix(storage.SpaceData, historyPartition)))
+		h.must(n.engine.Drop(storage.NewPrefix(storage.SpaceData, historyPartition).Range()))
 	default:
 		h.t.Fatalf("%q is no verb", c.verb)
 	}
@@ -241,7 +249,7 @@ func (h *history) put(n *node, c command) {
 	if p := h.find(c.seen); p != nil {
 		w.Context = object.ContextOf(p.obj)
 	}
-	o, _, _, err := n.store.put(epochOf(n.store), new(work), recordKey(c.hint), historyKey, w, nil, nil)
+	o, _, _, err := n.store.put(epochOf(n.store), new(work), n.spotOf(c.hint), w, nil, nil)
 	if failed := c.verb == "fail"; failed != (err != nil) {
 		h.t.Fatalf("%s %s: %v", c.verb, c.name, err)
 	}
@@ -257,12 +265,12 @@ func (h *history) put(n *node, c command) {
 
 func (h *history) merge(n *node, hint bool, o object.Object) {
 	if o.Bytes() != nil {
-		h.must(n.store.merge(new(work), recordKey(hint), historyKey, o, nil))
+		h.must(n.store.merge(new(work), n.spotOf(hint), o, nil))
 	}
 }
 
 func (h *history) read(n *node, hint bool) object.Object {
-	rec, _, err := n.store.read(recordKey(hint), nil)
+	rec, _, err := n.store.read(n.spotOf(hint).at, nil)
 	if err != nil {
 		// Two siblings with one dot are no object.
 		h.fail("%v", err)

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"encoding/binary"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -8,21 +10,26 @@ import (
 )
 
 // A record is what stands under a key in the engine: the format's version, the
-// Own of this copy, and the object. The Own never leaves the node.
+// Own of this copy, the digest that the partition's tree holds of it, and the
+// object. Own and digest never leave the node.
 //
 //	offset  size
 //	     0     1  format version
 //	     1    24  own: node, birth, counter; zero when this copy has none
-//	    25        the object (package object)
+//	    25     8  digest of the object under the floor it was written under;
+//	              0 in a hint
+//	    33        the object (package object)
 const (
-	recordVersion = 1
-	recordHeader  = 1 + vclock.OwnSize
+	recordVersion = 2
+	digestAt      = 1 + vclock.OwnSize
+	recordHeader  = digestAt + 8
 )
 
 // record is a parsed record; its object refers to the bytes that were parsed.
 type record struct {
-	own vclock.Own
-	obj object.Object
+	own    vclock.Own
+	digest uint64
+	obj    object.Object
 }
 
 // parseRecord reads a record. The error is of KindCorrupt, or KindWrongVersion:
@@ -42,20 +49,38 @@ func parseRecord(b []byte) (record, error) {
 		}
 		return record{}, kv.Wrap(kind, "read record", err)
 	}
-	return record{own: vclock.DecodeOwn(b[1:]), obj: o}, nil
+	return record{own: vclock.DecodeOwn(b[1:]), digest: binary.BigEndian.Uint64(b[digestAt:]), obj: o}, nil
 }
 
 // appendRecordHeader appends what precedes the object.
-func appendRecordHeader(dst []byte, own vclock.Own) []byte {
+func appendRecordHeader(dst []byte, own vclock.Own, digest uint64) []byte {
 	dst = append(dst, recordVersion)
-	return vclock.AppendOwn(dst, own)
+	dst = vclock.AppendOwn(dst, own)
+	return binary.BigEndian.AppendUint64(dst, digest)
 }
+
+// setDigest sets the digest of an encoded record.
+func setDigest(rec []byte, digest uint64) { binary.BigEndian.PutUint64(rec[digestAt:], digest) }
+
+// positionLen is the length of a data key's position: the upper half of the
+// hash that its leaf is taken from, so that a leaf's records stand together.
+const positionLen = 4
 
 // appendDataKey appends the engine's key of k's data record in partition p.
 func appendDataKey(dst []byte, p kv.Partition, k kv.Key) []byte {
 	prefix := storage.NewPrefix(storage.SpaceData, p)
-	return append(append(dst, prefix[:]...), k...)
+	dst = append(dst, prefix[:]...)
+	dst = binary.BigEndian.AppendUint32(dst, position(k))
+	return append(dst, k...)
 }
 
-// userKey is the inverse of appendDataKey.
-func userKey(engineKey []byte) kv.Key { return kv.Key(engineKey[storage.PrefixLen:]) }
+// dataKey is the inverse of appendDataKey. It is not ok for a key that
+// appendDataKey did not make.
+func dataKey(engineKey []byte) (k kv.Key, ok bool) {
+	if len(engineKey) < storage.PrefixLen+positionLen {
+		return nil, false
+	}
+	at := binary.BigEndian.Uint32(engineKey[storage.PrefixLen:])
+	k, err := kv.ParseKey(engineKey[storage.PrefixLen+positionLen:])
+	return k, err == nil && position(k) == at
+}

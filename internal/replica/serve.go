@@ -181,18 +181,18 @@ func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
 	return page, nil
 }
 
-// scanBucket calls fn with each key of bucket in p that has a value, in order,
-// beginning after the key after.
+// scanBucket calls fn with each key of bucket in p that has a value, in the order
+// of their hashes, beginning after the key after.
 func (s *Store) scanBucket(p kv.Partition, bucket, after []byte, fn func(key []byte) bool) error {
-	from := appendDataKey(nil, p, kv.AppendKey(nil, string(bucket), after))
+	var from []byte
 	if len(after) > 0 {
-		from = append(from, 0)
+		from = append(appendDataKey(nil, p, kv.AppendKey(nil, string(bucket), after)), 0)
 	}
 	var bad error
 	err := s.engine.Scan(storage.NewPrefix(storage.SpaceData, p), from, func(key, value []byte) bool {
-		k := userKey(key)
-		if string(k.Bucket()) != string(bucket) {
-			return false
+		k, ok := dataKey(key)
+		if !ok || string(k.Bucket()) != string(bucket) {
+			return true
 		}
 		rec, err := parseRecord(value)
 		if err != nil {

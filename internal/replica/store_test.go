@@ -44,7 +44,16 @@ func newStore(t testing.TB, r *ring.Ring) (*Store, storage.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewStore(self, e, &counter{}, rings{r}, 1), e
+	return mustOpen(t, self, e, &counter{}, rings{r}, 1), e
+}
+
+func mustOpen(t testing.TB, self kv.NodeID, e storage.Engine, source Source, rings Rings, first uint64) *Store {
+	t.Helper()
+	s, err := Open(Default(), self, e, source, rings, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func mustRead(t testing.TB, s *Store, p kv.Partition, k kv.Key) object.Object {

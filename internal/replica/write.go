@@ -1,0 +1,200 @@
+package replica
+
+import (
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// shelf is where records of one kind stand, and are counted: a partition's
+// data, or its hints. All but under and unreadable is called under the stripe
+// of the key.
+type shelf interface {
+	// under returns the floor under which records are merged and digested; nil
+	// for hints, which have neither.
+	under() *floor
+	// admit may refuse a write before it is made; old is the record that it
+	// would replace.
+	admit(old entry) error
+	// unreadable is told that a record cannot be read. When it returns nil the
+	// record counts as absent and may be written over.
+	unreadable(cause error) error
+	// changed is told of each write that was applied.
+	changed(k kv.Key, old, new entry)
+}
+
+// spot is the place of one record: its shelf, its engine key, and the user's.
+type spot struct {
+	shelf
+	at []byte
+	k  kv.Key
+}
+
+// entry is what a shelf knows of a record; the zero entry is none.
+type entry struct {
+	// size is the bytes of its engine key and value.
+	size uint64
+	// digest is what the record holds of its object.
+	digest uint64
+	obj    object.Object
+}
+
+// work is the scratch space of one operation.
+type work struct {
+	key, old, out []byte
+	batch         storage.Batch
+}
+
+// maxScratch bounds the buffers that are kept for the next operation, in bytes.
+const maxScratch = 256 << 10
+
+func (s *Store) release(w *work) {
+	if cap(w.old) > maxScratch || cap(w.out) > maxScratch {
+		w.old, w.out = nil, nil
+	}
+	s.work.Put(w)
+}
+
+func (s *Store) lockOf(k kv.Key) *lock { return &s.locks[leafOf(position(k))] }
+
+func errFrozen(op string) error {
+	return kv.Errorf(kv.KindUnavailable, op, "a change of the ring is being agreed on; try again")
+}
+
+// Put carries out a local put or delete: under k's lock it reads the copy,
+// issues a dot, applies w (whose Own and Seq it fills in), and writes the result
+// to the engine. The new object is appended to buf.
+//
+// With a nil durable the write is only applied; otherwise durable is told when
+// it is on stable storage, possibly before Put returns. After an error nothing
+// was applied, durable is not told, and nothing may be sent to others.
+//
+// Epoch is that of the ring under which the caller planned the write. If the
+// node has another one by the time it holds the lock, the error is of
+// KindStaleRing: the write was meant for other owners, or fewer.
+func (s *Store) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	scratch := s.work.Get().(*work)
+	defer s.release(scratch)
+	scratch.key = appendDataKey(scratch.key[:0], p, k)
+	return s.put(epoch, scratch, spot{s.part(p), scratch.key, k}, w, buf, durable)
+}
+
+// put is Put for any record, data or hint.
+func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	node, seq, err := s.source.Next()
+	if err != nil {
+		return object.Object{}, buf, 0, err
+	}
+	mu := s.lockOf(at.k)
+	mu.Lock()
+	defer mu.Unlock()
+	if s.frozen.Load() != 0 {
+		return object.Object{}, buf, 0, errFrozen("put")
+	}
+	if r := s.rings.Ring(); r != nil && r.Epoch() != epoch {
+		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "the ring is of epoch %d, the write was planned under epoch %d; try again", r.Epoch(), epoch)
+	}
+	rec, old, err := s.held(scratch, at)
+	if err != nil {
+		return object.Object{}, buf, 0, err
+	}
+	w.Own, w.Seq = s.issue(rec, node, seq, mu.from), seq
+	start := len(buf)
+	buf = appendRecordHeader(buf, w.Own, 0)
+	o, buf, dropped, err := object.Put(buf, rec.obj, w)
+	if err != nil {
+		return object.Object{}, buf[:start], 0, err
+	}
+	digest := digestOf(o, at.under())
+	setDigest(buf[start:], digest)
+	if err := s.apply(scratch, at, old, entry{digest: digest, obj: o}, buf[start:], durable); err != nil {
+		if !s.broken.keepAfterFailure {
+			// The write may yet be found in the log, though nobody was told of
+			// it: neither its actor nor one that was born before it is used
+			// again.
+			mu.from = max(mu.from, seq+1, w.Own.Birth+1)
+		}
+		return object.Object{}, buf[:start], 0, err
+	}
+	return o, buf, dropped, nil
+}
+
+// Merge merges in, another node's object, into the copy of k, under k's lock.
+// It reports through durable as Put does; a merge that changes nothing is
+// written again where durable asks for it, since the copy may not be on stable
+// storage yet.
+func (s *Store) Merge(p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+	w := s.work.Get().(*work)
+	defer s.release(w)
+	w.key = appendDataKey(w.key[:0], p, k)
+	return s.merge(w, spot{s.part(p), w.key, k}, in, durable)
+}
+
+// merge is Merge for any record, data or hint.
+func (s *Store) merge(w *work, at spot, in object.Object, durable storage.Waiter) error {
+	mu := s.lockOf(at.k)
+	mu.Lock()
+	defer mu.Unlock()
+	if s.frozen.Load() != 0 {
+		return errFrozen("merge")
+	}
+	rec, old, err := s.held(w, at)
+	if err != nil {
+		return err
+	}
+	w.out = appendRecordHeader(w.out[:0], s.ownAfter(rec, in), 0)
+	var outcome object.Outcome
+	var o object.Object
+	o, w.out, outcome, err = object.Merge(w.out, rec.obj, in)
+	if err != nil {
+		return err
+	}
+	if outcome == object.First && durable == nil {
+		return nil
+	}
+	if outcome != object.Mixed {
+		w.out = append(w.out, o.Bytes()...)
+	}
+	digest := digestOf(o, at.under())
+	setDigest(w.out, digest)
+	return s.apply(w, at, old, entry{digest: digest, obj: o}, w.out, durable)
+}
+
+// held reads the record at a spot, into w.old, and returns it with its entry.
+// The stripe is locked.
+func (s *Store) held(w *work, at spot) (record, entry, error) {
+	rec, buf, err := s.read(at.at, w.old[:0])
+	w.old = buf
+	if err != nil && kv.KindOf(err) == kv.KindCorrupt {
+		err = at.unreadable(err)
+		rec = record{}
+	}
+	old := entry{digest: rec.digest, obj: rec.obj}
+	if rec.obj.Bytes() != nil {
+		old.size = uint64(len(at.at) + len(w.old))
+	}
+	if err == nil {
+		err = at.admit(old)
+	}
+	return rec, old, err
+}
+
+// apply writes one record. The stripe is locked.
+func (s *Store) apply(w *work, at spot, old, new entry, value []byte, durable storage.Waiter) error {
+	new.size = uint64(len(at.at) + len(value))
+	w.batch.Set(at.at, value)
+	err := s.engine.Apply(&w.batch, durable)
+	w.batch.Reset()
+	if err == nil {
+		at.changed(at.k, old, new)
+	}
+	return err
+}
+
+// digestOf is what a record holds of o under f.
+func digestOf(o object.Object, f *floor) uint64 {
+	if f == nil {
+		return 0
+	}
+	return object.VersionHash(o)
+}
