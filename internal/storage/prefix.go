@@ -46,6 +46,15 @@ func (p Prefix) Space() Space { return Space(p[0]) }
 // Partition returns the prefix's partition.
 func (p Prefix) Partition() kv.Partition { return kv.Partition(binary.BigEndian.Uint16(p[1:])) }
 
+// Range returns the range of p's keys, [from, to), as Engine.Drop takes it. The
+// range of the greatest prefix has no end: its to is nil.
+func (p Prefix) Range() (from, to []byte) {
+	if next, ok := p.Next(); ok {
+		to = next[:]
+	}
+	return p[:], to
+}
+
 // Next returns the least prefix that is greater than p: the end of p's range
 // of keys. For the greatest of all prefixes it returns false; its range has no
 // end.

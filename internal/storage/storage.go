@@ -3,7 +3,7 @@
 // pluggable).
 //
 // An engine is an ordered map from keys to values, both opaque bytes. It knows
-// partitions only as the prefixes that Scan and Drop take. Versions, clocks
+// partitions only as the prefixes that Scan takes. Versions, clocks
 // and hash trees are the business of those above it.
 //
 // Every engine passes internal/storage/storagetest, which is this contract as
@@ -64,14 +64,17 @@ type Engine interface {
 	// Close waits for a running Scan, so fn must not call Close.
 	Scan(p Prefix, from []byte, fn func(key, value []byte) bool) error
 
-	// Drop removes all keys with prefix p. The removal is atomic and durable
-	// when Drop returns nil. Its cost hardly depends on the number of keys;
-	// their space comes back later. It is allowed while writes are refused with
-	// KindDiskFull, because it frees space, unless the disk is all but full.
+	// Drop removes all keys in [from, to). The bounds need not be keys, nor as
+	// long as a prefix; a nil from is the beginning, a nil to the end, and a
+	// range whose to is not greater than its from is empty. The removal is
+	// atomic and durable when Drop returns nil. Its cost hardly depends on the
+	// number of keys; their space comes back later. It is allowed while writes
+	// are refused with KindDiskFull, because it frees space, unless the disk is
+	// all but full. The bounds are the caller's again when Drop has returned.
 	//
 	// After an error of kind KindStorage it is unknown whether the keys are
 	// gone (kv.AppliedUnknown).
-	Drop(p Prefix) error
+	Drop(from, to []byte) error
 
 	// Sync returns nil once every batch that was applied before the call is on
 	// stable storage.

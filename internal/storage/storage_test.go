@@ -39,6 +39,22 @@ func TestPrefixNext(t *testing.T) {
 	}
 }
 
+func TestPrefixRange(t *testing.T) {
+	for _, c := range []struct {
+		p  Prefix
+		to []byte
+	}{
+		{Prefix{2, 0, 0}, []byte{2, 0, 1}},
+		{Prefix{2, 255, 255}, []byte{3, 0, 0}},
+		{Prefix{255, 255, 255}, nil},
+	} {
+		from, to := c.p.Range()
+		if !bytes.Equal(from, c.p[:]) || !bytes.Equal(to, c.to) || (to == nil) != (c.to == nil) {
+			t.Errorf("%v.Range() = %v, %v, want %v", c.p, from, to, c.to)
+		}
+	}
+}
+
 func TestBatchKeepsOrderAndCounts(t *testing.T) {
 	var b Batch
 	b.Set([]byte("aaak"), []byte("value"))

@@ -206,18 +206,28 @@ func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 	return nil
 }
 
-// Drop implements storage.Engine.
-func (e *Engine) Drop(p storage.Prefix) error {
-	s := &e.stripes[stripeOf(p)]
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Drop implements storage.Engine. Of a prefix that it drops in part it looks at
+// all keys.
+func (e *Engine) Drop(from, to []byte) error {
+	set := stripesBetween(from, to)
+	e.lock(set)
+	defer e.unlock(set)
 	if e.closed.Load() {
 		return errClosed("drop")
 	}
-	if t := s.mu.tables[p]; t != nil {
-		e.used.Add(-t.bytes)
-		e.keys.Add(-int64(len(t.entries)))
-		delete(s.mu.tables, p)
+	for i := range e.stripes {
+		if !set.has(i) {
+			continue
+		}
+		for p, t := range e.stripes[i].mu.tables {
+			if bytes, keys := t.drop(p, from, to); keys > 0 {
+				e.used.Add(-bytes)
+				e.keys.Add(-keys)
+			}
+			if len(t.entries) == 0 {
+				delete(e.stripes[i].mu.tables, p)
+			}
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -133,8 +134,12 @@ func TestAccounting(t *testing.T) {
 		}
 		check(t, e)
 	}
+	if err := e.Drop(first, append(bytes.Clone(first), 'x')); err != nil { // a part of a prefix
+		t.Fatal(err)
+	}
+	check(t, e)
 	for _, key := range [][]byte{first, second} {
-		if err := e.Drop(storage.PrefixOf(key)); err != nil {
+		if err := e.Drop(storage.PrefixOf(key).Range()); err != nil {
 			t.Fatal(err)
 		}
 		check(t, e)

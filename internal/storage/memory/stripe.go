@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"math/bits"
 	"sync"
 
@@ -36,6 +37,24 @@ func stripesOf(ops []storage.Op) (set stripeSet) {
 	}
 	return set
 }
+
+// stripesBetween returns the stripes of the keys in [from, to): all, unless the
+// range is within one prefix.
+func stripesBetween(from, to []byte) (set stripeSet) {
+	if len(from) < storage.PrefixLen {
+		return allStripes
+	}
+	p := storage.PrefixOf(from)
+	_, end := p.Range()
+	if to == nil && end != nil || to != nil && end != nil && bytes.Compare(to, end) > 0 {
+		return allStripes
+	}
+	s := stripeOf(p)
+	set[s/64] |= 1 << (s % 64)
+	return set
+}
+
+func (set stripeSet) has(stripe int) bool { return set[stripe/64]&(1<<(stripe%64)) != 0 }
 
 // lock locks the stripes of set in ascending order, so that two batches never
 // wait for each other.

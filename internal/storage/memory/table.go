@@ -1,8 +1,11 @@
 package memory
 
 import (
+	"bytes"
 	"slices"
 	"sync/atomic"
+
+	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
 // table is the keys of one prefix. Its stripe's lock guards it, but for what
@@ -73,6 +76,27 @@ func (t *table) remove(key []byte) (bytes, keys int64) {
 	t.bytes -= r.bytes()
 	t.version++
 	return -r.bytes(), -1
+}
+
+// drop removes the keys in [from, to), a nil to being the end. p is the table's
+// prefix. It returns what the engine shrank by.
+func (t *table) drop(p storage.Prefix, from, to []byte) (size, keys int64) {
+	first, end := p.Range()
+	if bytes.Compare(from, first) <= 0 && (to == nil || end != nil && bytes.Compare(to, end) >= 0) {
+		size, keys = t.bytes, int64(len(t.entries))
+		t.entries, t.bytes = nil, 0 // running scans have their items
+		return size, keys
+	}
+	for k, r := range t.entries {
+		if k < string(from) || to != nil && k >= string(to) {
+			continue
+		}
+		delete(t.entries, k)
+		t.bytes -= r.bytes()
+		t.version++
+		size, keys = size+r.bytes(), keys+1
+	}
+	return size, keys
 }
 
 // snapshot returns the items with keys not less than from, in order if sorted

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -47,10 +48,12 @@ func (e halfBatches) Apply(b *storage.Batch, w storage.Waiter) error {
 // lazyDrop drops without making it durable.
 type lazyDrop struct{ storage.Engine }
 
-func (e lazyDrop) Drop(p storage.Prefix) error {
+func (e lazyDrop) Drop(from, to []byte) error {
 	var b storage.Batch
-	err := e.Scan(p, nil, func(key, _ []byte) bool {
-		b.Delete(append([]byte(nil), key...))
+	err := e.Scan(storage.PrefixOf(from), from, func(key, _ []byte) bool {
+		if to == nil || bytes.Compare(key, to) < 0 {
+			b.Delete(append([]byte(nil), key...))
+		}
 		return true
 	})
 	if err != nil {

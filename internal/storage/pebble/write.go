@@ -15,7 +15,7 @@ type pending struct {
 	waiter storage.Waiter
 }
 
-// afterAll is greater than every key: the end of the last prefix's range.
+// afterAll is greater than every key: the end of a range that has none.
 var afterAll = bytes.Repeat([]byte{0xff}, storage.MaxKey+1)
 
 // Apply implements storage.Engine. It copies b once, into a pooled batch of
@@ -123,7 +123,7 @@ func (e *Engine) Sync() error {
 
 // Drop implements storage.Engine. It is one range deletion; the space comes
 // back with a flush, dropDelay later at most, and the compaction after it.
-func (e *Engine) Drop(p storage.Prefix) error {
+func (e *Engine) Drop(from, to []byte) error {
 	if err := e.enter("drop"); err != nil {
 		return err
 	}
@@ -131,12 +131,14 @@ func (e *Engine) Drop(p storage.Prefix) error {
 	if err := e.space.admitDrop(); err != nil {
 		return err
 	}
-	end := afterAll
-	if next, ok := p.Next(); ok {
-		end = next[:]
+	if to == nil {
+		to = afterAll
+	}
+	if bytes.Compare(from, to) >= 0 {
+		return nil
 	}
 	pb := e.db.NewBatch()
-	if err := pb.DeleteRange(p[:], end, nil); err != nil {
+	if err := pb.DeleteRange(from, to, nil); err != nil {
 		return kv.Wrap(kv.KindStorage, "drop", err)
 	}
 	return e.commit(pb, "drop")

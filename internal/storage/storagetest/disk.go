@@ -31,16 +31,17 @@ type Disk struct {
 // kind of file.
 type OpenDisk func(Disk) (storage.Engine, error)
 
-// step is one change in a history: a batch, or the drop of a prefix.
+// step is one change in a history: a batch, or the drop of a range.
 type step struct {
-	ops  []storage.Op
-	drop *storage.Prefix
+	ops      []storage.Op
+	drop     bool
+	from, to []byte
 }
 
 // on carries out s on a map.
 func (s *step) on(m map[string]string) {
-	if s.drop != nil {
-		maps.DeleteFunc(m, func(k, _ string) bool { return storage.PrefixOf([]byte(k)) == *s.drop })
+	if s.drop {
+		dropFrom(m, s.from, s.to)
 	}
 	for _, op := range s.ops {
 		if op.Delete {
@@ -90,9 +91,9 @@ func (h *history) batch() (*storage.Batch, step) {
 func (h *history) change(e storage.Engine) error {
 	switch h.rng.IntN(20) {
 	case 0:
-		p := historyPrefixes[h.rng.IntN(len(historyPrefixes))]
-		h.steps = append(h.steps, step{drop: &p})
-		return h.settle(e.Drop(p))
+		from, to := h.rangeToDrop()
+		h.steps = append(h.steps, step{drop: true, from: from, to: to})
+		return h.settle(e.Drop(from, to))
 	case 1:
 		return h.settle(e.Sync())
 	}
@@ -115,6 +116,16 @@ func (h *history) change(e storage.Engine) error {
 		return h.settle(a.wait())
 	}
 	return nil
+}
+
+// rangeToDrop returns all of a prefix, or a part of one.
+func (h *history) rangeToDrop() (from, to []byte) {
+	p := historyPrefixes[h.rng.IntN(len(historyPrefixes))]
+	if h.rng.IntN(2) == 0 {
+		return p.Range()
+	}
+	i := h.rng.IntN(12)
+	return key(p, numbered(i)), key(p, numbered(i+1+h.rng.IntN(4)))
 }
 
 // settle takes note that all steps are durable, unless err says otherwise.

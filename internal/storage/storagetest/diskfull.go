@@ -219,7 +219,7 @@ func testNoSpaceLeft(t *testing.T, d *fullDisk) {
 		t.Error("a batch was acknowledged that is not on the disk")
 	}
 	wantKind(t, e.Apply(&b, nil), kv.KindDiskFull)
-	wantKind(t, e.Drop(p1), kv.KindDiskFull)
+	wantKind(t, dropAll(e, p1), kv.KindDiskFull)
 	wantValue(t, e, k, "accepted")
 	wantScan(t, e, p1, nil, pair{"k", "accepted"})
 	e.Stats()

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -44,6 +45,52 @@ func testDropLastPrefix(t *testing.T, e storage.Engine) {
 	wantValue(t, e, key(storage.Prefix{255, 255, 254}, "k"), "kept")
 }
 
+// testDropRange drops ranges that begin and end anywhere.
+func testDropRange(t *testing.T, e storage.Engine) {
+	p3 := storage.NewPrefix(storage.SpaceHints, p1.Partition())
+	all := []storage.Prefix{p1, p2, p3}
+	at := func(p storage.Prefix, i int) []byte { return key(p, numbered(i)) }
+	for _, c := range []struct {
+		name     string
+		from, to []byte
+	}{
+		{"within a prefix", at(p1, 3), at(p1, 7)},
+		{"between keys", key(p1, numbered(3)+"x"), key(p1, numbered(3)+"y")},
+		{"one key", at(p1, 3), append(at(p1, 3), 0)},
+		{"to the prefix's end", at(p1, 3), p2[:]},
+		{"from the prefix's beginning", p2[:], at(p2, 4)},
+		{"over a border", at(p1, 8), at(p2, 2)},
+		{"over two borders", at(p1, 8), at(p3, 2)},
+		{"shorter than a prefix", []byte{byte(storage.SpaceData)}, []byte{byte(storage.SpaceData), 2}},
+		{"from the beginning", nil, at(p2, 1)},
+		{"to the end", at(p2, 8), nil},
+		{"everything", nil, nil},
+		{"nothing", at(p1, 3), at(p1, 3)},
+		{"the wrong way round", at(p2, 3), at(p1, 3)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := make(map[storage.Prefix][]pair)
+			for _, p := range all {
+				for _, kv := range fill(t, e, p, 10) {
+					k := key(p, kv.Key)
+					if bytes.Compare(k, c.from) < 0 || c.to != nil && bytes.Compare(k, c.to) >= 0 {
+						want[p] = append(want[p], kv)
+					}
+				}
+			}
+			from, to := bytes.Clone(c.from), bytes.Clone(c.to)
+			if err := e.Drop(from, to); err != nil {
+				t.Fatal(err)
+			}
+			clear(from) // they are the caller's again
+			clear(to)
+			for _, p := range all {
+				wantScan(t, e, p, nil, want[p]...)
+			}
+		})
+	}
+}
+
 func testDropDuringScan(t *testing.T, e storage.Engine) {
 	all := fill(t, e, p1, 30)
 	seen := 0
@@ -64,9 +111,12 @@ func testDropDuringScan(t *testing.T, e storage.Engine) {
 	wantScan(t, e, p1, nil, all[:3]...)
 }
 
+// dropAll drops all keys of p.
+func dropAll(e storage.Engine, p storage.Prefix) error { return e.Drop(p.Range()) }
+
 func drop(t testing.TB, e storage.Engine, p storage.Prefix) {
 	t.Helper()
-	if err := e.Drop(p); err != nil {
+	if err := dropAll(e, p); err != nil {
 		t.Fatalf("drop: %v", err)
 	}
 }

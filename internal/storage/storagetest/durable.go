@@ -122,7 +122,7 @@ func testClosed(t *testing.T, e storage.Engine) {
 		t.Error("a closed engine shows a key")
 		return true
 	}), kv.KindClosed)
-	wantKind(t, e.Drop(p1), kv.KindClosed)
+	wantKind(t, dropAll(e, p1), kv.KindClosed)
 	wantKind(t, e.Sync(), kv.KindClosed)
 	wantKind(t, e.Close(), kv.KindClosed)
 	e.Stats() // works still

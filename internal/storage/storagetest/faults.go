@@ -204,7 +204,7 @@ func testFinal(t *testing.T, open OpenDisk) {
 	wantKind(t, err, kv.KindStorage)
 	_, err = scan(e, p1, nil)
 	wantKind(t, err, kv.KindStorage)
-	wantKind(t, e.Drop(p1), kv.KindStorage)
+	wantKind(t, dropAll(e, p1), kv.KindStorage)
 	wantKind(t, e.Sync(), kv.KindStorage)
 	e.Stats() // works still
 	wantKind(t, e.Close(), kv.KindStorage)

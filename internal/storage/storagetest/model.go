@@ -92,11 +92,14 @@ func (m *machine) scan(t *rapid.T) {
 }
 
 func (m *machine) drop(t *rapid.T) {
-	p := modelPrefix.Draw(t, "prefix")
-	if err := m.engine.Drop(p); err != nil {
+	from, to := modelPrefix.Draw(t, "prefix").Range()
+	if rapid.Bool().Draw(t, "range") {
+		from, to = modelKey(t), modelKey(t)
+	}
+	if err := m.engine.Drop(from, to); err != nil {
 		t.Fatalf("drop: %v", err)
 	}
-	maps.DeleteFunc(m.model, func(k, _ string) bool { return storage.PrefixOf([]byte(k)) == p })
+	dropFrom(m.model, from, to)
 }
 
 func (m *machine) sync(t *rapid.T) {
@@ -114,6 +117,13 @@ func (m *machine) compare(t *rapid.T, p storage.Prefix, from []byte) {
 	if diff := cmp.Diff(pairsOf(m.model, p, from), got); diff != "" {
 		t.Fatalf("scan of %v from %q (-model +engine):\n%s", p, from, diff)
 	}
+}
+
+// dropFrom is Engine.Drop on a map. A nil to is the end.
+func dropFrom(m map[string]string, from, to []byte) {
+	maps.DeleteFunc(m, func(k, _ string) bool {
+		return k >= string(from) && (to == nil || k < string(to))
+	})
 }
 
 // pairsOf returns what a scan of a map should show.

@@ -44,6 +44,7 @@ func Run(t *testing.T, open Open) {
 		{"ScanSnapshot", testScanSnapshot},
 		{"ScanMayCallTheEngine", testScanMayCallTheEngine},
 		{"Drop", testDrop},
+		{"DropRange", testDropRange},
 		{"DropLastPrefix", testDropLastPrefix},
 		{"DropDuringScan", testDropDuringScan},
 		{"Durable", testDurable},
