@@ -22,7 +22,9 @@ type tally interface {
 
 var (
 	outcomeNames = map[Outcome]string{Pending: "pending", Met: "met", Failed: "failed"}
-	eventsByName = map[string]Event{"applied": Applied, "durable": Durable, "answered": Answered, "error": Error}
+	eventsByName = map[string]Event{
+		"applied": Applied, "durable": Durable, "answered": Answered, "empty": Empty, "missed": Missed, "aside": Aside, "error": Error,
+	}
 )
 
 // TestScripts plays the scripts in testdata, which also say how to read them.
@@ -70,6 +72,8 @@ func play(t *testing.T, now tally, event string) string {
 	switch event {
 	case "expire":
 		return outcomeNames[now.Expire()]
+	case "hurry":
+		return outcomeNames[now.(*Get).Hurry()]
 	case "err":
 		return showErr(now.Err())
 	}
@@ -83,8 +87,8 @@ func play(t *testing.T, now tally, event string) string {
 		t.Fatalf("%q is no event", event)
 	}
 	var err error
-	if ev == Error {
-		_, what, _ := strings.Cut(event, "error ")
+	if ev == Error || ev == Missed {
+		_, what, _ := strings.Cut(event, name+" ")
 		err = parseErr(t, what)
 	}
 	return outcomeNames[now.Step(i, ev, err)]
@@ -118,7 +122,7 @@ func showErr(err error) string {
 	return fmt.Sprintf("%v %v: %v", kv.KindOf(err), kv.AppliedOf(err), err)
 }
 
-// story is what one replica says, in order.
+// story is what is heard of one slot, in order.
 type story []step
 
 type step struct {
@@ -126,7 +130,8 @@ type step struct {
 	err error
 }
 
-// stories are all that a replica can have to say of a put.
+// stories are what may be heard of a slot of a put; missed and aside may come
+// at any moment of them (drawStory).
 var stories = []story{
 	{},
 	{{ev: Applied}},
@@ -140,9 +145,28 @@ var stories = []story{
 
 func refusal(a kv.Applied) error { return &kv.Error{Op: "ask", Kind: kv.KindUnavailable, Applied: a} }
 
-// may tells whether the write may have been applied by a replica that says s.
+// drawStory draws one of stories, with nodes among it that failed and that do
+// not count. An Error stays the last word.
+func drawStory(t *rapid.T) story {
+	s := slices.Clone(rapid.SampledFrom(stories).Draw(t, "story"))
+	for _, x := range []step{{ev: Missed, err: refusal(kv.AppliedNo)}, {ev: Missed, err: refusal(kv.AppliedUnknown)}, {ev: Aside}} {
+		if rapid.IntRange(0, 3).Draw(t, "also") == 0 {
+			last := len(s)
+			if s.says(Error) {
+				last--
+			}
+			s = slices.Insert(s, rapid.IntRange(0, last).Draw(t, "at"), x)
+		}
+	}
+	return s
+}
+
+// may tells whether the write may have been applied by one of those of whom s
+// is heard.
 func (s story) may() bool {
-	return len(s) == 0 || s[0].ev != Error || s[0].err.(*kv.Error).Applied != kv.AppliedNo
+	return !s.says(Error) || slices.ContainsFunc(s, func(x step) bool {
+		return x.ev != Error && x.ev != Missed || x.err.(*kv.Error).Applied != kv.AppliedNo
+	})
 }
 
 // says tells whether s has event ev.
@@ -150,7 +174,7 @@ func (s story) says(ev Event) bool {
 	return slices.ContainsFunc(s, func(x step) bool { return x.ev == ev })
 }
 
-// TestPutAnyOrder tells a tally what its replicas say in any order, and holds
+// TestPutAnyOrder tells a tally what its slots say in any order, and holds
 // the outcome against its definition, which knows no order.
 func TestPutAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -160,7 +184,7 @@ func TestPutAnyOrder(t *testing.T) {
 		var order []int
 		applied, durable, lost, undurable, may := 0, 0, 0, 0, false
 		for i := range told {
-			s := rapid.SampledFrom(stories).Draw(t, "story")
+			s := drawStory(t)
 			told[i] = s
 			order = append(order, slices.Repeat([]int{i}, len(s))...)
 			may = may || s.may()
@@ -205,29 +229,31 @@ func TestPutAnyOrder(t *testing.T) {
 			t.Fatalf("%v, with the error %v", outcomeNames[want], err)
 		}
 		if err != nil && kv.AppliedOf(err) == kv.AppliedNo && may {
-			t.Fatalf("a replica may have applied the write, and yet: %v", showErr(err))
+			t.Fatalf("the write may have been applied, and yet: %v", showErr(err))
 		}
 	})
 }
 
-// TestGetAnyOrder is the same for gets.
+// TestGetAnyOrder is the same for gets: an empty answer counts as one when
+// every slot was heard of.
 func TestGetAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 5).Draw(t, "n")
 		r := rapid.IntRange(1, n).Draw(t, "r")
-		evs := rapid.SliceOfN(rapid.SampledFrom([]Event{Answered, Error, Applied}), n, n).Draw(t, "events")
-		answers, errs := 0, 0
-		for _, ev := range evs {
-			switch ev {
-			case Answered:
-				answers++
-			case Error:
-				errs++
+		evs := rapid.SliceOfN(rapid.SampledFrom([]Event{Answered, Empty, Missed, Error, Applied}), n, n).Draw(t, "events")
+		hurry := rapid.Bool().Draw(t, "hurry")
+		count := func(ev Event) (n int) {
+			for _, e := range evs {
+				if e == ev {
+					n++
+				}
 			}
+			return n
 		}
+		answers, empty, errs := count(Answered), count(Empty), count(Error)
 		want := Pending
 		switch {
-		case answers >= r:
+		case answers >= r, answers+empty >= r && (hurry || answers+empty+errs == n):
 			want = Met
 		case n-errs < r:
 			want = Failed
@@ -241,8 +267,14 @@ func TestGetAnyOrder(t *testing.T) {
 		for _, i := range rapid.Permutation(places).Draw(t, "order") {
 			got = g.Step(i, evs[i], refusal(kv.AppliedNo))
 		}
+		if hurry {
+			got = g.Hurry()
+		}
 		if got != want || (g.Err() != nil) != (want == Failed) {
 			t.Fatalf("%v with the error %v, want %v", outcomeNames[got], g.Err(), outcomeNames[want])
+		}
+		if got := g.Expire(); got == Pending || want == Pending && answers+empty >= r && got != Met {
+			t.Fatalf("%v after the deadline", outcomeNames[got])
 		}
 	})
 }
