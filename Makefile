@@ -30,9 +30,10 @@ fuzz:
 sim:
 	go test ./internal/replica -run RandomHistories -count=1 -seeds $(SEEDS)
 
-# Real processes, killed and paused; with the tests that take a minute.
+# Real processes, killed, paused, cut off, with damaged and full disks
+# (docs/testing.md); with the tests that take minutes.
 e2e:
-	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 20m
+	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 40m
 
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)

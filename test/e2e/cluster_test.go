@@ -1,6 +1,3 @@
-// Package e2e_test runs Ringtail as its users do: real processes, real disks,
-// kill -9. The tests that take long, or load the machine for long, run with
-// RINGTAIL_E2E=full, which .ci/run sets.
 package e2e_test
 
 import (
@@ -14,115 +11,144 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// binary is the program under test, built once.
-var binary string
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "ringtail-e2e")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binary = filepath.Join(dir, "ringtail")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/ringtail")
-	build.Stderr = os.Stderr
-	code := 1
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build ringtail:", err)
-	} else {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// full skips a slow test unless it was asked for.
-func full(t *testing.T) {
-	t.Helper()
-	if os.Getenv("RINGTAIL_E2E") != "full" {
-		t.Skip("takes long: runs with RINGTAIL_E2E=full, as in .ci/run")
-	}
-}
 
 // process is one node.
 type process struct {
 	t    *testing.T
 	name string
 	args []string
+	host string
 	port int
 	data string
+	// home is a process in whose network the node lives, nil for the test's own.
+	home *exec.Cmd
 	cmd  *exec.Cmd
-	log  *logBuffer
+	log  logFile
 	// ended is closed once the process has; err is how.
 	ended chan struct{}
 	err   error
 }
 
-// logBuffer gathers what a process prints.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// logFile is what a process prints. It is a file, not a pipe, so that waiting
+// for a process never waits for whoever else holds its output.
+type logFile string
+
+func (l logFile) String() string {
+	b, err := os.ReadFile(string(l))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+// run starts cmd with its output added to the log, in a process group of its
+// own, and returns what is closed when it has ended, with err set.
+func (l logFile) run(t *testing.T, cmd *exec.Cmd, err *error) chan struct{} {
+	t.Helper()
+	f, e := os.OpenFile(string(l), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if e != nil {
+		t.Fatal(e)
+	}
+	defer f.Close()
+	cmd.Stdout, cmd.Stderr = f, f
+	cmd.SysProcAttr = dieWithTest()
+	if e := cmd.Start(); e != nil {
+		t.Fatal(e)
+	}
+	ended := make(chan struct{})
+	go func() {
+		*err = cmd.Wait()
+		close(ended)
+	}()
+	return ended
 }
 
 // cluster is a set of processes on this machine.
 type cluster struct {
 	t     *testing.T
 	nodes []*process
+	// net is what connects the nodes, nil where they share the loopback.
+	net *network
 }
 
-// start starts n nodes, brings them into one ring, and waits until all are
-// ready. They are killed when the test ends.
+// start starts n nodes on the loopback, brings them into one ring, and waits
+// until all are ready. They are killed when the test ends.
 func start(t *testing.T, n int, flags ...string) *cluster {
+	t.Helper()
+	c := prepare(t, n)
+	c.launch(flags...)
+	return c
+}
+
+// prepare is start without the nodes being started.
+func prepare(t *testing.T, n int) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
 	base := freePorts(t, n)
 	for i := range n {
-		p := newProcess(t, fmt.Sprintf("n%d", i+1), base+10*i)
+		c.nodes = append(c.nodes, newProcess(t, fmt.Sprintf("n%d", i+1), base+10*i))
+	}
+	return c
+}
+
+// startApart is start for nodes that have a network each.
+func startApart(t *testing.T, n int, flags ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, net: newNetwork(t, n)}
+	for i, h := range c.net.hosts {
+		p := newProcessAt(t, fmt.Sprintf("n%d", i+1), h.ip, 7400)
+		p.home = h.holder
+		c.nodes = append(c.nodes, p)
+	}
+	c.launch(append(flags, "--insecure")...)
+	return c
+}
+
+// launch starts the nodes as one new cluster.
+func (c *cluster) launch(flags ...string) {
+	c.t.Helper()
+	first := c.nodes[0]
+	for i, p := range c.nodes {
 		if i == 0 {
 			p.args = append(p.args, "--create")
 		} else {
-			p.args = append(p.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", base+2))
+			p.args = append(p.args, "--seeds", fmt.Sprintf("%s:%d", first.host, first.port+2))
 		}
 		p.args = append(p.args, flags...)
-		c.nodes = append(c.nodes, p)
 		p.start()
 	}
 	for _, p := range c.nodes {
 		p.await("/healthz")
 	}
-	if n > 1 {
+	if len(c.nodes) > 1 {
 		c.commit()
 	}
+	c.awaitReady()
+}
+
+// awaitReady waits until every node serves.
+func (c *cluster) awaitReady() {
+	c.t.Helper()
 	for _, p := range c.nodes {
 		p.await("/readyz")
 	}
-	return c
 }
 
 func newProcess(t *testing.T, name string, port int) *process {
-	p := &process{t: t, name: name, port: port, data: filepath.Join(t.TempDir(), name)}
-	p.args = []string{"serve", "--name", name, "--data", p.data, "--http", fmt.Sprintf("127.0.0.1:%d", port)}
+	return newProcessAt(t, name, "127.0.0.1", port)
+}
+
+func newProcessAt(t *testing.T, name, host string, port int) *process {
+	dir := t.TempDir()
+	p := &process{t: t, name: name, host: host, port: port, data: filepath.Join(dir, name), log: logFile(filepath.Join(dir, "log"))}
+	p.args = []string{"serve", "--name", name, "--data", p.data, "--http", fmt.Sprintf("%s:%d", host, port)}
 	t.Cleanup(func() {
 		p.kill()
-		if t.Failed() && p.log != nil {
+		if t.Failed() && p.cmd != nil {
 			t.Logf("log of %s:\n%s", name, tail(p.log.String(), 40))
 		}
 	})
@@ -157,19 +183,16 @@ search:
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = exec.Command(binary, p.args...)
-	if p.log == nil {
-		p.log = &logBuffer{}
+	p.cmd = p.within(binary, p.args...)
+	p.ended = p.log.run(p.t, p.cmd, &p.err)
+}
+
+// within returns a command that will run in the node's network.
+func (p *process) within(name string, args ...string) *exec.Cmd {
+	if p.home == nil {
+		return exec.Command(name, args...)
 	}
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	p.ended = make(chan struct{})
-	go func(cmd *exec.Cmd, ended chan struct{}) {
-		p.err = cmd.Wait()
-		close(ended)
-	}(p.cmd, p.ended)
+	return enter(p.home, name, args...)
 }
 
 // kill ends the process as a power cut would, but for the page cache.
@@ -199,7 +222,9 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-func (p *process) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", p.port, path) }
+func (p *process) url(path string) string {
+	return fmt.Sprintf("http://%s:%d%s", p.host, p.port, path)
+}
 
 // await waits until a health page of the node answers 200.
 func (p *process) await(page string) {

@@ -16,17 +16,8 @@ import (
 // startDev starts `dev`, as cmd, and waits for ready.
 func startDev(t *testing.T, cmd *exec.Cmd, port int) *cluster {
 	t.Helper()
-	p := &process{t: t, name: "dev", port: port, log: &logBuffer{}, cmd: cmd}
-	cmd.Stdout, cmd.Stderr = p.log, p.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p.ended = make(chan struct{})
-	go func() {
-		p.err = cmd.Wait()
-		close(p.ended)
-	}()
+	p := &process{t: t, name: "dev", port: port, log: logFile(filepath.Join(t.TempDir(), "log")), cmd: cmd}
+	p.ended = p.log.run(t, cmd, &p.err)
 	t.Cleanup(func() {
 		// The group: `go run` does not pass a signal on.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
@@ -34,7 +25,7 @@ func startDev(t *testing.T, cmd *exec.Cmd, port int) *cluster {
 	})
 	c := &cluster{t: t}
 	for i := range 3 {
-		c.nodes = append(c.nodes, &process{t: t, name: fmt.Sprintf("n%d", i+1), port: port + 10*i, log: p.log, cmd: cmd, ended: p.ended})
+		c.nodes = append(c.nodes, &process{t: t, name: fmt.Sprintf("n%d", i+1), host: "127.0.0.1", port: port + 10*i, log: p.log, cmd: cmd, ended: p.ended})
 	}
 	for range 1200 {
 		if strings.Contains(p.log.String(), "\nready\n") {

@@ -2,8 +2,8 @@ package e2e_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +18,8 @@ type load struct {
 	ops  atomic.Int64
 	// nodes are those that the clients talk to.
 	nodes atomic.Pointer[[]int]
+	// padding makes the values larger.
+	padding string
 
 	mu sync.Mutex
 	// acked is the value last acknowledged under each key.
@@ -32,8 +34,11 @@ type failedRequest struct {
 
 // startLoad starts clients. Each request has its own connection limits, so that
 // a paused node holds up only what was sent to it.
-func (c *cluster) startLoad(clients int) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}}
+func (c *cluster) startLoad(clients int) *load { return c.startLoadOf(clients, 0) }
+
+// startLoadOf is startLoad with values of about size bytes.
+func (c *cluster) startLoadOf(clients, size int) *load {
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: strings.Repeat(".", size)}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -57,10 +62,7 @@ func (l *load) avoid(i int) {
 }
 
 func (l *load) client(w int) {
-	client := &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 2},
-	}
+	client := newClient(1)
 	defer client.CloseIdleConnections()
 	for i := 0; ; i++ {
 		select {
@@ -69,7 +71,7 @@ func (l *load) client(w int) {
 		default:
 		}
 		nodes := *l.nodes.Load()
-		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d", w, i)
+		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d", w, i)+l.padding
 		at := nodes[(w+i)%len(nodes)]
 		if l.request(client, at, "PUT", key, value) {
 			l.mu.Lock()
