@@ -1,0 +1,235 @@
+package sim
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+)
+
+// settle notes what a client was told of its write.
+func (w *World) settle(op *Op) {
+	x := op.write
+	switch {
+	case x == nil:
+		if op.err == nil {
+			w.count.Answered++
+		}
+	case op.err == nil:
+		x.fate = acked
+		w.count.Acked++
+	case kv.AppliedOf(op.err) == kv.AppliedNo:
+		x.fate = refused
+	default:
+		x.fate = unsure
+	}
+}
+
+// minted notes that a write was applied at n, under the dot of s.
+func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
+	op := w.cause
+	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
+		panic("sim: a put that no client asked for")
+	}
+	x := op.write
+	x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
+	if x.deleted && len(op.context) == 0 {
+		// It deletes what a quorum read has just shown its coordinator.
+		x.after.addAll(op.key.covered(wr.Context.Clock))
+	}
+	w.note(noteMinted, uint64(n.index), s.Seq)
+	w.say(op.key, "w%d is applied at %v, dot %v seq %d", x.id, n.machine, s.Dot, s.Seq)
+}
+
+// check holds what one request was told against the promises.
+func (w *World) check(op *Op) {
+	w.checkAlways(op)
+	if op.err != nil {
+		return
+	}
+	w.checkSiblings(op.key, op.siblings, op.String())
+	if op.write == nil {
+		w.checkFresh(op)
+	}
+	w.checkForward(op)
+}
+
+// checkAlways is P1: with enough nodes in reach, and nothing that changed for
+// as long as it takes to notice, a put succeeds.
+func (w *World) checkAlways(op *Op) {
+	const noticed = 1100 * time.Millisecond
+	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-w.changed < noticed {
+		return
+	}
+	switch kv.KindOf(op.err) {
+	case kv.KindTooManySiblings, kv.KindSkew:
+		return
+	}
+	if w.lossy() {
+		return
+	}
+	reach, owners, ok := w.reach(op)
+	if ok && reach >= int(op.options.W) && (!op.options.Strict || owners >= int(op.options.W)) {
+		w.violate("P1", op.key, "%v failed with %d nodes and %d owners in reach: %v", op, reach, owners, op.err)
+	}
+}
+
+func (w *World) lossy() bool {
+	f := w.Links
+	return f.Loss > 0 || f.Late > 0
+}
+
+// reach counts the nodes that op's node can reach, and how many of them own
+// the key. It is not ok when the network is not cleanly divided, so that not
+// all of these reach the same, or when one of them has trouble of its own.
+func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
+	if len(w.rings) > 1 {
+		return 0, 0, false
+	}
+	at := op.node.machine
+	near := func(x, y *machine) bool { return x == y || w.open(x, y) && w.open(y, x) }
+	for _, m := range w.machines {
+		if !near(at, m) {
+			continue
+		}
+		for _, o := range w.machines {
+			if near(at, o) != near(m, o) {
+				return 0, 0, false
+			}
+		}
+		if m.disk.full || m.disk.failReads {
+			return 0, 0, false
+		}
+		if m.node == nil || m.node.paused {
+			continue
+		}
+		nodes++
+		if w.ring().Owns(op.key.partition, m.node.id) {
+			owners++
+		}
+	}
+	return nodes, owners, true
+}
+
+// checkSiblings is P6, and the part of P8 that can be seen at once: siblings
+// are distinct writes, none of them before another, none of them refused.
+func (w *World) checkSiblings(k *Key, siblings []*Write, where string) {
+	for i, a := range siblings {
+		if a.fate == refused {
+			w.violate("P8", k, "%s shows w%d, which was certainly not applied", where, a.id)
+		}
+		for _, b := range siblings[:i] {
+			switch {
+			case a == b:
+				w.violate("P6", k, "%s shows w%d twice: %s", where, a.id, names(siblings))
+			case k.lww:
+				w.violate("P6", k, "%s shows two lww writes: %s", where, names(siblings))
+			case a.after.has(b.id) || b.after.has(a.id):
+				w.violate("P6", k, "%s shows w%d beside w%d, one of which is after the other", where, b.id, a.id)
+			}
+		}
+	}
+}
+
+// checkForward is the rest of P6: an answer to a put shows nothing that its
+// context had superseded.
+func (w *World) checkForward(op *Op) {
+	if op.write == nil || op.key.lww {
+		return
+	}
+	for _, x := range op.siblings {
+		if op.write.after.has(x.id) {
+			w.violate("P6", op.key, "%v shows w%d, which it superseded", op, x.id)
+		}
+	}
+}
+
+// checkFresh is P3: a strict get sees every strict put that was acknowledged
+// before it began, if their quorums meet.
+func (w *World) checkFresh(op *Op) {
+	for _, x := range op.key.writes {
+		if !w.met(op, x) {
+			continue
+		}
+		if !op.shows(x) && !w.superseded(x, op.seen) {
+			w.violate("P3", op.key, "%v does not see w%d, which was acknowledged at %v: %s", op, x.id, x.op.end, names(op.siblings))
+		}
+		for _, s := range op.siblings {
+			if x.after.has(s.id) && !op.key.lww {
+				promise := "P3"
+				if x.deleted {
+					promise = "P5"
+				}
+				w.violate(promise, op.key, "%v shows w%d again, which w%d superseded", op, s.id, x.id)
+			}
+		}
+	}
+}
+
+// met tells whether op, a get, must know of x: x was acknowledged before op
+// began, and at least one owner that holds it has answered.
+func (w *World) met(op *Op, x *Write) bool {
+	p := x.op
+	if x.fate != acked || len(x.dots) == 0 || p.end > op.start || !op.options.Strict || !p.options.Strict {
+		return false
+	}
+	// Through a change of the ring strict reads need its phases.
+	if len(w.rings) > 1 {
+		return false
+	}
+	held := p.options.W
+	if p.crashes != w.crashes {
+		held = p.options.DW
+	}
+	return int(op.options.R)+int(held) > w.N
+}
+
+// shows tells whether op's answer has x, or what superseded it.
+func (op *Op) shows(x *Write) bool {
+	if !op.key.lww {
+		return op.seen.has(x.id)
+	}
+	for _, s := range op.siblings {
+		if !x.last().beats(s.first()) {
+			return true
+		}
+	}
+	return false
+}
+
+// first and last are the dots of a write that come first and last in the order
+// of lww buckets.
+func (w *Write) first() mint {
+	f := w.dots[0]
+	for _, d := range w.dots[1:] {
+		if f.beats(d) {
+			f = d
+		}
+	}
+	return f
+}
+
+func (w *Write) last() mint {
+	l := w.dots[0]
+	for _, d := range w.dots[1:] {
+		if d.beats(l) {
+			l = d
+		}
+	}
+	return l
+}
+
+// superseded tells whether x may rightly be missing where seen is known: a
+// write after it is known, or was a delete that the floors have let go of.
+func (w *World) superseded(x *Write, seen set) bool {
+	if x.deleted && w.reaped(x) {
+		return true
+	}
+	found := false
+	x.successors(func(s *Write) bool {
+		found = seen.has(s.id) || s.deleted && w.reaped(s)
+		return !found
+	})
+	return found
+}

@@ -1,0 +1,102 @@
+package sim
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+)
+
+// gossipEvery is how often a node compares its ring with another's.
+const gossipEvery = 700 * time.Millisecond
+
+// gossip takes over the ring of a node drawn at random, if that is newer.
+func (n *node) gossip() {
+	w := n.world
+	if len(w.rings) == 1 {
+		return
+	}
+	m := w.machines[n.rng.IntN(len(w.machines))]
+	n.learn(m)
+}
+
+// Refresh implements coordinator.Cluster.
+func (n *node) Refresh(from kv.NodeID) {
+	w := n.world
+	n.after(2*w.Links.Delay+upTo(n.rng, 2*w.Links.Jitter), func() { n.learn(w.ids[from]) })
+}
+
+// learn takes over a machine's ring if it can be asked and its ring is newer.
+func (n *node) learn(m *machine) {
+	w := n.world
+	if m != n.machine && m.node != nil && !m.node.paused && w.open(n.machine, m) && w.open(m, n.machine) {
+		n.adopt(m.node.ring)
+	}
+}
+
+// adopt takes over a ring, durably, if it is newer.
+func (n *node) adopt(r *ring.Ring) {
+	if r.Epoch() <= n.ring.Epoch() {
+		return
+	}
+	n.ring, n.disk.files.ring = r, r
+	n.world.say(nil, "%v learns of epoch %d", n.machine, r.Epoch())
+	for _, member := range r.Nodes() {
+		n.connTo(member.ID)
+	}
+}
+
+// claim makes the ring of the next epoch, in which these are the members, and
+// tells one of them.
+func (w *World) claim(nodes []ring.Node) {
+	var prev *ring.Ring
+	next := uint64(1)
+	if len(w.rings) > 0 {
+		prev = w.ring()
+		next = prev.Epoch() + 1
+	}
+	params := ring.Params{N: w.N, R: w.R, W: w.W, Q: w.Partitions}
+	r, err := ring.Claim(prev, params, next, nodes)
+	if err != nil {
+		panic(err)
+	}
+	w.rings = append(w.rings, r)
+	w.changed = w.now
+}
+
+// replaced gives the place of one node to another.
+func (w *World) replaced(old, id kv.NodeID) {
+	nodes := slices.Clone(w.ring().Nodes())
+	for i := range nodes {
+		if nodes[i].ID == old {
+			nodes[i].ID = id
+		}
+	}
+	w.claim(nodes)
+	w.removed = append(w.removed, old)
+}
+
+// members returns the ids of the nodes that are not removed, ascending.
+func (w *World) members() []kv.NodeID {
+	var ids []kv.NodeID
+	for _, m := range w.machines {
+		ids = append(ids, m.id())
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	return ids
+}
+
+// Skew implements coordinator.Cluster: how far the node's clock is ahead of the
+// median of the others'.
+func (n *node) Skew() time.Duration {
+	var others []time.Duration
+	for _, m := range n.world.machines {
+		if m != n.machine {
+			others = append(others, m.offset)
+		}
+	}
+	slices.Sort(others)
+	return n.offset - others[len(others)/2]
+}
