@@ -31,6 +31,11 @@ func hot() map[string]func() {
 	older, newer := sized(3, 1024, 0), sized(3, 1024, 1)
 	concurrent := mustMerge(sized(2, 1024, 1), sized(3, 1024, 0))
 	sealed := mustSeal(panics{}, ContextOf(newer))
+	// A floor of five nodes , of which one lets an entry go.
+	var floor vclock.Floor
+	for id := range kv.NodeID(5) {
+		floor = vclock.AppendFloorEntry(floor, id+1, 1)
+	}
 	room := make([]byte, 0, 16<<10)
 	merge := func(a, b Object, want Outcome) func() {
 		return func() {
@@ -39,13 +44,26 @@ func hot() map[string]func() {
 			}
 		}
 	}
+	under := func(a, b Object, want Outcome) func() {
+		return func() {
+			if _, _, got, err := MergeUnder(room, a, b, floor, floor); got != want || err != nil {
+				panic("the merge came out otherwise")
+			}
+		}
+	}
 	return map[string]func(){
-		"Merge/equal":    merge(newer, sized(3, 1024, 1), First),
-		"Merge/first":    merge(newer, older, First),
-		"Merge/second":   merge(older, newer, Second),
-		"Merge/mixed":    merge(sized(2, 1024, 1), sized(3, 1024, 0), Mixed),
-		"Merge/siblings": merge(concurrent, older, First),
-		"VersionHash":    func() { VersionHash(newer) },
+		"MergeUnder/first":  under(newer, older, First),
+		"MergeUnder/second": under(older, newer, Second),
+		"MergeUnder/absent": under(Object{}, newer, Second),
+		"Prune":             func() { Prune(room, newer, floor) },
+		"Digest":            func() { Digest(newer, floor) },
+		"Reapable":          func() { Reapable(newer) },
+		"Merge/equal":       merge(newer, sized(3, 1024, 1), First),
+		"Merge/first":       merge(newer, older, First),
+		"Merge/second":      merge(older, newer, Second),
+		"Merge/mixed":       merge(sized(2, 1024, 1), sized(3, 1024, 0), Mixed),
+		"Merge/siblings":    merge(concurrent, older, First),
+		"VersionHash":       func() { VersionHash(newer) },
 		"Parse": func() {
 			if _, err := Parse(newer.raw); err != nil {
 				panic(err)

@@ -33,7 +33,7 @@ func (w *builder) entries() int { return (w.clockEnd - w.at - headerSize) / vclo
 
 // horizon appends the horizon that r asks for, if any.
 func (w *builder) horizon(r register) {
-	if r.dead {
+	if r.fate == dead {
 		w.b = appendTag(w.b, r.tag)
 		w.flags |= flagHorizon
 	}

@@ -17,10 +17,11 @@ import (
 type Context struct {
 	// Clock covers every causal sibling that was handed out with it.
 	Clock vclock.Clock
-	// Time and LWW are the hybrid time and the dot of the greatest lww write
-	// seen, zero for none.
+	// Time, LWW and Seq are the hybrid time, the dot and the sequence number of
+	// the greatest lww write seen, zero for none.
 	Time kv.Time
 	LWW  vclock.Dot
+	Seq  uint64
 	// Fastest is the replica that answered the get first, which the next put
 	// prefers as its coordinator (§5); 0 for none.
 	Fastest kv.NodeID
@@ -32,11 +33,11 @@ type Context struct {
 //	     0     1  format version
 //	     1     2  clock entries
 //	     3     8  fastest replica
-//	    11    32  time and dot of the greatest lww write
-//	    43  40 n  clock
+//	    11    40  the greatest lww write: time, dot, sequence number
+//	    51  40 n  clock
 //	           16  HMAC-SHA-256 of all before, cut, under the cluster's key
 const (
-	contextVersion = 1
+	contextVersion = 2
 	contextHeader  = 11 + tagSize
 	contextMAC     = 16
 	// MaxContext bounds a sealed context, in bytes.
@@ -50,8 +51,10 @@ const (
 // o's bytes.
 func ContextOf(o Object) Context {
 	t := o.register().tag
-	return Context{Clock: o.clock, Time: t.time, LWW: t.dot}
+	return Context{Clock: o.clock, Time: t.time, LWW: t.dot, Seq: t.seq}
 }
+
+func (c Context) tag() tag { return tag{time: c.Time, dot: c.LWW, seq: c.Seq} }
 
 // register returns what c says of an object's register: whoever has seen an lww
 // write supersedes it. A time without a dot only orders later lww writes.
@@ -59,7 +62,7 @@ func (c Context) register() register {
 	if c.LWW.Node == 0 {
 		return register{}
 	}
-	return register{tag: tag{time: c.Time, dot: c.LWW}, dead: true}
+	return register{tag: c.tag(), fate: dead}
 }
 
 // Sealer makes contexts that clients cannot forge and reads them again. It is
@@ -92,7 +95,7 @@ func (s *Sealer) AppendSealed(dst []byte, c Context) ([]byte, error) {
 	dst = append(dst, contextVersion)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(n))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.Fastest))
-	dst = appendTag(dst, tag{time: c.Time, dot: c.LWW})
+	dst = appendTag(dst, c.tag())
 	dst = append(dst, c.Clock...)
 	m := s.macs.Get().(*mac)
 	dst = append(dst, m.of(dst[at:])...)
@@ -129,6 +132,7 @@ func (s *Sealer) Open(b []byte) (Context, error) {
 		Clock:   clock,
 		Time:    t.time,
 		LWW:     t.dot,
+		Seq:     t.seq,
 		Fastest: kv.NodeID(binary.BigEndian.Uint64(b[3:])),
 	}, nil
 }

@@ -31,7 +31,7 @@ func contextOf(entries int) Context {
 	}
 	b.endClock()
 	o, _ := b.end()
-	return Context{Clock: o.clock, Time: 5, LWW: vclock.Dot(ownOf(3)), Fastest: 11}
+	return Context{Clock: o.clock, Time: 5, LWW: vclock.Dot(ownOf(3)), Seq: 8, Fastest: 11}
 }
 
 func TestContextRoundTrip(t *testing.T) {

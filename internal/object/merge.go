@@ -36,29 +36,54 @@ func Merge(dst []byte, a, b Object) (Object, []byte, Outcome, error) {
 	case a.raw == nil:
 		return b, dst, Second, nil
 	}
-	m := newMixing(a, b)
+	m := mixing{a: a, b: b}
+	return m.merge(dst)
+}
+
+// MergeUnder is Merge of copies whose holders have the floors fa and fb, under
+// which they may have dropped parts of them (see Prune), the zero Object
+// included: a side has seen what its clock or its floor covers. The copies of a
+// message have the floor that the sender had; what is known of none has nil.
+//
+// It is commutative, floors taken along, and idempotent: merging the result
+// with a or b again, under the floor of either, changes nothing. Whether a side
+// had pruned its copy makes no difference to the result's Digest under both
+// floors. The result may hold what the caller's own floor lets it drop, down to
+// nothing but covered clock entries: the caller prunes.
+func MergeUnder(dst []byte, a, b Object, fa, fb vclock.Floor) (Object, []byte, Outcome, error) {
+	switch {
+	case b.raw == nil && len(fb) == 0 || bytes.Equal(a.raw, b.raw):
+		return a, dst, First, nil
+	case a.raw == nil && len(fa) == 0:
+		return b, dst, Second, nil
+	}
+	m := mixing{a: a, b: b, fa: fa, fb: fb}
+	return m.merge(dst)
+}
+
+// mixing is a merge of two objects, under the floors of their holders.
+type mixing struct {
+	a, b   Object
+	fa, fb vclock.Floor
+	// The registers of both, and of the result.
+	regA, regB, reg register
+}
+
+func (m *mixing) merge(dst []byte) (Object, []byte, Outcome, error) {
+	m.registers()
 	switch isA, isB := m.outcome(); {
 	case isA:
-		return a, dst, First, nil
+		return m.a, dst, First, nil
 	case isB:
-		return b, dst, Second, nil
+		return m.b, dst, Second, nil
 	}
 	o, dst, err := m.appendTo(dst)
 	return o, dst, Mixed, err
 }
 
-// mixing is a merge of two objects.
-type mixing struct {
-	a, b       Object
-	regA, regB register
-	// reg is the register of the result.
-	reg register
-}
-
-func newMixing(a, b Object) mixing {
-	m := mixing{a: a, b: b, regA: a.register(), regB: b.register()}
-	m.reg = m.regA.max(m.regB)
-	return m
+func (m *mixing) registers() {
+	m.regA, m.regB = m.a.register(), m.b.register()
+	m.reg = m.regA.join(m.regB, m.fa, m.fb)
 }
 
 // outcome tells whether the result is a, and whether it is b.
@@ -95,10 +120,10 @@ func (m *mixing) appendTo(dst []byte) (Object, []byte, error) {
 // defect, and then every node picks the same.
 func (m *mixing) survivor(p *pairs) []byte {
 	inA, inB := p.inA, p.inB
-	if inA != nil && !m.keeps(&p.a.Sibling, p.inB, m.b.clock) {
+	if inA != nil && !m.keeps(inA, p.inB, m.b.clock, m.fb) {
 		inA = nil
 	}
-	if inB != nil && !m.keeps(&p.b.Sibling, p.inA, m.a.clock) {
+	if inB != nil && !m.keeps(inB, p.inA, m.a.clock, m.fa) {
 		inB = nil
 	}
 	if bytes.Compare(inA, inB) < 0 {
@@ -107,56 +132,53 @@ func (m *mixing) survivor(p *pairs) []byte {
 	return inA
 }
 
-// keeps tells whether s, of one object, survives the other, which has it as
-// inOther, or not at all, and has seen clock.
-func (m *mixing) keeps(s *Sibling, inOther []byte, clock vclock.Clock) bool {
-	if s.LWW {
-		return m.reg.keeps(s)
+// keeps tells whether s, an encoded sibling of one object, survives the other,
+// which has it as inOther, or not at all, and has seen what clock and floor
+// cover.
+func (m *mixing) keeps(s, inOther []byte, clock vclock.Clock, floor vclock.Floor) bool {
+	if s[flagsAt]&flagLWW != 0 {
+		s := decodeSibling(s)
+		return m.reg.keeps(&s)
 	}
-	return inOther != nil || !clock.Covers(s.Dot)
+	if inOther != nil {
+		return true
+	}
+	d := vclock.DecodeDot(s)
+	return !clock.Covers(d) && !floor.Covers(d.Node, decodeSeq(s))
 }
 
 // pairs walks the siblings of two objects side by side, in the order of their
 // dots.
 type pairs struct {
-	a, b         Cursor
-	moreA, moreB bool
+	// restA and restB begin with the present sibling where that object has it.
+	restA, restB []byte
 	// inA and inB are the encodings of the present sibling, nil in an object
 	// that has it not.
 	inA, inB []byte
 }
 
-func (m *mixing) pairs() pairs {
-	p := pairs{a: m.a.Siblings(), b: m.b.Siblings()}
-	p.moreA, p.moreB = p.a.Next(), p.b.Next()
-	return p
-}
+func (m *mixing) pairs() pairs { return pairs{restA: m.a.sibs, restB: m.b.sibs} }
 
 // next moves to the next sibling and tells whether there is one.
 func (p *pairs) next() bool {
-	if p.inA != nil {
-		p.moreA = p.a.Next()
-	}
-	if p.inB != nil {
-		p.moreB = p.b.Next()
-	}
+	p.restA, p.restB = p.restA[len(p.inA):], p.restB[len(p.inB):]
 	p.inA, p.inB = nil, nil
 	order := 0
 	switch {
-	case p.moreA && p.moreB:
-		order = bytes.Compare(p.a.raw[:vclock.DotSize], p.b.raw[:vclock.DotSize])
-	case p.moreA:
+	case len(p.restA) > 0 && len(p.restB) > 0:
+		order = bytes.Compare(p.restA[:vclock.DotSize], p.restB[:vclock.DotSize])
+	case len(p.restA) > 0:
 		order = -1
-	case p.moreB:
+	case len(p.restB) > 0:
 		order = 1
 	default:
 		return false
 	}
 	if order <= 0 {
-		p.inA = p.a.raw
+		p.inA = p.restA[:encodedSize(p.restA)]
 	}
 	if order >= 0 {
-		p.inB = p.b.raw
+		p.inB = p.restB[:encodedSize(p.restB)]
 	}
 	return true
 }

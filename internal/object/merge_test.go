@@ -97,7 +97,8 @@ func TestMergeWithoutCopying(t *testing.T) {
 	inEachBucket(t, func(t *rapid.T, w *world) {
 		for _, a := range w.all {
 			for _, b := range w.all {
-				m := newMixing(a.Object, b.Object)
+				m := mixing{a: a.Object, b: b.Object}
+				m.registers()
 				general, _, err := m.appendTo(nil)
 				if err != nil {
 					t.Fatal(err)
@@ -141,22 +142,26 @@ func TestNoSiblingIsAnAncestor(t *testing.T) {
 // TestMergeAfterDefect lets two encodings of one dot be about, which only a
 // defect could bring; copies must come out alike all the same.
 func TestMergeAfterDefect(t *testing.T) {
-	at := func(now kv.Time, value string, merge kv.Merge) Object {
-		o, _, _, err := Put(nil, Object{}, Write{
-			Merge: merge, Now: now, Value: []byte(value),
-			Own: vclock.Own{Actor: vclock.Actor{Node: 1, Birth: 1}, Counter: 1}, Seq: 1,
-		})
+	put := func(w Write) Object {
+		w.Own = vclock.Own{Actor: vclock.Actor{Node: 1, Birth: 1}, Counter: 1}
+		o, _, _, err := Put(nil, Object{}, w)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return o
 	}
+	at := func(now kv.Time, value string, merge kv.Merge) Object {
+		return put(Write{Merge: merge, Now: now, Value: []byte(value), Seq: 1})
+	}
 	for name, pair := range map[string][2]Object{
-		"values":    {at(5, "x", kv.MergeSiblings), at(5, "y", kv.MergeSiblings)},
-		"times":     {at(5, "x", kv.MergeSiblings), at(6, "x", kv.MergeSiblings)},
-		"lww value": {at(5, "x", kv.MergeLWW), at(5, "y", kv.MergeLWW)},
-		"lww time":  {at(6, "x", kv.MergeLWW), at(5, "y", kv.MergeLWW)},
-		"rules":     {at(5, "x", kv.MergeSiblings), at(5, "x", kv.MergeLWW)},
+		"sequences":     {at(5, "x", kv.MergeSiblings), put(Write{Now: 5, Value: []byte("x"), Seq: 2})},
+		"lww sequences": {at(5, "x", kv.MergeLWW), put(Write{Merge: kv.MergeLWW, Now: 5, Value: []byte("x"), Seq: 2})},
+		"lww deletes":   {at(5, "x", kv.MergeLWW), put(Write{Merge: kv.MergeLWW, Now: 5, Deleted: true, Seq: 1})},
+		"values":        {at(5, "x", kv.MergeSiblings), at(5, "y", kv.MergeSiblings)},
+		"times":         {at(5, "x", kv.MergeSiblings), at(6, "x", kv.MergeSiblings)},
+		"lww value":     {at(5, "x", kv.MergeLWW), at(5, "y", kv.MergeLWW)},
+		"lww time":      {at(6, "x", kv.MergeLWW), at(5, "y", kv.MergeLWW)},
+		"rules":         {at(5, "x", kv.MergeSiblings), at(5, "x", kv.MergeLWW)},
 	} {
 		ab, ba := mustMerge(pair[0], pair[1]), mustMerge(pair[1], pair[0])
 		if diff := cmp.Diff(describe(ab), describe(ba)); diff != "" {

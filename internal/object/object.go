@@ -11,7 +11,7 @@
 //	     2     2  clock entries
 //	     4     2  siblings
 //	     6  40 n  the clock (package vclock)
-//	           32  the horizon: time, dot (with flagHorizon only)
+//	           40  the horizon: time, dot, sequence number (with flagHorizon only)
 //	            m  siblings, strictly ascending by dot, each:
 //	                 24  dot
 //	                  8  sequence number of its mint
@@ -44,7 +44,7 @@ import (
 )
 
 // Version is the format's version.
-const Version = 1
+const Version = 2
 
 const (
 	headerSize  = 6
@@ -216,10 +216,13 @@ func encodedSize(b []byte) int {
 	return siblingSize + int(b[siblingSize-5]) + int(binary.BigEndian.Uint32(b[siblingSize-4:]))
 }
 
+// decodeSeq reads the sequence number of an encoded sibling.
+func decodeSeq(b []byte) uint64 { return binary.BigEndian.Uint64(b[vclock.DotSize:]) }
+
 func decodeSibling(b []byte) Sibling {
 	s := Sibling{
 		Dot:  vclock.DecodeDot(b),
-		Seq:  binary.BigEndian.Uint64(b[vclock.DotSize:]),
+		Seq:  decodeSeq(b),
 		Time: kv.Time(binary.BigEndian.Uint64(b[vclock.DotSize+8:])),
 	}
 	flags := b[flagsAt]

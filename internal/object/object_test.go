@@ -124,7 +124,9 @@ func TestParseRefuses(t *testing.T) {
 			b.b = vclock.AppendEntry(b.b, vclock.Entry{Dot: d, Seq: 1, Wall: 1})
 		}
 		b.endClock()
-		b.horizon(register{tag: tag{time: 1, dot: horizon}, dead: horizon != vclock.Dot{}})
+		if horizon != (vclock.Dot{}) {
+			b.horizon(register{tag: tag{time: 1, dot: horizon, seq: 1}, fate: dead})
+		}
 		for _, s := range sibs {
 			b.sibling(s)
 		}
@@ -213,7 +215,9 @@ func TestVersionHashSeesEachPart(t *testing.T) {
 		d := vclock.Dot{Actor: actor(1), Counter: clock}
 		b.b = vclock.AppendEntry(b.b, vclock.Entry{Dot: d})
 		b.endClock()
-		b.horizon(register{tag: tag{time: horizon, dot: d}, dead: horizon != 0})
+		if horizon != 0 {
+			b.horizon(register{tag: tag{time: horizon, dot: d}, fate: dead})
+		}
 		if sibling != 0 {
 			b.sibling(Sibling{Dot: vclock.Dot{Actor: actor(1), Counter: sibling}})
 		}

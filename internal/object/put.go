@@ -49,7 +49,7 @@ func Put(dst []byte, local Object, w Write) (Object, []byte, int, error) {
 	p := putting{Sibling: s, ctx: w.Context.Clock, local: local, reg: reg}
 	if s.LWW {
 		p.Time = clock.Next(w.Now, reg.tag.time, w.Context.Time)
-		p.reg = register{tag: p.tag()}
+		p.reg = p.register()
 	}
 	b := begin(dst)
 	dropped := p.clock(&b, w.MaxClock)
@@ -106,7 +106,8 @@ func (p *putting) clock(b *builder, limit int) int {
 	var room [vclock.EntrySize]byte
 	var entry vclock.Clock
 	if !p.LWW {
-		entry = vclock.AppendEntry(room[:0], vclock.Entry{Dot: p.Dot, Seq: p.Seq, Wall: p.Time})
+		seq := max(p.Seq, p.local.clock.Seq(p.Actor))
+		entry = vclock.AppendEntry(room[:0], vclock.Entry{Dot: p.Dot, Seq: seq, Wall: p.Time})
 	}
 	at := len(b.b)
 	if len(p.ctx) == 0 {

@@ -187,7 +187,7 @@ func TestGreatestWriteWins(t *testing.T) {
 				Actor:   vclock.Actor{Node: kv.NodeID(rapid.IntRange(1, 2).Draw(t, "node")), Birth: rapid.Uint64Range(1, 2).Draw(t, "birth")},
 				Counter: rapid.Uint64Range(1, 3).Draw(t, "counter"),
 			}
-			o, _, _, err := Put(nil, Object{}, Write{Merge: kv.MergeLWW, Now: kv.Time(rapid.IntRange(1, 3).Draw(t, "now")), Own: own})
+			o, _, _, err := Put(nil, Object{}, Write{Merge: kv.MergeLWW, Now: kv.Time(rapid.IntRange(1, 3).Draw(t, "now")), Own: own, Seq: own.Birth + own.Counter})
 			if err != nil {
 				t.Fatal(err)
 			}

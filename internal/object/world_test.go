@@ -30,10 +30,11 @@ type world struct {
 	seq uint64
 }
 
-// seen is an object and the writes that it has seen.
+// seen is an object, the writes that it has seen, and the floor of its holder.
 type seen struct {
 	Object
-	set set
+	set   set
+	floor vclock.Floor
 }
 
 // node is one copy of the key.
@@ -133,7 +134,7 @@ func (w *world) put(n *node, c int, rule kv.Merge, deleted bool) seen {
 	if rule == kv.MergeLWW {
 		e.after |= n.set
 	}
-	n.seen = w.keep(seen{o, n.set | by.set | one(len(w.writes))})
+	n.seen = w.keep(seen{o, n.set | by.set | one(len(w.writes)), n.floor})
 	w.writes = append(w.writes, e)
 	return n.seen
 }
@@ -143,17 +144,21 @@ func (w *world) get(c int, from ...*node) {
 	var got seen
 	for _, n := range from {
 		got = w.merge(got, n.seen)
+		got.floor = vclock.AppendFloorJoin(nil, got.floor, n.floor)
 	}
 	w.clients[c] = client{ContextOf(got.Object), got.set}
 }
 
+// merge merges b into a, whose holder's floor stays what it is.
 func (w *world) merge(a, b seen) seen {
-	return w.keep(seen{mustMerge(a.Object, b.Object), a.set | b.set})
+	return w.keep(seen{mustMergeUnder(a.Object, b.Object, a.floor, b.floor), a.set | b.set, a.floor})
 }
 
 // keep adds s to all unless it is there.
 func (w *world) keep(s seen) seen {
-	same := func(o seen) bool { return o.set == s.set && bytes.Equal(o.raw, s.raw) }
+	same := func(o seen) bool {
+		return o.set == s.set && bytes.Equal(o.raw, s.raw) && bytes.Equal(o.floor, s.floor)
+	}
 	if s.raw != nil && !slices.ContainsFunc(w.all, same) {
 		w.all = append(w.all, s)
 	}
@@ -267,8 +272,10 @@ func find(o Object, d vclock.Dot) *Sibling {
 	return nil
 }
 
-func mustMerge(a, b Object) Object {
-	o, _, _, err := Merge(nil, a, b)
+func mustMerge(a, b Object) Object { return mustMergeUnder(a, b, nil, nil) }
+
+func mustMergeUnder(a, b Object, fa, fb vclock.Floor) Object {
+	o, _, _, err := MergeUnder(nil, a, b, fa, fb)
 	if err != nil {
 		panic(err)
 	}

@@ -32,8 +32,9 @@ type Dot struct {
 }
 
 // Entry is one actor's part of a clock: the clock covers the actor's dots from
-// 1 to Counter. Seq and Wall belong to the write with that counter: the node's
-// sequence number, and the coordinator's time.
+// 1 to Counter. Seq is the greatest node sequence of their writes, so that a
+// floor which covers Seq covers them all; Wall is the coordinator's time at the
+// last of them.
 type Entry struct {
 	Dot
 	Seq  uint64
@@ -97,6 +98,15 @@ func (c Clock) Counter(a Actor) uint64 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(c[i*EntrySize+ActorSize:])
+}
+
+// Seq returns the sequence number of a's entry, 0 for none.
+func (c Clock) Seq(a Actor) uint64 {
+	i, ok := c.find(a)
+	if !ok {
+		return 0
+	}
+	return binary.BigEndian.Uint64(c[i*EntrySize+DotSize:])
 }
 
 // Covers tells whether c covers d.

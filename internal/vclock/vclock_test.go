@@ -82,6 +82,13 @@ func TestCovers(t *testing.T) {
 			if got := c.Counter(a); got != m[a] {
 				t.Fatalf("the counter of %v is %d, want %d", a, got, m[a])
 			}
+			want := uint64(0)
+			if m[a] > 0 {
+				want = entryOf(Dot{a, m[a]}).Seq
+			}
+			if got := c.Seq(a); got != want {
+				t.Fatalf("the sequence of %v is %d, want %d", a, got, want)
+			}
 			for n := uint64(1); n <= 4; n++ {
 				if got, want := c.Covers(Dot{a, n}), n <= m[a]; got != want {
 					t.Fatalf("covers %v %d: %v, want %v", a, n, got, want)
