@@ -2,8 +2,8 @@ package e2e_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +18,8 @@ type load struct {
 	ops  atomic.Int64
 	// nodes are those that the clients talk to.
 	nodes atomic.Pointer[[]int]
-	// padding makes the values larger.
-	padding string
+	// padding makes the values larger, by as many bytes.
+	padding int
 
 	mu sync.Mutex
 	// acked is the value last acknowledged under each key.
@@ -38,7 +38,7 @@ func (c *cluster) startLoad(clients int) *load { return c.startLoadOf(clients, 0
 
 // startLoadOf is startLoad with values of about size bytes.
 func (c *cluster) startLoadOf(clients, size int) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: strings.Repeat(".", size)}
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: size}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -71,7 +71,7 @@ func (l *load) client(w int) {
 		default:
 		}
 		nodes := *l.nodes.Load()
-		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d", w, i)+l.padding
+		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d-", w, i)+noise(w, i, l.padding)
 		at := nodes[(w+i)%len(nodes)]
 		if l.request(client, at, "PUT", key, value) {
 			l.mu.Lock()
@@ -120,4 +120,14 @@ func (l *load) failedAfter(t time.Time) []string {
 		}
 	}
 	return out
+}
+
+// noise returns size bytes that no engine can compress.
+func noise(w, i, size int) string {
+	rng := rand.New(rand.NewPCG(uint64(w), uint64(i)))
+	b := make([]byte, size)
+	for j := range b {
+		b[j] = byte(rng.Uint32())
+	}
+	return string(b)
 }
