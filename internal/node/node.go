@@ -145,8 +145,8 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	}
 	cfg.Logger = n.log
 	cfg.Hooks.Failed = n.fail
-	cfg.Hooks.Corrupted = func(err error) {
-		n.log.Error("the disk holds damaged data, which is not served; this node should be replaced", "error", err)
+	cfg.Hooks.Corrupted = func(d storage.Damage) {
+		n.log.Error("the disk holds damaged data, which is not served; this node should be replaced", "error", &d)
 	}
 	e, err := pebble.Open(cfg)
 	if err != nil {
@@ -249,6 +249,11 @@ func (n *Node) close() error {
 	for _, l := range []net.Listener{n.httpListener, n.peerListener} {
 		if l != nil {
 			_ = l.Close() // serving has closed it already, unless open failed
+		}
+	}
+	if n.store != nil {
+		if err := n.store.Save(); err != nil {
+			n.log.Warn("the hash trees are not kept, and are built anew at the next start", "error", err)
 		}
 	}
 	if n.engine != nil {

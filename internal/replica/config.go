@@ -1,6 +1,9 @@
 package replica
 
-import "github.com/ringtaildb/ringtail/internal/kv"
+import (
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
+)
 
 // Config is what a Store is opened with.
 type Config struct {
@@ -8,6 +11,22 @@ type Config struct {
 	// hints' keys and records in bytes. Past it a new hint is declined, one that
 	// exists still grows.
 	MaxHintBytes uint64
+	// Hooks tell what an operator should know.
+	Hooks Hooks
+	// Omit leaves rules out: for the simulator and for tests, which prove that
+	// they notice. It is zero in every node.
+	Omit Omit
+}
+
+// Hooks are called by whoever found what they tell, under no lock but the
+// stripe of a key: they must not call the Store.
+type Hooks struct {
+	// Damaged tells that records of partition p cannot be read, once until the
+	// copy is repaired. It may be nil.
+	Damaged func(p kv.Partition, cause error)
+	// Wrong tells that leaf l of p's tree was not the sum of its records; the
+	// tree is built again. It may be nil.
+	Wrong func(p kv.Partition, l merkle.Leaf)
 }
 
 // Default returns the Config of an ordinary machine: 4 GiB of hints.
@@ -16,8 +35,46 @@ func Default() Config { return Config{MaxHintBytes: 4 << 30} }
 // Validate returns an error of KindInvalid that names the first field out of
 // its range.
 func (c Config) Validate() error {
-	if c.MaxHintBytes == 0 {
+	switch {
+	case c.MaxHintBytes == 0:
 		return kv.Errorf(kv.KindInvalid, "check replica config", "MaxHintBytes is 0, and must be positive")
+	case c.Omit >= omitEnd:
+		return kv.Errorf(kv.KindInvalid, "check replica config", "Omit is %#x, and has bits without a meaning", uint32(c.Omit))
 	}
 	return nil
 }
+
+// Omit is a set of rules that a Store leaves out, each of which keeps a promise.
+type Omit uint32
+
+// The rules that can be left out.
+const (
+	// OmitOwnByWrites adopts this node's entry in another copy's clock as the
+	// record's actor, which only a local write may set.
+	OmitOwnByWrites Omit = 1 << iota
+	// OmitNewBoots goes on with actors of earlier processes.
+	OmitNewBoots
+	// OmitNewAfterFailure goes on with an actor whose last write failed.
+	OmitNewAfterFailure
+	// OmitCounterBeside counts an actor's writes by the clock alone.
+	OmitCounterBeside
+	// OmitOwnActors has one actor for all records of a process.
+	OmitOwnActors
+	// OmitDataBeforeFloor writes a floor without the data before it. It shows
+	// only on an engine that lets a floor overtake the data, as one with a file
+	// of its own for floors would: others keep the order of their batches.
+	OmitDataBeforeFloor
+	// OmitFloorReset keeps a copy's floor when the copy is dropped.
+	OmitFloorReset
+	// OmitFloor drops tombstones and clock entries at once, whatever the floor.
+	OmitFloor
+	// OmitLeaf does not enter the writes of every second leaf in the tree.
+	OmitLeaf
+	// OmitLog tells that a write is durable when it is applied.
+	OmitLog
+
+	omitEnd
+)
+
+// omits tells whether rule is left out.
+func (s *Store) omits(rule Omit) bool { return s.cfg.Omit&rule != 0 }

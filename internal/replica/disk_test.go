@@ -27,13 +27,28 @@ type disk interface {
 }
 
 // logDisk is a disk in memory, for engines that are opened thousands of times:
-// the batches that were applied, of which the first durable were synced.
+// the changes that were made, of which the first durable were synced.
 type logDisk struct {
-	log     []func(storage.Engine) error
+	log     []logged
 	durable int
+	// left is how many more changes and syncs the disk takes before the power
+	// fails; negative for any number.
+	left int
+	// overtaking lets floors overtake the data before them, as the order of an
+	// engine's batches never does.
+	overtaking bool
 }
 
-func newLogDisk() disk { return &logDisk{} }
+// logged is a change.
+type logged struct {
+	do func(storage.Engine) error
+	// floor marks a change of a floor.
+	floor bool
+}
+
+func newLogDisk() disk { return &logDisk{left: -1} }
+
+func newOvertakingDisk() disk { return &logDisk{left: -1, overtaking: true} }
 
 func (d *logDisk) open(t testing.TB) storage.Engine {
 	e, err := memory.Open(memory.Default())
@@ -41,7 +56,7 @@ func (d *logDisk) open(t testing.TB) storage.Engine {
 		t.Fatal(err)
 	}
 	for _, change := range d.log {
-		if err := change(e); err != nil {
+		if err := change.do(e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,9 +64,35 @@ func (d *logDisk) open(t testing.TB) storage.Engine {
 	return &logEngine{Engine: e, disk: d}
 }
 
-func (d *logDisk) crashed() disk { return &logDisk{log: d.log[:d.durable:d.durable]} }
+func (d *logDisk) crashed() disk { return d.crashedAt(d.durable) }
 
-func (d *logDisk) copied() disk { return &logDisk{log: d.log[:len(d.log):len(d.log)]} }
+// crashedAt is the disk with the first n changes.
+func (d *logDisk) crashedAt(n int) *logDisk {
+	left := &logDisk{log: d.log[:n:n], left: -1, overtaking: d.overtaking}
+	for _, change := range d.log[n:] {
+		if d.overtaking && change.floor {
+			left.log = append(left.log, change)
+		}
+	}
+	return left
+}
+
+func (d *logDisk) copied() disk {
+	return &logDisk{log: d.log[:len(d.log):len(d.log)], left: -1, overtaking: d.overtaking}
+}
+
+// take notes a change, or none, unless the power has failed.
+func (d *logDisk) take(durable bool, changes ...logged) error {
+	if d.left == 0 {
+		return kv.Errorf(kv.KindStorage, "write", "the power has failed")
+	}
+	d.left--
+	d.log = append(d.log, changes...)
+	if durable {
+		d.durable = len(d.log)
+	}
+	return nil
+}
 
 // logEngine is the memory engine, with a log.
 type logEngine struct {
@@ -61,27 +102,32 @@ type logEngine struct {
 
 func (e *logEngine) Apply(b *storage.Batch, w storage.Waiter) error {
 	var again storage.Batch
+	floor := false
 	for _, op := range b.Ops() {
-		again.Set(append([]byte(nil), op.Key...), append([]byte(nil), op.Value...))
+		if op.Delete {
+			again.Delete(bytes.Clone(op.Key))
+		} else {
+			again.Set(bytes.Clone(op.Key), bytes.Clone(op.Value))
+		}
+		floor = floor || bytes.HasSuffix(op.Key, []byte(metaFloor))
 	}
-	e.disk.log = append(e.disk.log, func(e storage.Engine) error { return e.Apply(&again, nil) })
-	if w != nil {
-		e.disk.durable = len(e.disk.log)
+	do := func(e storage.Engine) error { return e.Apply(&again, nil) }
+	if err := e.disk.take(w != nil, logged{do, floor}); err != nil {
+		return err
 	}
 	return e.Engine.Apply(b, w)
 }
 
 func (e *logEngine) Drop(from, to []byte) error {
 	from, to = bytes.Clone(from), bytes.Clone(to)
-	e.disk.log = append(e.disk.log, func(e storage.Engine) error { return e.Drop(from, to) })
-	e.disk.durable = len(e.disk.log)
+	do := func(e storage.Engine) error { return e.Drop(from, to) }
+	if err := e.disk.take(true, logged{do: do}); err != nil {
+		return err
+	}
 	return e.Engine.Drop(from, to)
 }
 
-func (e *logEngine) Sync() error {
-	e.disk.durable = len(e.disk.log)
-	return nil
-}
+func (e *logEngine) Sync() error { return e.disk.take(true) }
 
 // pebbleDisk is a file system that loses what was not synced, under the Pebble
 // engine.

@@ -73,15 +73,13 @@ const (
 
 var historyKey = kv.AppendKey(nil, "bucket", []byte("key"))
 
-// switches are the rules that a Store can leave out.
-func (r rule) switches() rules {
-	return rules{
-		mergeSetsOwn:     r == onlyWritesSetOwn,
-		keepOldBoots:     r == newBoots,
-		keepAfterFailure: r == newAfterFailure,
-		forgetCounter:    r == counterBeside,
-		shareActors:      r == ownActors,
-	}
+// omitted are the rules that a Store can leave out.
+var omitted = map[rule]Omit{
+	onlyWritesSetOwn: OmitOwnByWrites,
+	newBoots:         OmitNewBoots,
+	newAfterFailure:  OmitNewAfterFailure,
+	counterBeside:    OmitCounterBeside,
+	ownActors:        OmitOwnActors,
 }
 
 // sequence is a node's Source.
@@ -129,8 +127,7 @@ func (h *history) emptyDir() dir {
 func (h *history) start(n *node) {
 	n.engine = newLyingEngine(n.disk.open(h.t))
 	n.source = &sequence{id: n.id, last: *n.reserved, reserved: n.reserved, late: h.off == reservedAhead}
-	n.store = mustOpen(h.t, n.id, n.engine, n.source, rings{}, n.source.last+1)
-	n.store.broken = h.off.switches()
+	n.store = mustOpen(h.t, omitted[h.off], n.id, n.engine, n.source, rings{}, n.source.last+1)
 }
 
 // replace stops n's process and starts one on d.
@@ -145,7 +142,11 @@ func (h *history) replace(n *node, d dir) {
 // spotOf is the place of the data record, or of a hint record.
 func (n *node) spotOf(hint bool) spot {
 	if !hint {
-		return spot{n.store.part(historyPartition), appendDataKey(nil, historyPartition, historyKey), historyKey}
+		part, err := n.store.part(historyPartition)
+		if err != nil {
+			panic(err)
+		}
+		return spot{part, appendDataKey(nil, historyPartition, historyKey), historyKey}
 	}
 	p := storage.NewPrefix(storage.SpaceHints, historyPartition)
 	return spot{pile{}, append(p[:], historyKey...), historyKey}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/vclock"
@@ -70,7 +71,7 @@ const positionLen = 4
 func appendDataKey(dst []byte, p kv.Partition, k kv.Key) []byte {
 	prefix := storage.NewPrefix(storage.SpaceData, p)
 	dst = append(dst, prefix[:]...)
-	dst = binary.BigEndian.AppendUint32(dst, position(k))
+	dst = binary.BigEndian.AppendUint32(dst, merkle.Position(k))
 	return append(dst, k...)
 }
 
@@ -82,5 +83,5 @@ func dataKey(engineKey []byte) (k kv.Key, ok bool) {
 	}
 	at := binary.BigEndian.Uint32(engineKey[storage.PrefixLen:])
 	k, err := kv.ParseKey(engineKey[storage.PrefixLen+positionLen:])
-	return k, err == nil && position(k) == at
+	return k, err == nil && merkle.Position(k) == at
 }

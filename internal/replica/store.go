@@ -1,7 +1,12 @@
 // Package replica is what one node stores: the versioned objects of its
-// partitions. It carries out the local half of every put and get: the
-// read-merge-write of a key under the key's lock, and the rules by which a copy
-// may issue dots (§4.4, §4.5; DESIGN section 3).
+// partitions, their hash trees, and hints for other nodes. It carries out the
+// local half of every put and get: the read-merge-write of a key under the key's
+// lock, and the rules by which a copy may issue dots (§4.4, §4.5; DESIGN section
+// 3); it keeps the tree of each partition up to date with its records (§4.7),
+// drops what the partition's floor lets it drop, and finds and cuts out what
+// the disk has damaged (DESIGN section 6).
+//
+// It has no goroutine. What takes longer, Upkeep does, a slice at a time.
 package replica
 
 import (
@@ -9,9 +14,11 @@ import (
 	"sync/atomic"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
 // Source issues the node's sequence numbers (DESIGN section 3). It is safe for
@@ -28,6 +35,10 @@ type Rings interface {
 }
 
 // Store is a node's copies. It is safe for concurrent use.
+//
+// Locks, in the order in which they are taken: stripes, ascending; the meta of a
+// partition; its mu. Nothing waits for the disk's sync under any of them, but
+// for the cutting out of damage.
 type Store struct {
 	cfg    Config
 	engine storage.Engine
@@ -36,52 +47,91 @@ type Store struct {
 	// frozen is the epoch of a change of the ring that is being agreed on, 0
 	// for none: until it is over no write is taken.
 	frozen atomic.Uint64
-	locks  [leaves]lock
-	parts  partitions
-	self   kv.NodeID
-	work   sync.Pool
-	reads  sync.Pool
-	acks   sync.Pool
-	broken rules
+	// saved tells that the trees are kept as they are, and nothing is written.
+	saved atomic.Bool
+	locks [merkle.Leaves]lock
+	parts partitions
+	self  kv.NodeID
+	// first is the first sequence number of this process, and names its stop;
+	// keptBy is the stop whose kept trees are valid, 0 for none.
+	first, keptBy uint64
+	work          sync.Pool
+	reads         sync.Pool
+	acks          sync.Pool
 }
 
 // lock is a stripe: a mutex on a cache line of its own, for the keys of one
-// leaf of every partition, and what it guards: from is the first sequence number
-// whose actors may still issue dots in its keys' records.
+// leaf of every partition, and what it guards.
 type lock struct {
 	sync.Mutex
+	// from is the first sequence number whose actors may still issue dots.
 	from uint64
-	_    [48]byte
+	// low is the sequence number of the last Low: a write that has drawn a lower
+	// one, and has not locked yet, draws again.
+	low uint64
+	_   [40]byte
 }
 
 // Open returns a Store on engine for node self. Actors born before first, a
 // sequence number that source has not returned yet, are not used again: an
 // engine that is closed and opened again, whether by a new process or not,
-// needs a new Store and a new first. The error is of KindInvalid for a Config
-// that is not valid, or the engine's.
+// needs a new Store and a new, greater first. The error is of KindInvalid for a
+// Config that is not valid, or the engine's.
 func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, rings Rings, first uint64) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, self: self, engine: engine, source: source, rings: rings}
+	s := &Store{cfg: cfg, self: self, engine: engine, source: source, rings: rings, first: first}
 	for i := range s.locks {
 		s.locks[i].from = first
 	}
 	s.work.New = func() any { return new(work) }
 	s.reads.New = func() any { return new(reading) }
 	s.acks.New = func() any { return new(durableAck) }
-	return s, nil
+	if err := s.openKept(); err != nil {
+		return nil, err
+	}
+	return s, s.loadAll()
 }
 
 // Read appends the record of k to buf and returns its object, which refers to
 // it, and the buffer. A key that was never put has the zero Object. The error
-// is of KindCorrupt or the engine's.
+// is the engine's, or of KindCorrupt, for every key of a damaged copy: what it
+// has lost it cannot tell.
 func (s *Store) Read(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byte, error) {
+	o, _, _, buf, err := s.ReadUnder(p, k, buf)
+	return o, buf, err
+}
+
+// ReadUnder is Read, with the copy's floor of that moment and its version. Only
+// such a pair may be merged with other copies: a later floor would claim that
+// the object has seen what it has not, and what is live elsewhere would go.
+func (s *Store) ReadUnder(p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+	part, err := s.part(p)
+	if err != nil {
+		return object.Object{}, nil, 0, buf, err
+	}
 	w := s.work.Get().(*work)
+	defer s.work.Put(w)
 	w.key = appendDataKey(w.key[:0], p, k)
-	rec, buf, err := s.read(w.key, buf)
-	s.work.Put(w)
-	return rec.obj, buf, err
+	start := len(buf)
+	for {
+		f := part.floor.Load()
+		if part.damaged.Load() {
+			return object.Object{}, nil, 0, buf, errDamaged(p)
+		}
+		var rec record
+		rec, buf, err = s.read(w.key, buf[:start])
+		if err != nil {
+			if kv.KindOf(err) == kv.KindCorrupt {
+				_ = s.damage(part, err) // Upkeep tries again
+			}
+			return object.Object{}, nil, 0, buf[:start], err
+		}
+		if part.floor.Load() == f {
+			return rec.obj, f.Floor, f.version, buf, nil
+		}
+	}
 }
 
 func (s *Store) read(key, buf []byte) (record, []byte, error) {
@@ -115,26 +165,10 @@ func (s *Store) barrier() {
 
 // Empty tells whether the node holds no object in any partition of r.
 func (s *Store) Empty(r *ring.Ring) (bool, error) {
-	empty := true
 	for p := range r.Params().Q {
-		err := s.engine.Scan(storage.NewPrefix(storage.SpaceData, kv.Partition(p)), nil, func(_, _ []byte) bool {
-			empty = false
-			return false
-		})
-		if err != nil || !empty {
+		if empty, err := s.emptyPartition(kv.Partition(p)); err != nil || !empty {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// Usage returns the number of records in partition p, tombstones included, and
-// the bytes of their keys and values. It reads them all.
-func (s *Store) Usage(p kv.Partition) (keys, bytes uint64, err error) {
-	err = s.engine.Scan(storage.NewPrefix(storage.SpaceData, p), nil, func(key, value []byte) bool {
-		keys++
-		bytes += uint64(len(key) + len(value))
-		return true
-	})
-	return keys, bytes, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,12 +45,14 @@ func newStore(t testing.TB, r *ring.Ring) (*Store, storage.Engine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return mustOpen(t, self, e, &counter{}, rings{r}, 1), e
+	return mustOpen(t, 0, self, e, &counter{}, rings{r}, 1), e
 }
 
-func mustOpen(t testing.TB, self kv.NodeID, e storage.Engine, source Source, rings Rings, first uint64) *Store {
+func mustOpen(t testing.TB, omit Omit, self kv.NodeID, e storage.Engine, source Source, rings Rings, first uint64) *Store {
 	t.Helper()
-	s, err := Open(Default(), self, e, source, rings, first)
+	cfg := Default()
+	cfg.Omit = omit
+	s, err := Open(cfg, self, e, source, rings, first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,7 @@ func TestDurableMerge(t *testing.T) {
 	to, _ := newStore(t, nil)
 	var ack acknowledged
 	for i := range int32(2) {
-		if err := to.Merge(0, k, o, &ack); err != nil || ack.n.Load() != i+1 {
+		if err := to.Merge(0, k, o, nil, &ack); err != nil || ack.n.Load() != i+1 {
 			t.Errorf("merge %d: %v, %d acknowledgements", i, err, ack.n.Load())
 		}
 	}
@@ -140,7 +143,8 @@ func TestRefusedPutChangesNothing(t *testing.T) {
 	}
 }
 
-// TestCorruptRecord: damaged records are named as such, and not written over.
+// TestCorruptRecord: damaged records are never served, the copy that has one
+// answers no more, and what is put or merged there begins anew.
 func TestCorruptRecord(t *testing.T) {
 	k := kv.AppendKey(nil, "b", []byte("k"))
 	donor, engine := newStore(t, nil)
@@ -154,43 +158,76 @@ func TestCorruptRecord(t *testing.T) {
 		b[at] = v
 		return b
 	}
-	for name, c := range map[string]struct {
-		b    []byte
-		want kv.Kind
-	}{
-		"empty":                       {nil, kv.KindCorrupt},
-		"cut within the header":       {good[:recordHeader-1], kv.KindCorrupt},
-		"cut after it":                {good[:recordHeader], kv.KindCorrupt},
-		"cut within the object":       {good[:len(good)-1], kv.KindCorrupt},
-		"longer":                      {append(bytes.Clone(good), 0), kv.KindCorrupt},
-		"a damaged object":            {with(recordHeader+3, 9), kv.KindCorrupt},
-		"a later release's record":    {with(0, recordVersion+1), kv.KindWrongVersion},
-		"a later release's object":    {with(recordHeader, object.Version+1), kv.KindWrongVersion},
-		"the whole record, undamaged": {good, 0},
+	for name, b := range map[string][]byte{
+		"empty":                 nil,
+		"cut within the header": good[:recordHeader-1],
+		"cut after it":          good[:recordHeader],
+		"cut within the object": good[:len(good)-1],
+		"longer":                append(bytes.Clone(good), 0),
+		"a damaged object":      with(recordHeader+3, 9),
 	} {
-		s, e := newStore(t, nil)
-		var b storage.Batch
-		b.Set(appendDataKey(nil, 0, k), c.b)
-		if err := e.Apply(&b, nil); err != nil {
-			t.Fatal(err)
-		}
-		got, _, readErr := s.Read(0, k, nil)
-		_, _, _, putErr := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
-		mergeErr := s.Merge(0, k, o, nil)
-		for op, err := range map[string]error{"read": readErr, "put": putErr, "merge": mergeErr} {
-			if (err != nil) != (c.want != 0) || err != nil && kv.KindOf(err) != c.want {
+		for _, op := range []string{"read", "put", "merge"} {
+			s, e := newStore(t, nil)
+			inject(t, e, appendDataKey(nil, 0, k), b)
+			var err error
+			switch op {
+			case "read":
+				_, _, err = s.Read(0, k, nil)
+			case "put":
+				_, _, _, err = s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
+			case "merge":
+				err = s.Merge(0, k, o, nil, nil)
+			}
+			if (kv.KindOf(err) == kv.KindCorrupt && err != nil) != (op == "read") {
 				t.Errorf("%s: %s: %v", name, op, err)
 			}
+			if got := s.Damaged(); !slices.Equal(got, []kv.Partition{0}) {
+				t.Errorf("%s: after a %s %v are damaged", name, op, got)
+			}
+			if _, _, err := s.Read(0, kv.AppendKey(nil, "b", []byte("other")), nil); err == nil || kv.KindOf(err) != kv.KindCorrupt {
+				t.Errorf("%s: after a %s the copy answers for another key: %v", name, op, err)
+			}
+			if left, _, _ := e.Get(appendDataKey(nil, 0, k), nil); bytes.Equal(left, b) != (op == "read") {
+				t.Errorf("%s: after a %s there is %x", name, op, left)
+			}
 		}
-		if c.want == 0 {
-			continue
+	}
+}
+
+// TestLaterRelease: what another release wrote is no damage, and stays.
+func TestLaterRelease(t *testing.T) {
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	donor, engine := newStore(t, nil)
+	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("v")})
+	good, _, err := engine.Get(appendDataKey(nil, 0, k), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, version := range map[int]byte{0: recordVersion + 1, recordHeader: object.Version + 1} {
+		s, e := newStore(t, nil)
+		b := bytes.Clone(good)
+		b[at] = version
+		inject(t, e, appendDataKey(nil, 0, k), b)
+		_, _, readErr := s.Read(0, k, nil)
+		_, _, _, putErr := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
+		for op, err := range map[string]error{"read": readErr, "put": putErr, "merge": s.Merge(0, k, o, nil, nil)} {
+			if err == nil || kv.KindOf(err) != kv.KindWrongVersion {
+				t.Errorf("%s: %v", op, err)
+			}
 		}
-		if got.Bytes() != nil {
-			t.Errorf("%s: it is served", name)
+		if left, _, _ := e.Get(appendDataKey(nil, 0, k), nil); !bytes.Equal(left, b) || len(s.Damaged()) > 0 {
+			t.Errorf("%x is left, damaged: %v", left, s.Damaged())
 		}
-		if left, _, _ := e.Get(appendDataKey(nil, 0, k), nil); !bytes.Equal(left, c.b) {
-			t.Errorf("%s: it was written over", name)
-		}
+	}
+}
+
+// inject writes below the store.
+func inject(t testing.TB, e storage.Engine, key, value []byte) {
+	t.Helper()
+	var b storage.Batch
+	b.Set(key, value)
+	if err := e.Apply(&b, nil); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -214,7 +251,7 @@ func TestConcurrentWrites(t *testing.T) {
 					k = kv.AppendKey(nil, "b", fmt.Appendf(nil, "key %d", i))
 				}
 				if i%10 == 0 {
-					if err := s.Merge(0, k, foreign, nil); err != nil {
+					if err := s.Merge(0, k, foreign, nil, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -286,7 +323,7 @@ func TestFreeze(t *testing.T) {
 				}
 				_, _, _, err := s.Put(epochOf(s), 0, k, object.Write{Merge: kv.MergeLWW, Value: []byte("v"), Context: ctx}, nil, nil)
 				if err == nil {
-					err = s.Merge(0, k, o, nil)
+					err = s.Merge(0, k, o, nil, nil)
 				}
 				if err != nil && (kv.KindOf(err) != kv.KindUnavailable || kv.AppliedOf(err) != kv.AppliedNo) {
 					t.Errorf("while frozen: %v", err)
@@ -324,7 +361,7 @@ func TestFreeze(t *testing.T) {
 	if _, _, _, err := s.Put(epochOf(s), 0, k, object.Write{}, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
 		t.Errorf("a put while frozen: %v", err)
 	}
-	if err := s.Merge(0, k, o, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
+	if err := s.Merge(0, k, o, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
 		t.Errorf("a merge while frozen: %v", err)
 	}
 	mustRead(t, s, 0, k)
@@ -342,9 +379,9 @@ func TestEmptyAndUsage(t *testing.T) {
 		if err != nil || got != empty {
 			t.Errorf("empty: %v, %v; want %v", got, err, empty)
 		}
-		n, size, err := s.Usage(r.PartitionOf(k))
-		if err != nil || n != keys || (size > 0) != (keys > 0) {
-			t.Errorf("usage: %d keys, %d bytes, %v; want %d keys", n, size, err, keys)
+		n, size, reapable := s.Usage(r.PartitionOf(k))
+		if n != keys || (size > 0) != (keys > 0) || reapable != keys {
+			t.Errorf("usage: %d keys, %d bytes, %d to reap; want %d keys", n, size, reapable, keys)
 		}
 	}
 	check(true, 0)

@@ -2,8 +2,10 @@ package replica
 
 import (
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
 // shelf is where records of one kind stand, and are counted: a partition's
@@ -32,7 +34,7 @@ type spot struct {
 
 // entry is what a shelf knows of a record; the zero entry is none.
 type entry struct {
-	// size is the bytes of its engine key and value.
+	// size is the bytes of its engine key and value, 0 for none.
 	size uint64
 	// digest is what the record holds of its object.
 	digest uint64
@@ -55,7 +57,7 @@ func (s *Store) release(w *work) {
 	s.work.Put(w)
 }
 
-func (s *Store) lockOf(k kv.Key) *lock { return &s.locks[leafOf(position(k))] }
+func (s *Store) lockOf(k kv.Key) *lock { return &s.locks[merkle.LeafOf(merkle.Position(k))] }
 
 func errFrozen(op string) error {
 	return kv.Errorf(kv.KindUnavailable, op, "a change of the ring is being agreed on; try again")
@@ -73,20 +75,23 @@ func errFrozen(op string) error {
 // node has another one by the time it holds the lock, the error is of
 // KindStaleRing: the write was meant for other owners, or fewer.
 func (s *Store) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	part, err := s.part(p)
+	if err != nil {
+		return object.Object{}, buf, 0, err
+	}
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendDataKey(scratch.key[:0], p, k)
-	return s.put(epoch, scratch, spot{s.part(p), scratch.key, k}, w, buf, durable)
+	return s.put(epoch, scratch, spot{part, scratch.key, k}, w, buf, durable)
 }
 
 // put is Put for any record, data or hint.
 func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	node, seq, err := s.source.Next()
+	mu := s.lockOf(at.k)
+	node, seq, err := s.draw(mu)
 	if err != nil {
 		return object.Object{}, buf, 0, err
 	}
-	mu := s.lockOf(at.k)
-	mu.Lock()
 	defer mu.Unlock()
 	if s.frozen.Load() != 0 {
 		return object.Object{}, buf, 0, errFrozen("put")
@@ -105,10 +110,10 @@ func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []
 	if err != nil {
 		return object.Object{}, buf[:start], 0, err
 	}
-	digest := digestOf(o, at.under())
+	digest := at.under().digest(o)
 	setDigest(buf[start:], digest)
 	if err := s.apply(scratch, at, old, entry{digest: digest, obj: o}, buf[start:], durable); err != nil {
-		if !s.broken.keepAfterFailure {
+		if !s.omits(OmitNewAfterFailure) {
 			// The write may yet be found in the log, though nobody was told of
 			// it: neither its actor nor one that was born before it is used
 			// again.
@@ -119,19 +124,66 @@ func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []
 	return o, buf, dropped, nil
 }
 
+// draw draws a sequence number and locks mu. The number is not drawn under the
+// lock, because Next may wait for the disk; it is above mu.low all the same.
+func (s *Store) draw(mu *lock) (kv.NodeID, uint64, error) {
+	for {
+		node, seq, err := s.source.Next()
+		if err != nil {
+			return 0, 0, err
+		}
+		mu.Lock()
+		if seq > mu.low {
+			return node, seq, nil
+		}
+		mu.Unlock()
+	}
+}
+
 // Merge merges in, another node's object, into the copy of k, under k's lock.
+// Floor is the sender's, nil when it is not known: what it covers and in does
+// not hold, the sender has seen and dropped.
+//
 // It reports through durable as Put does; a merge that changes nothing is
 // written again where durable asks for it, since the copy may not be on stable
-// storage yet.
-func (s *Store) Merge(p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+// storage yet. A merge of which the floors let nothing stand leaves no record, and
+// is a success.
+func (s *Store) Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error {
+	return s.mergeData(p, k, in, sender{floor: floor}, durable)
+}
+
+// sender is what a merge knows of the floor that its object comes from: the
+// floor, or its version, 0 for none.
+type sender struct {
+	floor   vclock.Floor
+	version uint64
+}
+
+// under returns the sender's floor, as far as it is known to a copy under f.
+func (s sender) under(f *floor) vclock.Floor {
+	if f != nil && s.version != 0 && s.version == f.version {
+		return f.Floor
+	}
+	return s.floor
+}
+
+func (s *Store) mergeData(p kv.Partition, k kv.Key, in object.Object, from sender, durable storage.Waiter) error {
+	part, err := s.part(p)
+	if err != nil {
+		return err
+	}
 	w := s.work.Get().(*work)
 	defer s.release(w)
 	w.key = appendDataKey(w.key[:0], p, k)
-	return s.merge(w, spot{s.part(p), w.key, k}, in, durable)
+	return s.mergeFrom(w, spot{part, w.key, k}, in, from, durable)
 }
 
-// merge is Merge for any record, data or hint.
+// merge is Merge for any record, data or hint, of a sender without a floor.
 func (s *Store) merge(w *work, at spot, in object.Object, durable storage.Waiter) error {
+	return s.mergeFrom(w, at, in, sender{}, durable)
+}
+
+func (s *Store) mergeFrom(w *work, at spot, in object.Object, from sender, durable storage.Waiter) error {
 	mu := s.lockOf(at.k)
 	mu.Lock()
 	defer mu.Unlock()
@@ -142,22 +194,38 @@ func (s *Store) merge(w *work, at spot, in object.Object, durable storage.Waiter
 	if err != nil {
 		return err
 	}
+	f := at.under()
 	w.out = appendRecordHeader(w.out[:0], s.ownAfter(rec, in), 0)
 	var outcome object.Outcome
 	var o object.Object
-	o, w.out, outcome, err = object.Merge(w.out, rec.obj, in)
+	o, w.out, outcome, err = object.MergeUnder(w.out, rec.obj, in, f.vector(), from.under(f))
 	if err != nil {
 		return err
 	}
 	if outcome == object.First && durable == nil {
 		return nil
 	}
+	digest := f.digest(o)
+	if f != nil && digest == 0 {
+		return s.drop(w, at, old, durable)
+	}
 	if outcome != object.Mixed {
 		w.out = append(w.out, o.Bytes()...)
 	}
-	digest := digestOf(o, at.under())
 	setDigest(w.out, digest)
 	return s.apply(w, at, old, entry{digest: digest, obj: o}, w.out, durable)
+}
+
+// drop deletes the record at a spot, if there is one: nothing is left of it. The
+// stripe is locked.
+func (s *Store) drop(w *work, at spot, old entry, durable storage.Waiter) error {
+	if old.size > 0 {
+		return s.apply(w, at, old, entry{}, nil, durable)
+	}
+	if durable != nil {
+		durable.Durable(nil)
+	}
+	return nil
 }
 
 // held reads the record at a spot, into w.old, and returns it with its entry.
@@ -179,22 +247,29 @@ func (s *Store) held(w *work, at spot) (record, entry, error) {
 	return rec, old, err
 }
 
-// apply writes one record. The stripe is locked.
+// apply writes one record, or with a nil value deletes it. The stripe is locked.
 func (s *Store) apply(w *work, at spot, old, new entry, value []byte, durable storage.Waiter) error {
-	new.size = uint64(len(at.at) + len(value))
-	w.batch.Set(at.at, value)
-	err := s.engine.Apply(&w.batch, durable)
+	if s.saved.Load() {
+		return kv.Errorf(kv.KindClosed, "write", "the node is stopping")
+	}
+	if value == nil {
+		w.batch.Delete(at.at)
+	} else {
+		new.size = uint64(len(at.at) + len(value))
+		w.batch.Set(at.at, value)
+	}
+	told := durable
+	if s.omits(OmitLog) {
+		told = nil
+	}
+	err := s.engine.Apply(&w.batch, told)
 	w.batch.Reset()
-	if err == nil {
-		at.changed(at.k, old, new)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// digestOf is what a record holds of o under f.
-func digestOf(o object.Object, f *floor) uint64 {
-	if f == nil {
-		return 0
+	at.changed(at.k, old, new)
+	if told != durable {
+		durable.Durable(nil)
 	}
-	return object.VersionHash(o)
+	return nil
 }

@@ -1,0 +1,210 @@
+package replica
+
+import (
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// A copy of which something cannot be read is damaged (DESIGN section 5, rule
+// 7): it has lost what it has seen, so it must not answer for its keys, and its
+// floor is no longer true. It takes writes, its unreadable leaves are cut out,
+// it is filled again from other owners, and then it counts again.
+
+func errDamaged(p kv.Partition) error {
+	return kv.Errorf(kv.KindCorrupt, "read copy", "the copy of partition %d is damaged, and is being filled again", p)
+}
+
+// damage marks a copy as damaged, and resets its floor, in one batch: whatever
+// is durable afterwards, the mark is. In memory both come first; when the engine
+// refuses the mark, Upkeep tries again. The copy's tree is built anew.
+func (s *Store) damage(part *partition, cause error) error {
+	first, err := part.damage(cause)
+	if first && s.cfg.Hooks.Damaged != nil {
+		s.cfg.Hooks.Damaged(part.id, cause)
+	}
+	return err
+}
+
+// damage is Store.damage, and tells whether the copy was sound until now.
+func (p *partition) damage(cause error) (first bool, err error) {
+	p.meta.Lock()
+	defer p.meta.Unlock()
+	first = !p.damaged.Swap(true)
+	p.floor.Store(&floor{})
+	if !p.meta.marked {
+		var b storage.Batch
+		b.Set(metaKey(p.id, metaDamaged), []byte(cause.Error()))
+		b.Delete(metaKey(p.id, metaFloor))
+		if err = p.store.engine.Apply(&b, nil); err == nil {
+			p.meta.marked, p.meta.written = true, nil
+			p.meta.resets++
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.damages++
+	if first || p.mu.built == merkle.Leaves {
+		p.reset(0)
+	} else {
+		// What is being built cuts out what it meets, but it may be past this
+		// already. It need not begin anew for each record.
+		p.mu.again = true
+	}
+	return first, err
+}
+
+// marked has the mark of a damaged copy in the engine, if it is not yet.
+func (s *Store) marked(part *partition) error {
+	part.meta.Lock()
+	marked := part.meta.marked
+	part.meta.Unlock()
+	if marked {
+		return nil
+	}
+	return s.damage(part, errDamaged(part.id))
+}
+
+// found handles err, which a read of part met, and returns it.
+func (s *Store) found(part *partition, err error) error {
+	if kv.KindOf(err) == kv.KindCorrupt {
+		_ = s.damage(part, err) // Upkeep tries again
+	}
+	return err
+}
+
+// lost handles err as found does, and is done with damage.
+func (s *Store) lost(part *partition, err error) error {
+	if kv.KindOf(err) != kv.KindCorrupt {
+		return err
+	}
+	return s.damage(part, err)
+}
+
+// Damaged returns the partitions whose copies are marked as damaged, ascending.
+func (s *Store) Damaged() []kv.Partition {
+	_ = s.loadAll() // a copy that is not loaded answers for nothing
+	var damaged []kv.Partition
+	s.all(func(p *partition) bool {
+		if p.damaged.Load() {
+			damaged = append(damaged, p.id)
+		}
+		return true
+	})
+	return damaged
+}
+
+// Damages returns how often damage was found in p in this process.
+func (s *Store) Damages(p kv.Partition) uint64 {
+	part, err := s.part(p)
+	if err != nil {
+		return 0
+	}
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	return part.mu.damages
+}
+
+// MarkDamaged marks the copy of p as damaged, durably, because of cause: it gives
+// no answers until it is repaired. Upkeep cuts out what cannot be read.
+func (s *Store) MarkDamaged(p kv.Partition, cause error) error {
+	part, err := s.part(p)
+	if err != nil {
+		return err
+	}
+	if err := s.damage(part, cause); err != nil {
+		return err
+	}
+	return s.engine.Sync()
+}
+
+// Repaired makes the copy of p durable and takes its mark away: it has been
+// filled from enough other owners since damages was what Damages returned. The
+// error is of KindRefused when more damage was found since, or when what cannot
+// be read is not cut out yet; else the engine's.
+func (s *Store) Repaired(p kv.Partition, damages uint64) error {
+	part, err := s.part(p)
+	if err != nil {
+		return err
+	}
+	if err := s.engine.Sync(); err != nil {
+		return err
+	}
+	part.meta.Lock()
+	defer part.meta.Unlock()
+	part.mu.Lock()
+	fit := part.mu.damages == damages && part.mu.built == merkle.Leaves
+	part.mu.Unlock()
+	if !fit {
+		return kv.Errorf(kv.KindRefused, "end repair", "more damage was found in partition %d: it is to be filled again", p)
+	}
+	if err := part.set(metaDamaged, nil); err != nil {
+		return err
+	}
+	part.meta.marked = false
+	part.damaged.Store(false)
+	return nil
+}
+
+// ScrubSlice reads the records of some leaves of p, from leaf l on, checks them
+// and their leaves in the tree, and returns the bytes that it read. Damage marks
+// the copy, and a tree that is wrong is built anew; neither is an error. A copy
+// whose tree is not ready is left to Upkeep, which reads all of it.
+func (s *Store) ScrubSlice(p kv.Partition, l merkle.Leaf, leaves int) (int, error) {
+	part, err := s.part(p)
+	if err != nil {
+		return 0, err
+	}
+	if state, _, _ := s.Tree(p); state != TreeReady {
+		return 0, nil
+	}
+	end := min(int(l)+leaves, merkle.Leaves)
+	sums, size := make([]leafSum, end-int(l)), 0
+	err = s.scanRecords(p, l, func(r stored) bool {
+		if int(r.leaf) >= end {
+			return false
+		}
+		sums[r.leaf-l].add(r.k, r.entry())
+		size += int(r.size)
+		return true
+	})
+	if err != nil {
+		return size, s.lost(part, err)
+	}
+	for i, sum := range sums {
+		if err := s.scrubLeaf(part, l+merkle.Leaf(i), sum); err != nil {
+			return size, err
+		}
+	}
+	return size, nil
+}
+
+// scrubLeaf compares a leaf of the tree with the sum of its records, which is
+// read again under the stripe when it differs: it may have been written to.
+func (s *Store) scrubLeaf(part *partition, l merkle.Leaf, sum leafSum) error {
+	if part.leafIs(l, sum.hash) {
+		return nil
+	}
+	s.locks[l].Lock()
+	defer s.locks[l].Unlock()
+	sum, err := s.sumOf(part.id, l)
+	if err != nil {
+		return s.lost(part, err)
+	}
+	if part.leafIs(l, sum.hash) {
+		return nil
+	}
+	part.restart()
+	if s.cfg.Hooks.Wrong != nil {
+		s.cfg.Hooks.Wrong(part.id, l)
+	}
+	return nil
+}
+
+// leafIs tells whether leaf l of the tree is hash; a tree that is being built is
+// not asked.
+func (p *partition) leafIs(l merkle.Leaf, hash uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.built < merkle.Leaves || p.mu.tree.Leaf(l) == hash
+}

@@ -1,0 +1,104 @@
+package replica
+
+import (
+	"bytes"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// serveListKeys answers one page of the bucket's live keys.
+func (s *Store) serveListKeys(req wire.Request) error {
+	m, err := wire.ParseListKeys(req.Payload)
+	if err != nil {
+		return err
+	}
+	page, err := s.KeysPage(m)
+	if err != nil {
+		return err
+	}
+	req.Reply.Send(&page)
+	return nil
+}
+
+// KeysPage returns the keys of m's bucket that have a value here, up to a page
+// of them.
+func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
+	var page wire.KeysPage
+	r := s.rings.Ring()
+	if r == nil {
+		return page, kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
+	}
+	size, after := 0, m.After
+	for _, p := range m.Partitions {
+		if int(p) >= r.Params().Q {
+			return page, kv.Errorf(kv.KindInvalid, "list keys", "partition %d of %d", p, r.Params().Q)
+		}
+		full := false
+		err := s.scanBucket(p, m.Bucket, after, func(key []byte) bool {
+			page.Keys = append(page.Keys, append([]byte(nil), key...))
+			size += len(key) + 2
+			full = size >= wire.MaxKeysPage
+			return !full
+		})
+		if err != nil {
+			return page, err
+		}
+		if full {
+			page.Partial = true
+			return page, nil
+		}
+		page.Done, after = page.Done+1, nil
+	}
+	return page, nil
+}
+
+// scanBucket calls fn with each key of bucket in p that has a value, in the order
+// of their positions, beginning after the key after. Records that cannot be read
+// are left out: the copy is damaged then.
+func (s *Store) scanBucket(p kv.Partition, bucket, after []byte, fn func(key []byte) bool) error {
+	part, err := s.part(p)
+	if err != nil {
+		return err
+	}
+	var from []byte
+	var at merkle.Leaf
+	if len(after) > 0 {
+		k := kv.AppendKey(nil, string(bucket), after)
+		from, at = append(appendDataKey(nil, p, k), 0), merkle.LeafOf(merkle.Position(k))
+	}
+	var bad error
+	visit := func(key, value []byte) bool {
+		k, ok := dataKey(key)
+		if !ok || !bytes.Equal(k.Bucket(), bucket) {
+			return true
+		}
+		at = merkle.LeafOf(merkle.Position(k))
+		rec, err := parseRecord(value)
+		if err != nil {
+			bad = err
+			return true
+		}
+		return rec.obj.Live() == 0 || fn(k.User())
+	}
+	for {
+		err := s.engine.Scan(storage.NewPrefix(storage.SpaceData, p), from, visit)
+		if err == nil {
+			if bad != nil {
+				_ = s.found(part, bad)
+			}
+			return nil
+		}
+		if kv.KindOf(err) != kv.KindCorrupt {
+			return err
+		}
+		_ = s.found(part, err)
+		if at == merkle.Leaves-1 {
+			return nil
+		}
+		at++ // the next leaf may be readable
+		from, _ = leafRange(p, at, at+1)
+	}
+}

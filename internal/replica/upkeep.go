@@ -1,0 +1,150 @@
+package replica
+
+import (
+	"math"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/vclock"
+)
+
+// Upkeep does one slice of what is to be done besides requests, and returns how
+// many bytes it read, 0 when there is nothing to do. In this order: it builds the
+// trees that a crash left behind, cutting out what cannot be read of damaged
+// copies; then it reaps what the floors let it drop. A slice reads whole leaves,
+// until they come to maxBytes. One goroutine may call it at a time.
+//
+// After an error the slice is tried again by the next call.
+func (s *Store) Upkeep(maxBytes int) (did int, err error) {
+	if err := s.loadAll(); err != nil {
+		return 0, err
+	}
+	if s.saved.Load() {
+		return 0, nil
+	}
+	for _, job := range []func(*partition, int) (int, error){s.build, s.reap} {
+		s.all(func(p *partition) bool {
+			did, err = job(p, maxBytes)
+			return did == 0 && err == nil
+		})
+		if did > 0 || err != nil {
+			return did, err
+		}
+	}
+	return 0, nil
+}
+
+// build has the mark of a damaged copy in the engine, and rebuilds a part of the
+// tree.
+func (s *Store) build(part *partition, maxBytes int) (int, error) {
+	if part.damaged.Load() {
+		if err := s.marked(part); err != nil {
+			return 0, err
+		}
+	}
+	return s.rebuild(part, maxBytes)
+}
+
+// reap reaps a part of the copy under its floor, unless all of it was reaped
+// under that floor already.
+func (s *Store) reap(part *partition, maxBytes int) (int, error) {
+	f := part.floor.Load()
+	if !s.reaps(part, f) {
+		return 0, nil
+	}
+	if part.reaping != f || part.reapAt == merkle.Leaves {
+		part.reaping, part.reapAt = f, 0
+	}
+	keys, size, next, err := s.reapableFrom(part, f, merkle.Leaf(part.reapAt), maxBytes)
+	if err != nil {
+		return size, s.lost(part, err)
+	}
+	for _, k := range keys {
+		if err := s.reapKey(part, k); err != nil {
+			return size, err
+		}
+	}
+	part.reapAt = next
+	return max(size, 1), nil
+}
+
+// reaps tells whether something of a copy may be reaped under f.
+func (s *Store) reaps(part *partition, f *floor) bool {
+	part.mu.Lock()
+	ready := part.mu.built == merkle.Leaves && part.mu.sum.reapable > 0
+	part.mu.Unlock()
+	switch {
+	case !ready || part.damaged.Load() || part.shut.Load():
+		return false
+	case s.omits(OmitFloor):
+		return true
+	}
+	return len(f.Floor) > 0 && (part.reaping != f || part.reapAt < merkle.Leaves)
+}
+
+// reapableFrom returns the keys of records of leaf l and the next ones that f
+// lets drop something, the bytes that it read, and the leaf to go on with.
+func (s *Store) reapableFrom(part *partition, f *floor, l merkle.Leaf, maxBytes int) (keys []kv.Key, size, next int, err error) {
+	at := l
+	next = merkle.Leaves
+	err = s.scanRecords(part.id, l, func(r stored) bool {
+		if r.leaf != at && size >= maxBytes {
+			next = int(r.leaf)
+			return false
+		}
+		at = r.leaf
+		size += int(r.size)
+		if !reapable(r.obj) {
+			return true
+		}
+		if pruned, _, changed := object.Prune(nil, r.obj, s.reapFloor(f, r.obj)); changed && worthwhile(r.obj, pruned) {
+			keys = append(keys, append(kv.Key(nil), r.k...))
+		}
+		return true
+	})
+	return keys, size, next, err
+}
+
+// reapFloor is the floor to reap o under.
+func (s *Store) reapFloor(f *floor, o object.Object) vclock.Floor {
+	if !s.omits(OmitFloor) {
+		return f.Floor
+	}
+	var all vclock.Floor
+	for i := range o.Clock().Len() {
+		one := vclock.AppendFloorEntry(nil, o.Clock().At(i).Node, math.MaxUint64)
+		all = vclock.AppendFloorJoin(nil, all, one)
+	}
+	for c := o.Siblings(); c.Next(); {
+		all = vclock.AppendFloorJoin(nil, all, vclock.AppendFloorEntry(nil, c.Node, math.MaxUint64))
+	}
+	return all
+}
+
+// worthwhile tells whether pruned, all that a floor leaves of o, saves enough to
+// be written.
+func worthwhile(o, pruned object.Object) bool {
+	tombstones, entries := object.Reapable(o)
+	tombstonesLeft, entriesLeft := object.Reapable(pruned)
+	return pruned.Bytes() == nil || tombstonesLeft < tombstones || entries-entriesLeft >= reapEntries
+}
+
+// reapKey drops of the record of k what the floor lets it drop by now.
+func (s *Store) reapKey(part *partition, k kv.Key) error {
+	return s.rewrite(part, k, func(rec record, w *work) (entry, []byte, bool) {
+		f := part.floor.Load()
+		w.out = appendRecordHeader(w.out[:0], rec.own, 0)
+		pruned, out, changed := object.Prune(w.out, rec.obj, s.reapFloor(f, rec.obj))
+		w.out = out
+		switch {
+		case !changed || !worthwhile(rec.obj, pruned):
+			return entry{}, nil, false
+		case pruned.Bytes() == nil:
+			return entry{}, nil, true
+		}
+		digest := object.Digest(pruned, f.Floor)
+		setDigest(w.out, digest)
+		return entry{digest: digest, obj: pruned}, w.out, true
+	})
+}
