@@ -35,7 +35,7 @@ func (c *cluster) logSizes(t *testing.T, when string) {
 	}
 }
 
-// awaitKeys waits until every node holds n records and nothing to reap.
+// awaitKeys waits until every node holds n records.
 func (c *cluster) awaitKeys(t *testing.T, n uint64) {
 	t.Helper()
 	began := time.Now()
@@ -50,9 +50,9 @@ func (c *cluster) awaitKeys(t *testing.T, n uint64) {
 		return ""
 	})
 	if last != "" {
-		t.Fatalf("not reaped after %v: %s", time.Since(began).Round(time.Second), last)
+		t.Fatalf("after %v: %s", time.Since(began).Round(time.Second), last)
 	}
-	t.Logf("reaped after %v", time.Since(began).Round(100*time.Millisecond))
+	t.Logf("%d keys at each node after %v", n, time.Since(began).Round(100*time.Millisecond))
 }
 
 // reaped sums what the given nodes have reaped.
