@@ -1,0 +1,98 @@
+package antientropy
+
+import (
+	"slices"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+)
+
+// leftovers empties copies of partitions that this node does not own: what is
+// left from an earlier ring, or came from a node that knew an older one. Each
+// present owner is given all that the copy holds, durably, and its floor; then
+// the copy is dropped, if nothing was written to it since.
+//
+// The floor goes with the data because the copy may be the last to know that
+// something was deleted: it has reaped the tombstone, and its floor alone tells
+// a late message of the deleted value that it comes too late.
+type leftovers struct {
+	epoch  uint64
+	copies []leftover
+}
+
+// leftover is one copy's progress.
+type leftover struct {
+	p kv.Partition
+	// changes is the copy's number of changes when the owners were counted that
+	// have all of it.
+	changes uint64
+	given   []kv.NodeID
+}
+
+func (f *leftovers) find(p kv.Partition) *leftover {
+	for i := range f.copies {
+		if f.copies[i].p == p {
+			return &f.copies[i]
+		}
+	}
+	return nil
+}
+
+// update finds out which copies are left over.
+func (f *leftovers) update(k *Keeper, r *ring.Ring) {
+	fresh := f.epoch == r.Epoch()
+	f.epoch = r.Epoch()
+	var copies []leftover
+	for _, p := range k.Copies.Held() {
+		if int(p) >= r.Params().Q || r.Owns(p, k.Self) {
+			continue
+		}
+		_, _, changes := k.Trees.Tree(p)
+		c := leftover{p: p, changes: changes}
+		if old := f.find(p); old != nil && fresh && old.changes == changes {
+			c = *old
+		}
+		copies = append(copies, c)
+	}
+	f.copies = copies
+}
+
+// wanted returns the partitions that peer is still to be given. A damaged copy is
+// refilled first: what it has left cannot be read before.
+func (f *leftovers) wanted(k *Keeper, r *ring.Ring, peer kv.NodeID) []kv.Partition {
+	var out []kv.Partition
+	marked := k.Damage.Damaged()
+	for i := range f.copies {
+		if c := &f.copies[i]; r.Owns(c.p, peer) && !slices.Contains(c.given, peer) && k.sound(c.p, marked) {
+			out = append(out, c.p)
+		}
+	}
+	return out
+}
+
+// exchanged counts the peer of an exchange as an owner that has all, and drops
+// the copies that all owners have.
+func (f *leftovers) exchanged(k *Keeper, x *exchange) {
+	r := k.Cluster.Ring()
+	if r == nil || r.Epoch() != x.epoch || f.epoch != x.epoch {
+		return
+	}
+	for i := range x.copies {
+		pair := &x.copies[i]
+		c := f.find(pair.p)
+		if c == nil || !pair.complete {
+			continue
+		}
+		if !slices.Contains(c.given, x.peer) {
+			c.given = append(c.given, x.peer)
+		}
+		if slices.ContainsFunc(r.Owners(c.p), func(id kv.NodeID) bool { return !slices.Contains(c.given, id) }) {
+			continue
+		}
+		// Whether there was a write since update counted the changes, DropCopy
+		// finds out under the locks of the copy.
+		if dropped, err := k.Copies.DropCopy(c.p, c.changes); err != nil || !dropped {
+			c.given = nil
+		}
+	}
+}
