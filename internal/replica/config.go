@@ -60,9 +60,10 @@ const (
 	OmitCounterBeside
 	// OmitOwnActors has one actor for all records of a process.
 	OmitOwnActors
-	// OmitDataBeforeFloor writes a floor without the data before it. It shows
-	// only on an engine that lets a floor overtake the data, as one with a file
-	// of its own for floors would: others keep the order of their batches.
+	// OmitDataBeforeFloor uses a floor at once, and makes neither the data
+	// before it durable nor the floor. It shows only on an engine that lets a
+	// floor overtake the data, as one with a file of its own for floors would:
+	// others keep the order of their batches.
 	OmitDataBeforeFloor
 	// OmitFloorReset keeps a copy's floor when the copy is dropped.
 	OmitFloorReset

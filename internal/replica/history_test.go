@@ -22,6 +22,8 @@ type history struct {
 	// dots tells what value each dot that was ever seen stands for.
 	dots map[vclock.Dot]string
 	puts []done
+	// floor is what the last low collected.
+	floor vclock.Floor
 	// broken is the first promise that did not hold.
 	broken error
 	ids    kv.NodeID
@@ -29,11 +31,12 @@ type history struct {
 
 // done is a put: acknowledged, with the object that it made, or failed.
 type done struct {
-	name   string
-	failed bool
-	obj    object.Object
-	dot    vclock.Dot
-	lww    bool
+	name    string
+	failed  bool
+	deleted bool
+	obj     object.Object
+	dot     vclock.Dot
+	lww     bool
 	// seen is the context that it came with.
 	seen vclock.Clock
 }
@@ -66,6 +69,9 @@ const (
 	ownActors        rule = "each record has an actor of its own"
 	reservedAhead    rule = "sequence numbers are reserved before they are used"
 	newIDs           rule = "a wiped or restored directory is a new node"
+	floorReset       rule = "a copy that is dropped loses its floor"
+	dataFirst        rule = "data is durable before its floor"
+	floorDrops       rule = "only what the floor covers is dropped"
 	noRule           rule = ""
 	reserveBlock          = 10
 	historyPartition      = kv.Partition(5)
@@ -80,6 +86,9 @@ var omitted = map[rule]Omit{
 	newAfterFailure:  OmitNewAfterFailure,
 	counterBeside:    OmitCounterBeside,
 	ownActors:        OmitOwnActors,
+	floorReset:       OmitFloorReset,
+	dataFirst:        OmitDataBeforeFloor,
+	floorDrops:       OmitFloor,
 }
 
 // sequence is a node's Source.
@@ -195,15 +204,17 @@ func parseCommand(line string) (command, error) {
 func (h *history) do(c command) {
 	n := h.nodes[c.node]
 	switch c.verb {
-	case "put", "fail":
+	case "put", "fail", "del":
 		n.engine.lie = c.verb == "fail"
 		h.put(n, c)
 	case "send": // a node is sent the object of the put of that name
 		if p := h.find(c.name); p != nil {
-			h.merge(n, c.hint, p.obj)
+			h.merge(n, c.hint, p.obj, nil)
 		}
 	case "copy": // a node is sent the copy of the node of that name
-		h.merge(n, c.hint, h.read(h.nodes[c.name], false))
+		from := h.nodes[c.name]
+		f, _ := from.store.Floor(historyPartition)
+		h.merge(n, c.hint, h.read(from, false), f)
 	case "sync":
 		h.must(n.engine.Sync())
 	case "crash":
@@ -219,6 +230,20 @@ func (h *history) do(c command) {
 			h.ids++
 			reserved := *b.reserved
 			h.replace(n, h.otherDir(n, dir{b.disk.copied(), h.ids, &reserved}))
+		}
+	case "low": // the sequences below which all writes of all nodes are done
+		h.floor = h.lows()
+	case "floor": // a node raises its floor to what the last low collected
+		h.must(n.store.RaiseFloor([]kv.Partition{historyPartition}, h.floor))
+	case "reap":
+		upkeep(h.t, n.store)
+	case "leave": // a node drops a copy that it does not own any more
+		_, _, changes := n.store.Tree(historyPartition)
+		_, err := n.store.DropCopy(historyPartition, changes)
+		h.must(err)
+	case "gone", "held": // the value of that name is gone from a node, or there
+		if held := holds(h.read(n, false), c.name); held != (c.verb == "held") {
+			h.fail("%s is held at %s: %v", c.name, c.node, held)
 		}
 	case "drop":
 		h.must(n.engine.Drop(storage.NewPrefix(storage.SpaceData, historyPartition).Range()))
@@ -241,6 +266,9 @@ func (h *history) otherDir(n *node, d dir) dir {
 
 func (h *history) put(n *node, c command) {
 	w := object.Write{Now: 1000, Value: []byte(c.name)}
+	if c.verb == "del" {
+		w.Deleted, w.Value = true, nil
+	}
 	if c.lww {
 		w.Merge = kv.MergeLWW
 	}
@@ -254,9 +282,9 @@ func (h *history) put(n *node, c command) {
 	if failed := c.verb == "fail"; failed != (err != nil) {
 		h.t.Fatalf("%s %s: %v", c.verb, c.name, err)
 	}
-	d := done{name: c.name, failed: err != nil, obj: o, lww: c.lww, seen: w.Context.Clock}
+	d := done{name: c.name, failed: err != nil, deleted: w.Deleted, obj: o, lww: c.lww, seen: w.Context.Clock}
 	for s := o.Siblings(); s.Next(); {
-		if string(s.Value) == c.name {
+		if s.Seq == n.source.last {
 			d.dot = s.Dot
 		}
 	}
@@ -264,10 +292,21 @@ func (h *history) put(n *node, c command) {
 	h.look(o)
 }
 
-func (h *history) merge(n *node, hint bool, o object.Object) {
-	if o.Bytes() != nil {
-		h.must(n.store.merge(new(work), n.spotOf(hint), o, nil))
+func (h *history) merge(n *node, hint bool, o object.Object, f vclock.Floor) {
+	if o.Bytes() != nil || len(f) > 0 {
+		h.must(n.store.mergeFrom(new(work), n.spotOf(hint), o, sender{floor: f}, nil))
 	}
+}
+
+// lows asks every node for its low-water mark.
+func (h *history) lows() vclock.Floor {
+	var all vclock.Floor
+	for _, name := range []string{"a", "b", "c"} {
+		low, err := h.nodes[name].store.Low()
+		h.must(err)
+		all = vclock.AppendFloorJoin(nil, all, vclock.AppendFloorEntry(nil, h.nodes[name].id, low))
+	}
+	return all
 }
 
 func (h *history) read(n *node, hint bool) object.Object {
@@ -291,28 +330,49 @@ func (h *history) look(o object.Object) {
 }
 
 // end merges all that is about, and looks for what was acknowledged and that no
-// put has superseded.
+// put has superseded, and for what was deleted. Every put is about for ever, in a
+// message to each node.
 func (h *history) end() error {
 	var all object.Object
-	add := func(o object.Object) {
-		var err error
-		all, _, _, err = object.Merge(nil, all, o)
-		h.must(err)
-	}
-	for _, p := range h.puts {
-		add(p.obj)
-	}
-	for _, n := range h.nodes {
-		add(h.read(n, false))
-		add(h.read(n, true))
+	var floor vclock.Floor
+	for _, name := range []string{"a", "b", "c"} {
+		n := h.nodes[name]
+		f, _ := n.store.Floor(historyPartition)
+		o := h.join(h.read(n, false), h.read(n, true), f, nil)
+		for _, p := range h.puts {
+			o = h.join(o, p.obj, f, nil)
+		}
+		all = h.join(all, o, floor, f)
+		floor = vclock.AppendFloorJoin(nil, floor, f)
 	}
 	h.look(all)
 	for _, p := range h.puts {
-		if !p.failed && !p.lww && !h.superseded(p) && !holds(all, p.name) {
+		switch {
+		case p.failed || p.lww:
+		case !p.deleted && !h.superseded(p) && !holds(all, p.name):
 			h.fail("%s is lost", p.name)
+		case h.deleted(p) && holds(all, p.name):
+			h.fail("%s has come back", p.name)
 		}
 	}
 	return h.broken
+}
+
+// join merges b, whose holder has floor fb, into a.
+func (h *history) join(a, b object.Object, fa, fb vclock.Floor) object.Object {
+	o, _, _, err := object.MergeUnder(nil, a, b, fa, fb)
+	h.must(err)
+	return o
+}
+
+// deleted tells whether a delete that was acknowledged had seen p.
+func (h *history) deleted(p done) bool {
+	for _, by := range h.puts {
+		if by.deleted && !by.failed && by.seen.Covers(p.dot) {
+			return true
+		}
+	}
+	return false
 }
 
 // superseded tells whether some put supersedes p, also one that failed, for it

@@ -113,6 +113,94 @@ var lost = []struct {
 		drop a
 		send a v4
 		put a v5`},
+	{"a delete that is reaped, and the put comes late", noRule, `
+		put a v1
+		send b v1
+		send c v1
+		del a v2 seen v1
+		send b v2
+		send c v2
+		low a
+		floor a
+		reap a
+		send a v1
+		gone a v1
+		copy b a
+		copy a b
+		floor b
+		floor c
+		reap b
+		reap c
+		send b v1
+		copy a b
+		gone a v1
+		gone b v1
+		put b v3
+		copy a b
+		held a v3`},
+	{"a tombstone dropped at once", floorDrops, `
+		put a v1
+		send b v1
+		del a v2 seen v1
+		send c v2
+		reap a
+		reap c
+		copy a b
+		gone a v1`},
+	{"a floor kept when its copy is dropped", floorReset, `
+		put a v1
+		send b v1
+		send c v1
+		low a
+		floor a
+		floor b
+		floor c
+		leave c
+		copy c a
+		held c v1
+		copy a c
+		copy b c`},
+	{"unsynced merges under a floor", noRule, `
+		put a v1
+		send b v1
+		send c v1
+		del a v2 seen v1
+		send b v2
+		send c v2
+		put a v3 seen v2
+		send b v3
+		send c v3
+		low a
+		floor a
+		floor b
+		floor c
+		crash b
+		held b v3
+		reap b
+		crash b
+		copy a b
+		held a v3
+		gone a v1`},
+}
+
+// overtaken are histories on a disk that lets floors overtake the data.
+var overtaken = []struct {
+	name   string
+	caught rule
+	script string
+}{
+	{"a floor written before its data", dataFirst, `
+		put a v1
+		sync a
+		send b v1
+		send c v1
+		low a
+		floor b
+		crash b
+		copy b a
+		copy a b
+		copy c b
+		held b v1`},
 }
 
 var disks = map[string]func() disk{"log": newLogDisk, "pebble": newPebbleDisk}
@@ -143,6 +231,19 @@ func TestEachRuleIsNeeded(t *testing.T) {
 					t.Errorf("nothing is lost without the rule that %s", c.caught)
 				}
 			})
+		}
+	}
+}
+
+// TestOvertakingFloor: a floor that is on the disk before the data does no harm,
+// as long as the data was there before it was written.
+func TestOvertakingFloor(t *testing.T) {
+	for _, c := range overtaken {
+		if err := play(t, c.script, noRule, newOvertakingDisk); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err := play(t, c.script, c.caught, newOvertakingDisk); err == nil {
+			t.Errorf("%s: nothing is lost without the rule that %s", c.name, c.caught)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"math/bits"
-
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 )
@@ -150,15 +148,4 @@ func (s *Store) cut(part *partition, l merkle.Leaf, turn uint64) error {
 		}
 	}
 	return nil
-}
-
-// dirtyLeaves counts the leaves that are marked, for tests.
-func (p *partition) dirtyLeaves() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for _, w := range p.mu.dirty {
-		n += bits.OnesCount64(w)
-	}
-	return n
 }
