@@ -115,6 +115,7 @@ func TestSealedNonsense(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"another version":    with(0, contextVersion+1),
+		"the version before": with(0, contextVersion-1),
 		"one entry more":     with(2, 3),
 		"one entry less":     with(2, 1),
 		"a cut entry":        bytes.Clone(body[:len(body)-1]),

@@ -153,6 +153,7 @@ func TestParseRefuses(t *testing.T) {
 		{"nothing", nil, kv.KindInvalid, false},
 		{"an object that has seen nothing", build(none, nil), kv.KindInvalid, false},
 		{"another version", with(build(none, nil, dot(1, 1)), 0, Version+1), kv.KindWrongVersion, false},
+		{"the version before", with(build(none, nil, dot(1, 1)), 0, Version-1), kv.KindWrongVersion, false},
 		{"unknown flags", with(build(none, nil, dot(1, 1)), 1, 2), kv.KindInvalid, false},
 		{"a value past the limit", build(none, []Sibling{{Dot: dot(1, 1), Value: make([]byte, kv.MaxValue+1)}}, dot(1, 1)), kv.KindInvalid, false},
 		{"a tombstone with a value", build(none, []Sibling{{Dot: dot(1, 1), Deleted: true, Value: []byte("x")}}, dot(1, 1)), kv.KindInvalid, false},
@@ -224,9 +225,19 @@ func TestVersionHashSeesEachPart(t *testing.T) {
 		o, _ := b.end()
 		return o
 	}
+	// A horizon whose bytes are those of an entry.
+	alone := begin(nil)
+	alone.endClock()
+	entry := with(2, 0, 0).clock.At(0)
+	alone.horizon(register{fate: dead, tag: tag{
+		time: kv.Time(entry.Node), seq: uint64(entry.Wall),
+		dot: vclock.Dot{Actor: vclock.Actor{Node: kv.NodeID(entry.Birth), Birth: entry.Counter}, Counter: entry.Seq},
+	}})
+	horizon, _ := alone.end()
 	seen := map[uint64]string{}
 	for name, o := range map[string]Object{
-		"nothing but a clock": with(2, 0, 0), "another clock": with(3, 0, 0),
+		"a horizon like an entry": horizon,
+		"nothing but a clock":     with(2, 0, 0), "another clock": with(3, 0, 0),
 		"a horizon": with(2, 1, 0), "another horizon": with(2, 9, 0),
 		"a sibling": with(2, 0, 1), "another sibling": with(2, 0, 2),
 	} {

@@ -105,7 +105,7 @@ type reach struct {
 }
 
 func (r reach) covers(id kv.NodeID, seq uint64) bool {
-	return r.all && seq > 0 || r.floor.Covers(id, seq)
+	return r.all || r.floor.Covers(id, seq)
 }
 
 // drops tells whether the sibling with which b begins need not be kept.

@@ -106,6 +106,8 @@ func (p *putting) clock(b *builder, limit int) int {
 	var room [vclock.EntrySize]byte
 	var entry vclock.Clock
 	if !p.LWW {
+		// Writes that race for the lock may come to be counted in another order
+		// than they drew their sequence numbers.
 		seq := max(p.Seq, p.local.clock.Seq(p.Actor))
 		entry = vclock.AppendEntry(room[:0], vclock.Entry{Dot: p.Dot, Seq: seq, Wall: p.Time})
 	}

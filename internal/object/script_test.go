@@ -3,63 +3,133 @@ package object
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// A script tells what clients do with one key that nodes a, b and c hold:
+// A script tells what clients do with one key that nodes a, b and c hold, and d,
+// a stand-in:
 //
-//	get x a b     client x reads from nodes a and b
-//	put a         a puts at node a without a context
-//	put a x       client x puts at node a with the context of its last get
-//	lww a x       the same under the merge rule lww
-//	delete a x    client x deletes at node a
-//	merge a b     node a is sent node b's copy
-//	a: w0 w2†     node a holds these writes, tombstones marked
+//	get x a b       client x reads from nodes a and b
+//	put a           a puts at node a without a context
+//	put a x         client x puts at node a with the context of its last get
+//	lww a x         the same under the merge rule lww
+//	delete a x      client x deletes at node a
+//	lwwdelete a x   the same under lww
+//	merge a b       node a is sent node b's copy
+//	save m a        the message m is node a's copy of now; `merge` sends it
+//	meet a b        each of the nodes is sent the copies of the others
+//	floor a b       the nodes' floors cover every write up to now
+//	prune a b       the nodes drop what their floors allow
+//	lose a          node a loses its copy and its floor
+//	skew a 50       node a's clock is 50 ahead from now on
+//	a: w0 w2†       node a holds these writes, tombstones marked
+//	entries a 2     node a's clock has 2 entries
 //
 // Writes are numbered as they happen: w0, w1, …
 func runScript(t *testing.T, script string) {
 	t.Helper()
-	w := newWorld(3, 3)
-	at := func(name string) *node { return w.nodes[strings.Index("abc", name)] }
-	client := func(args []string) int {
-		if len(args) == 0 {
-			return -1
-		}
-		return strings.Index("xyz", args[0])
-	}
+	r := scripted{world: newWorld(4, 3), messages: map[string]seen{}}
 	for line := range strings.Lines(script) {
 		f := strings.Fields(line)
 		if len(f) == 0 {
 			continue
 		}
-		args := f[1:]
-		switch f[0] {
-		case "put":
-			w.put(at(args[0]), client(args[1:]), kv.MergeSiblings, false)
-		case "lww":
-			w.put(at(args[0]), client(args[1:]), kv.MergeLWW, false)
-		case "delete":
-			w.put(at(args[0]), client(args[1:]), kv.MergeSiblings, true)
-		case "get":
-			var from []*node
-			for _, a := range args[1:] {
-				from = append(from, at(a))
-			}
-			w.get(client(args), from...)
-		case "merge":
-			n := at(args[0])
-			n.seen = w.merge(n.seen, at(args[1]).seen)
-		default:
-			if diff := cmp.Diff(args, w.held(at(strings.TrimSuffix(f[0], ":")).Object)); diff != "" {
+		if n, ok := strings.CutSuffix(f[0], ":"); ok {
+			if diff := cmp.Diff(f[1:], r.held(r.at(n).Object)); diff != "" {
 				t.Errorf("%s(-want +got):\n%s", strings.TrimSpace(line), diff)
 			}
+			continue
 		}
+		if f[0] == "entries" {
+			if got := strconv.Itoa(r.at(f[1]).Clock().Len()); got != f[2] {
+				t.Errorf("%s: it has %s", strings.TrimSpace(line), got)
+			}
+			continue
+		}
+		r.do(f[0], f[1:])
 	}
+}
+
+// scripted is a script under way.
+type scripted struct {
+	*world
+	messages map[string]seen
+}
+
+func (r *scripted) at(name string) *node { return r.nodes[strings.Index("abcd", name)] }
+
+// each calls fn for each of the nodes named.
+func (r *scripted) each(names []string, fn func(*node)) {
+	for _, n := range names {
+		fn(r.at(n))
+	}
+}
+
+// clientOf returns the number of the client that args name, -1 for none.
+func clientOf(args []string) int {
+	if len(args) == 0 {
+		return -1
+	}
+	return strings.Index("xyz", args[0])
+}
+
+func (r *scripted) do(verb string, args []string) {
+	switch verb {
+	case "put":
+		r.put(r.at(args[0]), clientOf(args[1:]), kv.MergeSiblings, false)
+	case "lww":
+		r.put(r.at(args[0]), clientOf(args[1:]), kv.MergeLWW, false)
+	case "delete":
+		r.put(r.at(args[0]), clientOf(args[1:]), kv.MergeSiblings, true)
+	case "lwwdelete":
+		r.put(r.at(args[0]), clientOf(args[1:]), kv.MergeLWW, true)
+	case "get":
+		var from []*node
+		r.each(args[1:], func(n *node) { from = append(from, n) })
+		r.get(clientOf(args), from...)
+	case "merge":
+		from, ok := r.messages[args[1]]
+		if !ok {
+			from = r.at(args[1]).seen
+		}
+		r.at(args[0]).seen = r.merge(r.at(args[0]).seen, from)
+	case "save":
+		r.messages[args[0]] = r.at(args[1]).seen
+	case "meet":
+		r.each(append(args, args...), func(n *node) {
+			r.each(args, func(other *node) { n.seen = r.merge(n.seen, other.seen) })
+		})
+	case "floor":
+		r.each(args, func(n *node) { n.floor = r.floorOfAll() })
+	case "prune":
+		r.each(args, func(n *node) { n.Object = mustPrune(n.Object, n.floor) })
+	case "lose":
+		r.each(args, func(n *node) { n.seen, n.own = seen{}, vclock.Own{} })
+	case "skew":
+		ahead, err := strconv.Atoi(args[1])
+		if err != nil {
+			panic(err)
+		}
+		r.at(args[0]).skew = kv.Time(ahead)
+	default:
+		panic("no such step: " + verb)
+	}
+}
+
+// floorOfAll covers every write up to now.
+func (w *world) floorOfAll() vclock.Floor {
+	var f vclock.Floor
+	for _, n := range w.nodes {
+		f = vclock.AppendFloorEntry(f, n.id, w.seq)
+	}
+	return f
 }
 
 // held names the writes that o holds.
