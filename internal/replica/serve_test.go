@@ -325,3 +325,67 @@ func TestListKeysRefuses(t *testing.T) {
 	none, _ := newStore(t, nil)
 	wantLines(t, "without a ring", ask(none, wire.TypeListKeys, 7, list("b", 0)), name+" error unavailable applied no")
 }
+
+// TestHandleFloors: an answer brings the floor where it is another one than the
+// asker's; copies that differ only in what was reaped are the same; and a put
+// under the receiver's own floor brings what its sender has seen.
+func TestHandleFloors(t *testing.T) {
+	r := testRing(t, 1)
+	s, _ := newStore(t, r)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	p := r.PartitionOf(k)
+	o := mustPut(t, s, p, k, object.Write{Value: []byte("v")})
+	tombstone := mustPut(t, s, p, k, object.Write{Deleted: true, Context: object.ContextOf(o)})
+	other := mustPut(t, s, p, k, object.Write{Value: []byte("w"), Context: object.ContextOf(tombstone)})
+	if err := s.RaiseFloor([]kv.Partition{p}, selfFloor(2)); err != nil {
+		t.Fatal(err)
+	}
+	f, version := s.Floor(p)
+	read := func(have, floor uint64) []byte {
+		return (&wire.ReplicaRead{Have: have, Floor: floor, Key: k}).AppendTo(nil)
+	}
+	answer := func(c wire.ReplicaCopy) string {
+		return fmt.Sprintf("9 %v %x", wire.TypeReplicaRead, c.AppendTo(nil))
+	}
+	for _, c := range []struct {
+		what    string
+		payload []byte
+		want    wire.ReplicaCopy
+	}{
+		{"under the same floor", read(0, version), wire.ReplicaCopy{Copy: wire.CopyObject, Object: other.Bytes()}},
+		{"under none", read(0, 0), wire.ReplicaCopy{Copy: wire.CopyObject, OtherFloor: true, Floor: f, Object: other.Bytes()}},
+		{"of the same digest", read(object.Digest(other, f), version), wire.ReplicaCopy{Copy: wire.CopySame}},
+		{"of the same digest under none", read(object.Digest(other, f), 0), wire.ReplicaCopy{Copy: wire.CopySame, OtherFloor: true, Floor: f}},
+	} {
+		wantLines(t, c.what, ask(s, wire.TypeReplicaRead, 7, c.payload), answer(c.want))
+	}
+	// A sender under the same floor that has not o has seen it and what became
+	// of it: s, which has o still, drops it.
+	late, _ := newStore(t, r)
+	if err := late.Merge(p, k, o, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.RaiseFloor([]kv.Partition{p}, selfFloor(2)); err != nil {
+		t.Fatal(err)
+	}
+	donor := mustOpenAs(t, 2)
+	unrelated := mustPut(t, donor, p, k, object.Write{Value: []byte("x")})
+	put := func(floor uint64) []byte {
+		return (&wire.ReplicaPut{Ack: wire.AckApplied, Floor: floor, Key: k, Object: unrelated.Bytes()}).AppendTo(nil)
+	}
+	for _, c := range []struct {
+		floor    uint64
+		siblings int
+	}{{0, 2}, {version + 1, 2}, {version, 1}} {
+		ask(late, wire.TypeReplicaPut, 7, put(c.floor))
+		if got := mustRead(t, late, p, k).Len(); got != c.siblings {
+			t.Errorf("after a put under floor %x there are %d siblings, want %d", c.floor, got, c.siblings)
+		}
+	}
+}
+
+// mustOpenAs returns a Store of node id on an engine of its own.
+func mustOpenAs(t testing.TB, id kv.NodeID) *Store {
+	_, e := newStore(t, nil)
+	return mustOpen(t, 0, id, e, &sequence{id: id, reserved: new(uint64)}, rings{testRing(t, 1)}, 1)
+}
