@@ -24,13 +24,16 @@ type Hooks struct {
 	// Damaged tells that records of partition p cannot be read, once until the
 	// copy is repaired. It may be nil.
 	Damaged func(p kv.Partition, cause error)
+	// DamagedHints tells that a hint in partition p cannot be read, or that some
+	// were set aside, each time. It may be nil.
+	DamagedHints func(p kv.Partition, cause error)
 	// Wrong tells that leaf l of p's tree was not the sum of its records; the
 	// tree is built again. It may be nil.
 	Wrong func(p kv.Partition, l merkle.Leaf)
 }
 
-// Default returns the Config of an ordinary machine: 4 GiB of hints.
-func Default() Config { return Config{MaxHintBytes: 4 << 30} }
+// Default returns the Config of an ordinary machine: 1 GiB of hints.
+func Default() Config { return Config{MaxHintBytes: 1 << 30} }
 
 // Validate returns an error of KindInvalid that names the first field out of
 // its range.

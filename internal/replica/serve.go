@@ -58,6 +58,11 @@ func (s *Store) serveRead(req wire.Request) error {
 	if err != nil {
 		return err
 	}
+	if m.Hints {
+		if o, r.buf, err = s.withHints(p, m.Key, o, f, r.buf); err != nil {
+			return err
+		}
+	}
 	r.msg = wire.ReplicaCopy{Copy: wire.CopyObject, Object: o.Bytes()}
 	if version != m.Floor {
 		r.msg.OtherFloor, r.msg.Floor = true, f
@@ -110,7 +115,7 @@ func (s *Store) servePut(req wire.Request) error {
 // mergePut merges in where m wants it.
 func (s *Store) mergePut(p kv.Partition, m *wire.ReplicaPut, in object.Object, durable storage.Waiter) error {
 	if m.For != 0 {
-		return kv.Errorf(kv.KindRefused, "serve", "this node keeps no hints")
+		return s.MergeHint(m.For, p, m.Key, in, durable)
 	}
 	return s.mergeData(p, m.Key, in, sender{version: m.Floor}, durable)
 }

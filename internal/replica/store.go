@@ -51,6 +51,7 @@ type Store struct {
 	saved atomic.Bool
 	locks [merkle.Leaves]lock
 	parts partitions
+	hints hintTable
 	self  kv.NodeID
 	// first is the first sequence number of this process, and names its stop;
 	// keptBy is the stop whose kept trees are valid, 0 for none.
@@ -88,10 +89,14 @@ func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, ring
 	s.work.New = func() any { return new(work) }
 	s.reads.New = func() any { return new(reading) }
 	s.acks.New = func() any { return new(durableAck) }
+	s.hints.open(cfg)
 	if err := s.openKept(); err != nil {
 		return nil, err
 	}
-	return s, s.loadAll()
+	if err := s.loadAll(); err != nil {
+		return nil, err
+	}
+	return s, s.loadHints()
 }
 
 // Read appends the record of k to buf and returns its object, which refers to
