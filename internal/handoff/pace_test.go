@@ -1,0 +1,242 @@
+package handoff
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// TestPace: in any stretch of time no more is sent than the rate allows, with a
+// burst and the rest of one message; and as much is, as long as there is
+// something to send.
+func TestPace(t *testing.T) {
+	cfg := Default()
+	cfg.Rate = 100_000
+	c, _, _, _ := away(t, 0, cfg)
+	c.node(1).fill(2, 300, strings.Repeat("v", 1000))
+	c.comeUp(2)
+	start := c.now
+	for c.hints() > 0 {
+		c.pass(10 * time.Millisecond)
+		c.run()
+	}
+	size, total := 0, 0
+	for _, s := range c.sent {
+		size, total = s.size, total+s.size
+	}
+	rate := float64(cfg.Rate)
+	for i := range c.sent {
+		sum := 0.0
+		for j := i; j < len(c.sent); j++ {
+			sum += float64(c.sent[j].size)
+			if most := rate*(c.sent[j].at.Sub(c.sent[i].at)+burst).Seconds() + float64(size); sum > most {
+				t.Fatalf("%v bytes from message %d to %d, at most %v may go", sum, i, j, most)
+			}
+		}
+	}
+	took := c.now.Sub(start) - burst
+	if least := rate*(took-20*time.Millisecond).Seconds() - float64(size); float64(total) < least {
+		t.Errorf("%d bytes in %v, the rate allows %v", total, took, least)
+	}
+}
+
+// TestShares: nodes that are given hints at the same time get the same bytes,
+// whatever the size of their objects; one that begins later is not owed what it
+// did not ask for, nor one whose window was full.
+func TestShares(t *testing.T) {
+	cfg := Default()
+	cfg.Rate = 100_000
+	c := newCluster(t, 5, cfg)
+	c.goDown(2)
+	c.goDown(3)
+	n := c.node(1)
+	const small, large = 1000, 5000
+	n.fill(2, 1000, strings.Repeat("v", small))
+	n.fill(3, 400, strings.Repeat("v", large))
+	bytesTo := func(d time.Duration) map[kv.NodeID]int {
+		from := len(c.sent)
+		for until := c.now.Add(d); c.now.Before(until); c.run() {
+			c.pass(10 * time.Millisecond)
+		}
+		out := map[kv.NodeID]int{}
+		for _, s := range c.sent[from:] {
+			out[s.to] += s.size
+		}
+		return out
+	}
+	alike := func(when string, got map[kv.NodeID]int) {
+		t.Helper()
+		if d := got[2] - got[3]; d < -2*large || d > 2*large || got[2] < 100_000 {
+			t.Errorf("%s: node 2 got %d bytes, node 3 got %d", when, got[2], got[3])
+		}
+	}
+	c.comeUp(2)
+	if got := bytesTo(time.Second); got[2] < 90_000 || got[3] != 0 {
+		t.Errorf("while node 3 is down: %v", got)
+	}
+	c.comeUp(3)
+	alike("from when it is up", bytesTo(4*time.Second))
+	c.node(3).slow.slow = true
+	if got := bytesTo(3 * time.Second); got[2] < 100_000 {
+		t.Errorf("while node 3 does not answer: %v", got)
+	}
+	c.node(3).slow.slow = false
+	c.node(3).slow.sync()
+	alike("once it answers again", bytesTo(3*time.Second))
+	rate := uint64(0)
+	for _, st := range n.sender.Status() {
+		rate += st.Rate
+	}
+	if rate < 80_000 || rate > 110_000 {
+		t.Errorf("the status tells a rate of %d", rate)
+	}
+}
+
+// TestWindow: no more hints are under way to a node than the window has, in
+// number and in bytes; one that is larger goes alone.
+func TestWindow(t *testing.T) {
+	cfg := Default()
+	cfg.Window, cfg.WindowBytes = 7, 3000
+	most := func(value string) (calls, bytes int) {
+		c, standIn, owner, _ := away(t, 0, cfg)
+		standIn.fill(2, 50, value)
+		owner.slow.slow = true
+		c.comeUp(2)
+		for c.hints() > 0 {
+			c.pass(10 * time.Millisecond)
+			c.run()
+			s := standIn.sender.find(2)
+			calls, bytes = max(calls, s.calls), max(bytes, s.bytes)
+			if len(owner.slow.waiting) != s.calls {
+				t.Fatalf("%d hints wait at the owner, %d are under way", len(owner.slow.waiting), s.calls)
+			}
+			owner.slow.sync()
+			c.run()
+		}
+		c.rested()
+		return calls, bytes
+	}
+	if calls, _ := most("v"); calls != 7 {
+		t.Errorf("%d small hints at once, want 7", calls)
+	}
+	if calls, bytes := most(strings.Repeat("v", 1000)); calls != 2 || bytes > 3000 {
+		t.Errorf("%d hints of 1000 bytes at once, %d bytes", calls, bytes)
+	}
+	if calls, _ := most(strings.Repeat("v", 5000)); calls != 1 {
+		t.Errorf("%d large hints at once, want 1", calls)
+	}
+}
+
+// TestSessions: no more nodes are given hints at the same time than there may
+// be; the others have their turn.
+func TestSessions(t *testing.T) {
+	cfg := Default()
+	cfg.Sessions = 2
+	c := newCluster(t, 8, cfg)
+	n := c.node(1)
+	for id := kv.NodeID(2); id <= 8; id++ {
+		c.goDown(id)
+		n.fill(id, 5, "value")
+	}
+	for id := kv.NodeID(2); id <= 8; id++ {
+		c.comeUp(id)
+		c.node(id).slow.slow = id%3 == 0 // holds its session for long
+	}
+	for range 200 {
+		c.pass(50 * time.Millisecond)
+		if r := n.sender.running(); len(r) > 2 {
+			t.Fatalf("sessions with %v", r)
+		}
+		c.run()
+		for _, m := range c.nodes {
+			if c.now.Unix()%2 == 0 {
+				m.slow.sync()
+			}
+		}
+	}
+	c.settle(time.Minute)
+	c.rested()
+}
+
+// TestBackgroundFull: what is not taken is tried again.
+func TestBackgroundFull(t *testing.T) {
+	c, standIn, owner, all := away(t, 400, Default())
+	c.comeUp(2)
+	for i := 0; c.hints() > 0 && i < 1000; i++ {
+		standIn.full = i%3 != 0
+		c.pass(50 * time.Millisecond)
+		c.run()
+	}
+	if n := owner.lacks(all); n != 0 || c.hints() != 0 {
+		t.Errorf("the owner lacks %d, %d hints are left", n, c.hints())
+	}
+	c.rested()
+}
+
+// TestInbound: a node takes as many hints at once as it may, and refuses one
+// more.
+func TestInbound(t *testing.T) {
+	for inbound, refused := range map[int]int{20: 0, 19: 1} {
+		cfg := Default()
+		cfg.Inbound = inbound
+		c, standIn, owner, all := away(t, 20, cfg)
+		owner.slow.slow = true
+		c.comeUp(2)
+		c.pass(50 * time.Millisecond)
+		c.run()
+		if n := int(standIn.sender.Totals().Failed); n != refused || len(owner.slow.waiting) != 20-refused {
+			t.Errorf("of 20 hints %d are refused with a limit of %d", n, inbound)
+		}
+		owner.slow.slow = false
+		owner.slow.sync()
+		c.settle(time.Minute)
+		if owner.lacks(all) != 0 {
+			t.Error("the owner lacks some")
+		}
+		c.rested()
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var m meter
+	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
+	for _, c := range []struct {
+		at   float64
+		add  uint64
+		want uint64
+	}{
+		{0, 50, 0}, {0.9, 50, 0}, {1, 0, 20}, {1.5, 200, 20}, {2, 0, 60}, {5.9, 0, 60}, {6, 0, 40}, {7, 0, 0}, {7, 100, 0},
+		{1000, 0, 0}, {1000, 500, 0}, {1005, 0, 100}, {1006, 0, 0},
+	} {
+		m.add(at(c.at), c.add)
+		if got := m.rate(at(c.at)); got != c.want {
+			t.Errorf("at %v s: %d bytes/s, want %d", c.at, got, c.want)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(*Config){
+		"Rate":        func(c *Config) { c.Rate = 0 },
+		"Window ":     func(c *Config) { c.Window = 0 },
+		"WindowBytes": func(c *Config) { c.WindowBytes = -1 },
+		"Sessions":    func(c *Config) { c.Sessions = 0 },
+		"Timeout":     func(c *Config) { c.Timeout = 0 },
+		"Every":       func(c *Config) { c.Every = 0 },
+		"MinPause":    func(c *Config) { c.MinPause = 0 },
+		"MaxPause":    func(c *Config) { c.MaxPause = c.MinPause - 1 },
+		"Inbound":     func(c *Config) { c.Inbound = 0 },
+		"Omit":        func(c *Config) { c.Omit = allOmits + 1 },
+	} {
+		cfg := Default()
+		change(&cfg)
+		if err := cfg.Validate(); err == nil || kv.KindOf(err) != kv.KindInvalid || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package handoff
+
+import (
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Handle serves wire.TypeHandoff: it merges the object into this node's copy and
+// answers once that is on stable storage.
+func (h *Sender) Handle(req wire.Request) {
+	if err := h.take(req); err != nil {
+		req.Reply.Fail(err)
+	}
+}
+
+// arrival is the storage.Waiter of a hint that another node handed over.
+type arrival struct {
+	h     *Sender
+	reply wire.Reply
+	// boot is this node's, of the time when the merge began.
+	boot uint64
+}
+
+func (h *Sender) take(req wire.Request) error {
+	if req.Type != wire.TypeHandoff {
+		return kv.Errorf(kv.KindInvalid, "serve", "handoff does not serve %v", req.Type)
+	}
+	m, err := wire.ParseHandoff(req.Payload)
+	if err != nil {
+		return err
+	}
+	in, err := object.Parse(m.Object)
+	if err != nil {
+		return err
+	}
+	p, err := h.owned(req, m.Key)
+	if err != nil {
+		return err
+	}
+	if h.inbound.Add(1) > int64(h.cfg.Inbound) {
+		h.inbound.Add(-1)
+		return kv.Errorf(kv.KindOverloaded, "take hint", "%d hints wait for the disk", h.cfg.Inbound)
+	}
+	a := &arrival{h: h, reply: req.Reply, boot: h.Boot()}
+	if h.cfg.Omit&OmitDurable != 0 {
+		if err = h.Local.Merge(p, m.Key, in, nil, nil); err == nil {
+			a.Durable(nil)
+		}
+	} else {
+		err = h.Local.Merge(p, m.Key, in, nil, a)
+	}
+	if err != nil {
+		h.inbound.Add(-1)
+	}
+	return err
+}
+
+// Durable implements storage.Waiter.
+func (a *arrival) Durable(err error) {
+	a.h.inbound.Add(-1)
+	if err != nil {
+		a.reply.Fail(err)
+		return
+	}
+	a.h.mu.Lock()
+	a.h.mu.totals.Received++
+	a.h.mu.Unlock()
+	a.reply.Send(&wire.HandoffAck{Boot: a.boot})
+}
+
+// owned returns the partition of k if this node may take hints for it: as an
+// owner, or because the sender's ring is newer and may know it as one.
+func (h *Sender) owned(req wire.Request, k kv.Key) (kv.Partition, error) {
+	r := h.Cluster.Ring()
+	if r == nil {
+		return 0, kv.Errorf(kv.KindUnavailable, "take hint", "this node is not in a ring yet")
+	}
+	p := r.PartitionOf(k)
+	switch {
+	case r.Owns(p, h.Self):
+	case req.Epoch > r.Epoch():
+		h.Cluster.Refresh(req.From)
+	default:
+		return 0, kv.Errorf(kv.KindStaleRing, "take hint", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Epoch)
+	}
+	return p, nil
+}
