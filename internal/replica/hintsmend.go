@@ -17,8 +17,9 @@ func (s *Store) loadHints() error {
 	if r == nil {
 		return nil
 	}
+	defer s.hold()()
 	for p := range r.Params().Q {
-		if err := s.mendHints(kv.Partition(p)); err != nil {
+		if err := s.countHints(kv.Partition(p)); err != nil {
 			return err
 		}
 	}
@@ -26,18 +27,33 @@ func (s *Store) loadHints() error {
 	return nil
 }
 
-// mendHints counts the hints in p and sets aside what cannot be read of them,
-// with every write waiting. A hint whose record is malformed is deleted, and
-// where the engine cannot read on, the shortest range of keys is dropped after
-// which it can. So the damaged bytes are never served and never met again; the
-// file that they are in stays until the engine has no other use for it.
-//
-// A lost hint is a lost copy, as that of a lost disk: the write has others.
+// mendHints counts the hints in p anew, and sets aside what cannot be read of
+// them.
 func (s *Store) mendHints(p kv.Partition) error {
+	defer s.hold()()
+	return s.countHints(p)
+}
+
+// hold has every write wait until the func that it returns is called.
+func (s *Store) hold() (release func()) {
 	for i := range s.locks {
 		s.locks[i].Lock()
-		defer s.locks[i].Unlock()
 	}
+	return func() {
+		for i := range s.locks {
+			s.locks[i].Unlock()
+		}
+	}
+}
+
+// countHints counts the hints in p, while every write waits. A hint whose record
+// is malformed it deletes, and where the engine cannot read on it drops the
+// shortest range of keys after which it can. So the damaged bytes are never
+// served and never met again; the file that they are in stays until the engine
+// has no other use for it.
+//
+// A lost hint is a lost copy, as that of a lost disk: the write has others.
+func (s *Store) countHints(p kv.Partition) error {
 	m := mending{store: s, p: p, found: map[kv.NodeID]count{}}
 	prefix := storage.NewPrefix(storage.SpaceHints, p)
 	m.from, m.to = prefix.Range()
