@@ -1,7 +1,9 @@
 package coordinator
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +31,10 @@ type cluster struct {
 type message struct {
 	from, to *node
 	answer   bool
-	run      func()
+	// typ and payload are a request's.
+	typ     wire.Type
+	payload []byte
+	run     func()
 }
 
 // node is one member: it implements the coordinator's Peers and Cluster, the
@@ -47,7 +52,7 @@ type node struct {
 	store      *replica.Store
 	coord      *Coordinator
 
-	gets, puts, forwarded, refreshed int
+	gets, puts, forwarded, refreshed, standIns, repaired int
 }
 
 // slowEngine holds durable acknowledgements back while slow is set.
@@ -118,14 +123,20 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 		c.t.Fatal(err)
 	}
 	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, engine: &slowEngine{Engine: e}}
-	if n.store, err = replica.Open(replica.Default(), id, n.engine, n, n, 1); err != nil {
-		c.t.Fatal(err)
+	n.open(cfg, replica.Default())
+	return n
+}
+
+// open makes the node's parts, on the engine that it has.
+func (n *node) open(cfg Config, stored replica.Config) {
+	var err error
+	if n.store, err = replica.Open(stored, n.id, n.engine, n, n, n.seq+1); err != nil {
+		n.t.Fatal(err)
 	}
 	n.coord = New(cfg, Deps{
-		Self: id, Local: n.store, Peers: n, Cluster: n, Stats: n,
-		Now: func() time.Time { return c.now },
+		Self: n.id, Local: n.store, Hints: n.store, Peers: n, Cluster: n, Stats: n,
+		Now: func() time.Time { return n.now },
 	})
-	return n
 }
 
 func (n *node) Next() (kv.NodeID, uint64, error)   { n.seq++; return n.id, n.seq, nil }
@@ -139,6 +150,8 @@ func (n *node) GetDone(e Ended)                    { n.gets++ }
 func (n *node) PutDone(e Ended)                    { n.puts++ }
 func (n *node) Forwarded()                         { n.forwarded++ }
 func (n *node) Truncated(int)                      {}
+func (n *node) StandIn()                           { n.standIns++ }
+func (n *node) Repaired(copies int)                { n.repaired += copies }
 func (n *node) Up(id kv.NodeID) bool               { return !n.peer(id).down }
 func (c *cluster) peer(id kv.NodeID) *node         { return c.nodes[id-1] }
 func (n *node) Props(bucket []byte) kv.Props {
@@ -161,7 +174,8 @@ func (n *node) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.Com
 	}
 	back := &responder{caller: n, callee: peer, done: done, tag: tag, deadline: call.Deadline}
 	n.calls = append(n.calls, back)
-	n.pending = append(n.pending, message{from: n, to: peer, run: func() {
+	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, payload: payload, run: func() {
+		payload := bytes.Clone(payload) // it may come twice
 		req := wire.Request{
 			Type: call.Type, From: n.id, Deadline: call.Deadline, Epoch: call.Epoch, Payload: payload,
 			Reply: wire.Reply{To: back, Type: call.Type},
@@ -198,6 +212,7 @@ func (r *responder) Respond(_ uint64, t wire.Type, f wire.Flags, m wire.Appender
 			r.done.Complete(r.tag, wire.Response{}, wire.ParseError(payload))
 			return
 		}
+		payload := bytes.Clone(payload)
 		r.done.Complete(r.tag, wire.Response{Interim: !r.final, Payload: payload}, nil)
 		for i := range payload {
 			payload[i] = 0xdb
@@ -219,6 +234,24 @@ func (c *cluster) deliver(i int) {
 	if !m.from.dead && !m.to.dead {
 		m.run()
 	}
+}
+
+// runOnly delivers the messages that ok picks, and those that follow, until none
+// is left but others.
+func (c *cluster) runOnly(ok func(m message) bool) {
+	for i := 0; i < len(c.pending); {
+		if ok(c.pending[i]) {
+			c.deliver(i)
+			i = 0
+			continue
+		}
+		i++
+	}
+}
+
+// without picks the messages that neither come from nor go to any of nodes.
+func without(nodes ...*node) func(message) bool {
+	return func(m message) bool { return !slices.Contains(nodes, m.from) && !slices.Contains(nodes, m.to) }
 }
 
 // pass lets d go by, ends the calls that had no answer in time, as the

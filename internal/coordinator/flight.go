@@ -26,9 +26,15 @@ type flight struct {
 	// Guarded by mu.
 	answered bool
 
-	// expire ends the request because its deadline has passed; recycle clears
-	// it and puts it into its pool.
+	// slowAt is when slow is to be called next; guarded by the shard's mu.
+	slowAt time.Time
+	pause  time.Duration
+
+	// expire ends the request because its deadline has passed; slow asks others
+	// in the stead of those that take too long, nil for a request that does not;
+	// recycle clears it and puts it into its pool.
 	expire  func()
+	slow    func()
 	recycle func()
 }
 
@@ -42,6 +48,8 @@ type flights struct {
 // launch begins a request, held once by the caller.
 func (f *flight) launch(start, deadline time.Time, to Receiver) {
 	f.start, f.deadline, f.to = start, deadline, to
+	f.pause = min(f.c.cfg.StandInAfter, deadline.Sub(start)/2)
+	f.slowAt = start.Add(f.pause)
 	f.refs.Store(1)
 	f.c.waiting.Add(1)
 	f.shard = &f.c.flights[f.c.next.Add(1)%uint32(len(f.c.flights))]
@@ -95,24 +103,37 @@ func (f *flight) tell(a wire.Answer, err error) {
 
 func (f *flight) took() time.Duration { return f.c.Now().Sub(f.start) }
 
-// Expire ends the requests whose deadline has passed. The node calls it every
-// ten milliseconds or so.
+// Expire ends the requests whose deadline has passed, and has others asked where
+// an owner takes too long. The node calls it every ten milliseconds or so.
 func (c *Coordinator) Expire(now time.Time) {
-	var late []*flight
+	var due []func()
+	var held []*flight
 	for i := range c.flights {
 		s := &c.flights[i]
 		s.mu.Lock()
 		for f := s.head; f != nil; f = f.next {
-			if now.After(f.deadline) && f.holdIfHeld() {
-				late = append(late, f)
+			if do := f.due(now); do != nil && f.holdIfHeld() {
+				due, held = append(due, do), append(held, f)
 			}
 		}
 		s.mu.Unlock()
 	}
-	for _, f := range late {
-		f.expire()
+	for i, f := range held {
+		due[i]()
 		f.release()
 	}
+}
+
+// due returns what is to be done about f by now, nil for nothing.
+func (f *flight) due(now time.Time) func() {
+	switch {
+	case now.After(f.deadline):
+		return f.expire
+	case f.slow != nil && now.After(f.slowAt):
+		f.slowAt = now.Add(f.pause)
+		return f.slow
+	}
+	return nil
 }
 
 // holdIfHeld adds a holder, unless the last one is just letting go.

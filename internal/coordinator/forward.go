@@ -5,23 +5,36 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // forward is a request that is passed on to an owner of its key. It is passed
 // on again, to the next owner, only if the first one certainly did nothing, or
-// if it is a get.
+// if it is a get. When no owner is left, and unless it is strict, it goes to a
+// node that coordinates it as a stand-in (§4.6); this node may be that itself. A
+// get that takes too long is passed on to another owner as well.
 type forward struct {
 	flight
-	typ        wire.Type
-	call       wire.Call
-	msg        []byte
+	typ       wire.Type
+	call      wire.Call
+	msg       []byte
+	ring      *ring.Ring
+	partition kv.Partition
+	// The rest is guarded by flight.mu after the launch.
 	candidates []kv.NodeID
+	// owners is how many of candidates are owners; stand-ins follow them once
+	// all is set, and get standIn for msg.
+	owners  int
+	all     bool
+	standIn []byte
+	// asked of candidates have been asked, and out of those have not answered.
+	asked, out int
 }
 
 func newForward(c *Coordinator) *forward {
 	o := &forward{}
-	o.c, o.expire, o.recycle = c, o.expired, o.reset
+	o.c, o.expire, o.slow, o.recycle = c, o.expired, o.hurry, o.reset
 	return o
 }
 
@@ -29,24 +42,26 @@ func (o *forward) reset() {
 	if cap(o.msg) > maxKept {
 		o.msg = nil
 	}
-	o.candidates = o.candidates[:0]
+	o.candidates, o.ring, o.all, o.standIn = o.candidates[:0], nil, false, nil
+	o.asked, o.out = 0, 0
 	o.c.forwards.Put(o)
 }
 
 // forward passes p on to the preferred owner if it is up, else to the one that
-// answers fastest.
-func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start time.Time, to Receiver) {
+// answers fastest. Refusal is why this node does not carry it out itself, which
+// is told if no other can be asked; nil if it is no owner.
+func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
 	c.Stats.Forwarded()
 	o := c.forwards.Get().(*forward)
-	o.launch(start, p.Deadline, to)
-	o.typ = t
+	o.typ, o.ring, o.partition, o.all = t, p.ring, p.partition, p.Options.Strict
 	o.call = wire.Call{Type: t, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
 	o.msg = appendForward(o.msg[:0], t, p)
 	for _, id := range p.owners {
-		if c.Peers.Up(id) {
+		if id != c.Self && c.Peers.Up(id) {
 			o.candidates = append(o.candidates, id)
 		}
 	}
+	o.owners = len(o.candidates)
 	slices.SortStableFunc(o.candidates, func(a, b kv.NodeID) int {
 		switch {
 		case a == preferred:
@@ -56,11 +71,11 @@ func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start ti
 		}
 		return int(c.Peers.Latency(a) - c.Peers.Latency(b))
 	})
-	if len(o.candidates) == 0 {
-		o.finish(wire.Answer{}, kv.Errorf(kv.KindUnavailable, "forward", "none of %d owners can be reached", len(p.owners)))
-	} else {
-		o.next(0)
+	if refusal == nil {
+		refusal = kv.Errorf(kv.KindUnavailable, "forward", "none of %d owners can be reached: %v", len(p.owners), p.owners)
 	}
+	o.launch(start, p.Deadline, to)
+	o.next(refusal)
 	o.release()
 }
 
@@ -88,10 +103,101 @@ func appendForward(dst []byte, t wire.Type, p plan) []byte {
 	return m.AppendTo(dst)
 }
 
-// next asks candidate i; the caller holds the request.
-func (o *forward) next(i int) {
+// next asks the next candidate, because of err; the caller holds the request.
+// Without a candidate, err is the outcome, if nobody else is asked at the moment.
+func (o *forward) next(err error) {
+	o.mu.Lock()
+	if o.asked == len(o.candidates) && !o.all && needsStandIn(err) {
+		o.findStandIns()
+	}
+	i, left, out := o.asked, !o.answered && o.asked < len(o.candidates), o.out
+	if left {
+		o.asked++
+		o.out++
+	}
+	o.mu.Unlock()
+	switch {
+	case left:
+		o.send(i)
+	case out == 0:
+		o.finish(wire.Answer{}, err)
+	}
+}
+
+// hurry asks a further owner for what a get has waited for too long.
+func (o *forward) hurry() {
+	o.mu.Lock()
+	i, more := o.asked, o.typ == wire.TypeGet && !o.answered && o.asked < o.owners
+	if more {
+		o.asked++
+		o.out++
+	}
+	o.mu.Unlock()
+	if more {
+		o.send(i)
+	}
+}
+
+// send asks candidate i.
+func (o *forward) send(i int) {
+	o.mu.Lock()
+	id, msg := o.candidates[i], o.msg
+	if i >= o.owners {
+		msg = o.standIn
+	}
+	o.mu.Unlock()
 	o.hold(1)
-	o.c.Peers.Call(o.candidates[i], o.call, wire.Raw(o.msg), o, uint32(i))
+	if id == o.c.Self {
+		o.here(msg)
+		return
+	}
+	o.c.Peers.Call(id, o.call, wire.Raw(msg), o, uint32(i))
+}
+
+// needsStandIn tells whether the last owner's err is such that another node may
+// do what no owner can.
+func needsStandIn(err error) bool {
+	switch kv.KindOf(err) {
+	case kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindCorrupt, kv.KindClosed, kv.KindHintsFull:
+		return true
+	}
+	return false
+}
+
+// findStandIns adds nodes that may coordinate the request in the owners' stead,
+// as many as there are owners. The caller holds mu.
+func (o *forward) findStandIns() {
+	o.all = true
+	o.standIn = append([]byte(nil), o.msg...)
+	wire.AddFlags(o.standIn, wire.FlagStandIn)
+	most := len(o.candidates) + o.ring.Replicas()
+	for _, id := range o.ring.Preference(o.partition, nil)[o.ring.Replicas():] {
+		if len(o.candidates) < most && (id == o.c.Self || o.c.Peers.Up(id)) {
+			o.candidates = append(o.candidates, id)
+		}
+	}
+}
+
+// here coordinates the request at this node.
+func (o *forward) here(msg []byte) {
+	var m wire.Put
+	var err error
+	if o.typ == wire.TypeGet {
+		m.Get, err = wire.ParseGet(msg)
+	} else {
+		m, err = wire.ParsePut(msg)
+	}
+	if err != nil {
+		o.Receive(wire.Answer{}, err)
+		return
+	}
+	o.c.carryOut(o.typ, m, o.call.Deadline, o)
+}
+
+// Receive implements Receiver for a request that this node coordinates itself.
+func (o *forward) Receive(a wire.Answer, err error) {
+	o.heard(a, err)
+	o.release()
 }
 
 // Complete implements wire.Completion.
@@ -99,10 +205,11 @@ func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 	if err == nil && resp.Interim {
 		return
 	}
-	defer o.release()
-	if err != nil && kv.KindOf(err) == kv.KindStaleRing {
-		o.c.Stats.StaleRing()
-		o.c.Cluster.Refresh(o.candidates[tag])
+	if kv.KindOf(err) == kv.KindStaleRing {
+		o.mu.Lock()
+		id := o.candidates[tag]
+		o.mu.Unlock()
+		o.c.refresh(id, err)
 	}
 	var a wire.Answer
 	if err == nil {
@@ -111,8 +218,17 @@ func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 			err = &kv.Error{Op: "forward", Kind: kv.KindInternal, Applied: kv.AppliedUnknown, Err: err}
 		}
 	}
-	if next := int(tag) + 1; err != nil && next < len(o.candidates) && o.again(err) {
-		o.next(next)
+	o.heard(a, err)
+	o.release()
+}
+
+// heard takes the answer of one that was asked.
+func (o *forward) heard(a wire.Answer, err error) {
+	o.mu.Lock()
+	o.out--
+	o.mu.Unlock()
+	if err != nil && o.again(err) {
+		o.next(err)
 		return
 	}
 	o.finish(a, err)
@@ -124,7 +240,7 @@ func (o *forward) again(err error) bool {
 		return false
 	}
 	switch kv.KindOf(err) {
-	case kv.KindUnavailable, kv.KindStaleRing, kv.KindOverloaded, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed:
+	case kv.KindUnavailable, kv.KindStaleRing, kv.KindOverloaded, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed, kv.KindHintsFull:
 		return true
 	}
 	return false

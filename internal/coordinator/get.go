@@ -6,37 +6,73 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/quorum"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// get is one get that this node coordinates. Replicas are known by their place
-// among the owners.
+// get is one get that this node coordinates.
 type get struct {
 	flight
-	// Guarded by flight.mu.
+	slots
+	// All up to answers are guarded by flight.mu.
 	tally quorum.Get
-	// seen is the reconciliation of all copies that came in. It refers to
-	// copies, mixed or buf.
-	seen   object.Object
-	copies [kv.MaxReplicas][]byte
-	mixed  []byte
+	// seen is the reconciliation of the copies that came in before the answer,
+	// and floor that of their floors: what its holders had seen. It refers to
+	// own, answers or mixed.
+	seen  object.Object
+	floor vclock.Floor
+	mixed []byte
+	// out is how many of those asked have not answered, in all slots.
+	out int
+	// differ tells that some answer was not that of the node's own copy, failed
+	// that the get was.
+	differ, failed bool
+	// answers are all that came in; merged of them are in seen.
+	answers []copyOf
+	merged  int
 
+	own    ownCopy
 	asked  int
+	call   wire.Call
+	key    kv.Key
 	buf    []byte
 	sealed []byte
-	msg    wire.ReplicaRead
+	// msg is the first messages' only: later ones may overlap.
+	msg wire.ReplicaRead
+}
+
+// ownCopy is the node's own copy of a key, or as a stand-in its hints, and the
+// floor of the copy when it was read.
+type ownCopy struct {
+	object  object.Object
+	digest  uint64
+	floor   vclock.Floor
+	version uint64
+	err     error
+}
+
+// copyOf is the answer of the node at place, for slot.
+type copyOf struct {
+	slot, place int
+	copy        wire.Copy
+	// floor is the holder's, other tells that it is not that of the own copy.
+	floor vclock.Floor
+	other bool
+	// buf has the object of a wire.CopyObject.
+	buf []byte
 }
 
 func newGet(c *Coordinator) *get {
 	o := &get{}
-	o.c, o.expire, o.recycle = c, o.expired, o.reset
+	o.c, o.expire, o.slow, o.recycle = c, o.expired, o.hurry, o.reset
 	return o
 }
 
 func (o *get) reset() {
-	for i := range o.copies {
-		if cap(o.copies[i]) > maxKept {
-			o.copies[i] = nil
+	for i := range o.answers {
+		a := &o.answers[i]
+		if a.floor = nil; cap(a.buf) > maxKept {
+			a.buf = nil
 		}
 	}
 	if cap(o.buf) > maxKept {
@@ -45,13 +81,16 @@ func (o *get) reset() {
 	if cap(o.mixed) > maxKept {
 		o.mixed = nil
 	}
-	o.tally, o.seen, o.msg = quorum.Get{}, object.Object{}, wire.ReplicaRead{}
+	o.slots.end()
+	o.tally, o.msg, o.own = quorum.Get{}, wire.ReplicaRead{}, ownCopy{}
+	o.seen, o.floor, o.mixed = object.Object{}, nil, o.mixed[:0]
+	o.answers, o.merged, o.differ, o.failed = o.answers[:0], 0, false, false
 	o.c.gets.Put(o)
 }
 
-// coordinateGet reads the node's own copy, and asks the other owners for
-// theirs unless they have the same version. A get that needs one answer takes
-// the node's own.
+// coordinateGet reads the node's own copy, and asks the other owners, or
+// stand-ins for those that are down, for theirs unless they have the same
+// version. A get that needs one answer takes the node's own.
 func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
 	if err := c.reachable("get", p, p.Options.R); err != nil {
 		c.Stats.GetDone(Ended{Err: err})
@@ -59,115 +98,330 @@ func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
 		return
 	}
 	o := c.gets.Get().(*get)
+	o.begin(p, c.loose(p))
+	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
+	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
+	o.readOwn(p)
 	o.launch(start, p.Deadline, to)
-	defer o.release()
-	o.tally = quorum.NewGet(len(p.owners), int(p.Options.R))
-	if o.asked = len(p.owners); p.Options.R == 1 {
-		o.asked = 1
+	o.spread(p)
+	o.release()
+}
+
+// readOwn reads the node's own copy under its floor, or as a stand-in its hints,
+// which have none.
+func (o *get) readOwn(p plan) {
+	c, own := o.c, &o.own
+	if p.standIn {
+		own.object, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf[:0])
+	} else {
+		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(p.partition, p.Key, o.buf[:0])
 	}
+	if own.err != nil {
+		*own, o.differ = ownCopy{err: own.err}, true
+	}
+	if c.omits(OmitFloors) {
+		own.floor, own.version = nil, 0
+	}
+	own.digest = object.Digest(own.object, own.floor)
+	o.seen, o.floor = own.object, own.floor
+}
+
+// spread counts the node's own copy, and if that is not enough asks for those of
+// the others.
+func (o *get) spread(p plan) {
+	var first [kv.MaxReplicas]int
+	o.mu.Lock()
+	o.countOwn()
+	if o.tally.Outcome() != quorum.Pending {
+		o.unlock()
+		return
+	}
+	o.asked = len(o.owners)
+	for i := range o.owners {
+		first[i] = o.choose(i)
+	}
+	if o.own.err != nil {
+		o.loseOwn(&first)
+	}
+	o.key = append(o.key[:0], p.Key...)
+	o.unlock()
+	for i := range o.owners {
+		if first[i] != nobody {
+			o.send(i, first[i], &o.msg)
+		}
+	}
+}
+
+// countOwn counts what this node itself has. The caller holds mu.
+func (o *get) countOwn() {
+	switch {
+	case o.own.err != nil || !o.counts(o.place):
+		return
+	case !o.isOwner(o.place) && o.own.object.Bytes() == nil:
+		o.tally.Step(o.self, quorum.Empty, nil)
+	default:
+		o.tally.Step(o.self, quorum.Answered, nil)
+	}
+	o.at[o.self].heard = true
+}
+
+// loseOwn counts that the node cannot read its own copy. The caller holds mu.
+func (o *get) loseOwn(first *[kv.MaxReplicas]int) {
+	if next := o.lose(o.self, o.place, o.own.err); next != nobody {
+		first[o.self] = next
+	}
+}
+
+// choose returns whom to ask first for slot i. The caller holds mu.
+func (o *get) choose(i int) (place int) {
+	id := o.owners[i]
+	switch {
+	case id == o.c.Self:
+		return nobody
+	case o.c.Peers.Up(id):
+		o.at[i].out++
+		o.out++
+		return i
+	}
+	return o.lose(i, i, errDown(id))
+}
+
+// lose counts that the node at place does not serve slot i, and returns whom to
+// ask in its stead. The caller holds mu.
+func (o *get) lose(i, place int, err error) (next int) {
+	s := &o.at[i]
+	next = nobody
+	if !s.heard && s.out == 0 && kv.KindOf(err) != kv.KindStaleRing {
+		next = o.standIn(i)
+	}
+	switch {
+	case !o.counts(place):
+	case next != nobody || s.out > 0 || s.heard:
+		o.tally.Step(i, quorum.Missed, err)
+	default:
+		o.tally.Step(i, quorum.Error, err)
+	}
+	return next
+}
+
+// standIn returns the place of a node that is now asked to stand in in slot i.
+// Once the answer is given nobody is. The caller holds mu.
+func (o *get) standIn(i int) int {
+	if o.answered || !o.loose || !o.c.Now().Before(o.deadline) {
+		return nobody
+	}
+	place, ok := o.nextStandIn(o.c)
+	if !ok {
+		return nobody
+	}
+	o.at[i].out++
+	o.at[i].fresh = true
+	o.out++
+	return place
+}
+
+// unlock lets go of mu, and tells the outcome if there is one that was not told.
+func (o *get) unlock() {
+	decided := o.tally.Outcome() != quorum.Pending && o.decide()
+	var answers int
 	var err error
-	o.seen, o.buf, err = c.Local.Read(p.partition, p.Key, o.buf[:0])
-	o.msg = wire.ReplicaRead{Key: p.Key, Have: object.VersionHash(o.seen)}
-	ev := quorum.Answered
-	if err != nil {
-		ev = quorum.Error
+	if decided {
+		answers, err = o.tally.Answers(), o.tally.Err()
+		o.failed = err != nil
 	}
-	for i, id := range p.owners {
-		if id == c.Self {
-			o.step(i, ev, err, object.Object{})
-		}
-	}
-	if p.Options.R > 1 || err != nil {
-		o.askAll(p)
+	o.mu.Unlock()
+	if decided {
+		o.finish(answers, err)
 	}
 }
 
-func (o *get) askAll(p plan) {
-	call := wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
-	for i, id := range p.owners {
-		switch {
-		case id == o.c.Self:
-		case !o.c.Peers.Up(id):
-			o.step(i, quorum.Error, errDown(id), object.Object{})
-		default:
-			o.hold(1)
-			o.c.Peers.Call(id, call, &o.msg, o, uint32(i))
-		}
+// send asks the node at place, for slot i, by way of m.
+func (o *get) send(i, place int, m *wire.ReplicaRead) {
+	*m = wire.ReplicaRead{Have: o.own.digest, Floor: o.own.version, Hints: !o.isOwner(place), Key: o.key}
+	id := o.owners[i]
+	if !o.isOwner(place) {
+		o.mu.Lock()
+		id = o.node(place)
+		o.mu.Unlock()
 	}
-	o.msg.Key = nil
+	o.hold(1)
+	o.c.Peers.Call(id, o.call, m, o, tagOf(i, place))
 }
 
-// Complete implements wire.Completion for the other owners' answers.
+// Complete implements wire.Completion for the other nodes' answers.
 func (o *get) Complete(tag uint32, resp wire.Response, err error) {
 	if err == nil && resp.Interim {
 		return
 	}
 	defer o.release()
+	if tag&repairTag != 0 {
+		o.repairDone(tag, err)
+		return
+	}
+	i, place := ofTag(tag)
 	var m wire.ReplicaCopy
 	if err == nil {
 		m, err = wire.ParseReplicaCopy(resp.Payload)
 	}
-	var in object.Object
+	if err == nil && m.OtherFloor {
+		_, err = vclock.ParseFloor(m.Floor)
+	}
 	if err == nil && m.Copy == wire.CopyObject {
-		in, err = object.Parse(m.Object)
+		_, err = object.Parse(m.Object)
 	}
 	if err != nil {
-		o.step(int(tag), quorum.Error, err, object.Object{})
-		return
+		o.missed(i, place, err)
+	} else {
+		o.take(i, place, m)
 	}
-	o.step(int(tag), quorum.Answered, nil, in)
 }
 
-// step counts an event, takes the object that came with it into what was seen,
-// and tells the outcome when it decides it.
-func (o *get) step(i int, ev quorum.Event, err error, in object.Object) {
+// take counts an answer, and takes what came with it into what was seen, unless
+// the answer is given: then it may still serve to repair.
+func (o *get) take(i, place int, m wire.ReplicaCopy) {
 	o.mu.Lock()
-	if !o.answered && in.Bytes() != nil {
-		if mergeErr := o.merge(i, in); mergeErr != nil {
-			ev, err = quorum.Error, mergeErr
+	a := o.keep(i, place, m)
+	if !o.answered {
+		var err error
+		o.seen, o.floor, err = o.merge(o.seen, o.floor, a)
+		if o.merged = len(o.answers); err != nil {
+			o.answers = o.answers[:o.merged-1]
+			o.merged--
+			o.mu.Unlock()
+			o.missed(i, place, err)
+			return
 		}
 	}
-	outcome := o.tally.Step(i, ev, err)
-	decided := outcome != quorum.Pending && o.decide()
-	answers := o.tally.Answers()
-	if decided {
-		err = o.tally.Err()
+	o.at[i].out--
+	o.at[i].heard = true
+	if m.Copy == wire.CopyAbsent && !o.isOwner(place) {
+		o.tally.Step(i, quorum.Empty, nil)
+	} else {
+		o.tally.Step(i, quorum.Answered, nil)
 	}
-	o.mu.Unlock()
-	if decided {
-		o.finish(answers, err)
+	o.leave()
+}
+
+// missed counts a failure, and asks the next node.
+func (o *get) missed(i, place int, err error) {
+	o.mu.Lock()
+	id := o.node(place)
+	o.at[i].out--
+	next := o.lose(i, place, at(id, err))
+	o.leave()
+	o.c.refresh(id, err)
+	if next != nobody {
+		o.send(i, next, new(wire.ReplicaRead))
 	}
 }
 
-// merge takes a copy, whose bytes are borrowed, into what was seen. The caller
-// holds mu.
-func (o *get) merge(i int, in object.Object) error {
-	o.copies[i] = append(o.copies[i][:0], in.Bytes()...)
-	in, err := object.Parse(o.copies[i])
-	if err != nil {
-		return err
+// leave lets go of mu after one of those that were asked has said its word. The
+// last one has the copies repaired.
+func (o *get) leave() {
+	o.out--
+	last := o.out == 0
+	o.unlock()
+	if last {
+		o.repair()
+	}
+}
+
+// keep keeps an answer, whose bytes are borrowed. The caller holds mu.
+func (o *get) keep(i, place int, m wire.ReplicaCopy) *copyOf {
+	n := len(o.answers)
+	if n == cap(o.answers) {
+		o.answers = append(o.answers, copyOf{})
+	}
+	o.answers = o.answers[:n+1]
+	a := &o.answers[n]
+	a.slot, a.place, a.copy = i, place, m.Copy
+	a.buf = append(a.buf[:0], m.Object...)
+	a.other, a.floor = m.OtherFloor && !o.c.omits(OmitFloors), o.own.floor
+	if a.other {
+		a.floor = append(vclock.Floor(nil), m.Floor...)
+	}
+	o.differ = o.differ || m.Copy == wire.CopyObject || m.Copy == wire.CopyAbsent && o.own.digest != 0
+	return a
+}
+
+// merge returns what was seen with a, each under its holders' floors. The
+// caller holds mu, or is the last one.
+func (o *get) merge(seen object.Object, floor vclock.Floor, a *copyOf) (object.Object, vclock.Floor, error) {
+	in, err := o.objectOf(a)
+	if err != nil || a.copy == wire.CopySame && !a.other {
+		return seen, floor, err
+	}
+	if in.Bytes() == nil && (len(a.floor) == 0 || seen.Bytes() == nil) {
+		return seen, join(floor, a.floor), nil
 	}
 	// What was mixed before stays where it is: seen may refer to it.
-	seen, mixed, _, err := object.Merge(o.mixed[len(o.mixed):], o.seen, in)
-	if err == nil {
-		o.seen, o.mixed = seen, mixed
+	out, mixed, _, err := object.MergeUnder(o.mixed[len(o.mixed):], seen, in, floor, a.floor)
+	if err != nil {
+		return seen, floor, err
 	}
-	return err
+	o.mixed = mixed
+	return out, join(floor, a.floor), nil
+}
+
+// objectOf returns the object of an answer; it refers to a or to own.
+func (o *get) objectOf(a *copyOf) (object.Object, error) {
+	switch a.copy {
+	case wire.CopySame:
+		return o.own.object, nil
+	case wire.CopyObject:
+		return object.Parse(a.buf)
+	}
+	return object.Object{}, nil
+}
+
+// join returns the entry-wise maximum of two floors; it allocates only if
+// neither is that.
+func join(a, b vclock.Floor) vclock.Floor {
+	switch {
+	case a.Includes(b):
+		return a
+	case b.Includes(a):
+		return b
+	}
+	return vclock.AppendFloorJoin(nil, a, b)
+}
+
+// hurry has stand-ins that know nothing count, and asks others in the stead of
+// those that take too long.
+func (o *get) hurry() {
+	var next [kv.MaxReplicas]int
+	o.mu.Lock()
+	if o.answered {
+		o.mu.Unlock()
+		return
+	}
+	o.tally.Hurry()
+	for i := range o.owners {
+		s := &o.at[i]
+		next[i] = nobody
+		switch {
+		case s.heard, s.out == 0:
+		case s.fresh:
+			s.fresh = false
+		case o.tally.Outcome() == quorum.Pending:
+			next[i] = o.standIn(i)
+		}
+	}
+	o.unlock()
+	for i := range o.owners {
+		if next[i] != nobody {
+			o.send(i, next[i], new(wire.ReplicaRead))
+		}
+	}
 }
 
 func (o *get) expired() {
 	o.mu.Lock()
 	o.tally.Expire()
-	decided := o.decide()
-	answers, err := o.tally.Answers(), o.tally.Err()
-	o.mu.Unlock()
-	if decided {
-		o.finish(answers, err)
-	}
+	o.unlock()
 }
 
-// finish tells the outcome. What was seen changes no more: step looks at
-// answered first.
+// finish tells the outcome. What was seen changes no more.
 func (o *get) finish(answers int, err error) {
 	var a wire.Answer
 	if err == nil && o.seen.Bytes() != nil {

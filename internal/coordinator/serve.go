@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"sync"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -25,20 +26,26 @@ func (c *Coordinator) Handle(req wire.Request) {
 		req.Reply.Fail(err)
 		return
 	}
-	r := Request{
-		Key:       m.Key,
-		Options:   options(m.Get),
-		Forwarded: m.Flags&wire.FlagForwarded != 0,
-		Deadline:  req.Deadline,
-	}
-	if ring := c.Cluster.Ring(); r.Forwarded && ring != nil && req.Epoch > ring.Epoch() {
+	if ring := c.Cluster.Ring(); m.Flags&wire.FlagForwarded != 0 && ring != nil && req.Epoch > ring.Epoch() {
 		c.Cluster.Refresh(req.From)
 		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Epoch))
 		return
 	}
 	to := replies.Get().(*reply)
 	to.Reply = req.Reply
-	if req.Type == wire.TypeGet {
+	c.carryOut(req.Type, m, req.Deadline, to)
+}
+
+// carryOut starts the get or put that m asks for; of a get only m.Get is used.
+func (c *Coordinator) carryOut(t wire.Type, m wire.Put, deadline time.Time, to Receiver) {
+	r := Request{
+		Key:       m.Key,
+		Options:   options(m.Get),
+		Forwarded: m.Flags&wire.FlagForwarded != 0,
+		StandIn:   m.Flags&wire.FlagStandIn != 0,
+		Deadline:  deadline,
+	}
+	if t == wire.TypeGet {
 		c.Get(r, to)
 		return
 	}

@@ -70,6 +70,8 @@ var (
 	descDoor   = newDesc("door_requests_total", "Requests for keys, by where they came in.", "door")
 	descFwd    = newDesc("requests_forwarded_total", "Requests passed on to an owner of the key.")
 	descStale  = newDesc("stale_ring_retries_total", "Requests that began again under a newer ring.")
+	descStand  = newDesc("standins_total", "Writes that a stand-in took for an owner.")
+	descRepair = newDesc("copies_repaired_total", "Copies that a get brought up to date.")
 	descTrunc  = newDesc("clock_entries_truncated_total", "Entries that the hard cap took off clocks.")
 	descCapped = newDesc("puts_capped_total", "Puts refused because the key had too many siblings.")
 	descCPU    = newDesc("cpu_seconds_total", "Processor time that the process used, user and system.")
@@ -104,6 +106,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(descFwd, n.Forwarded.Load())
 	counter(descStale, n.StaleRing.Load())
+	counter(descStand, n.StandIns.Load())
+	counter(descRepair, n.Repaired.Load())
 	counter(descTrunc, n.ClockTruncated.Load())
 	counter(descCapped, n.PutsCapped.Load())
 	ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, CPUTime().Seconds())

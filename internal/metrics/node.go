@@ -100,6 +100,9 @@ type Node struct {
 	Forwarded atomic.Uint64
 	// StaleRing counts requests that began again under a newer ring.
 	StaleRing atomic.Uint64
+	// StandIns counts writes that a stand-in took for an owner (§4.6), and
+	// Repaired copies that a get brought up to date (§5).
+	StandIns, Repaired atomic.Uint64
 	// ClockTruncated counts entries that the hard cap took off clocks; each may
 	// cost a false sibling (§4.4).
 	ClockTruncated atomic.Uint64

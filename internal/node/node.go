@@ -115,7 +115,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
-		Self: n.service.ID(), Local: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
+		Self: n.service.ID(), Local: n.store, Hints: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 	})
 	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
 		Identity: n.identity, Epoch: n.epoch, Admit: n.service.Admit,

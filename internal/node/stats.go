@@ -40,6 +40,12 @@ func (s stats) StaleRing() { s.Node.StaleRing.Add(1) }
 // Forwarded implements coordinator.Stats.
 func (s stats) Forwarded() { s.Node.Forwarded.Add(1) }
 
+// StandIn implements coordinator.Stats.
+func (s stats) StandIn() { s.StandIns.Add(1) }
+
+// Repaired implements coordinator.Stats.
+func (s stats) Repaired(copies int) { s.Node.Repaired.Add(uint64(copies)) }
+
 // Truncated implements coordinator.Stats.
 func (s stats) Truncated(entries int) { s.ClockTruncated.Add(uint64(entries)) }
 

@@ -133,6 +133,9 @@ func (t *Put) Err() error {
 	return e
 }
 
+// Outcome tells where the tally stands.
+func (t *Put) Outcome() Outcome { return t.outcome }
+
 // Acks tells in how many slots the write is applied, as far as was heard.
 func (t *Put) Acks() int { return t.applied.len() }
 
@@ -199,6 +202,9 @@ func (t *Get) settle() Outcome {
 	}
 	return t.outcome
 }
+
+// Outcome tells where the tally stands.
+func (t *Get) Outcome() Outcome { return t.outcome }
 
 // Answers tells how many slots have answered.
 func (t *Get) Answers() int { return t.answered.len() + t.empty.len() }

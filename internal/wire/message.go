@@ -198,6 +198,9 @@ const (
 	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted | FlagStandIn
 )
 
+// AddFlags sets flags in m, an encoded Get or Put.
+func AddFlags(m []byte, f RequestFlags) { m[0] |= byte(f) }
+
 // Get has a node coordinate a get. The deadline is the frame's.
 type Get struct {
 	Flags RequestFlags

@@ -1,0 +1,81 @@
+package coordinator
+
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/clock"
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+)
+
+// Config bounds the coordinator.
+type Config struct {
+	// MaxInFlight is the number of requests that may wait for answers at once;
+	// one more is refused with KindOverloaded. Each holds a few KiB and its
+	// value.
+	MaxInFlight int
+	// MaxSkew is how far this node's clock may be from its peers' before it
+	// stops coordinating lww writes.
+	MaxSkew time.Duration
+	// MaxClock caps the entries of a clock (object.MaxClock).
+	MaxClock int
+	// StandInAfter is how long an owner that is not known to be down may leave a
+	// request unanswered before the next healthy node is asked in its stead; half
+	// of the request's timeout, if that is less. It is looked at when Expire is
+	// called. Shorter means that fewer requests notice a node that hangs, and
+	// more hints for nodes that are merely slow.
+	StandInAfter time.Duration
+	// Omit leaves out rules, for the simulator, which proves with it that its
+	// checkers notice. It is zero in every node.
+	Omit Omit
+}
+
+// DefaultStandInAfter is the default of Config.StandInAfter.
+const DefaultStandInAfter = 100 * time.Millisecond
+
+// Default returns the values that fit most clusters.
+func Default() Config {
+	return Config{
+		MaxInFlight: 16384, MaxSkew: clock.DefaultMaxSkew, MaxClock: object.MaxClock, StandInAfter: DefaultStandInAfter,
+	}
+}
+
+// Validate returns an error of KindInvalid that names the field.
+func (c Config) Validate() error {
+	switch {
+	case c.MaxInFlight < 1:
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "MaxInFlight %d is less than 1", c.MaxInFlight)
+	case c.MaxSkew <= 0:
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "MaxSkew %v is not positive", c.MaxSkew)
+	case c.MaxClock < 1 || c.MaxClock > 4096:
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "MaxClock %d is not within 1 to 4096", c.MaxClock)
+	case c.StandInAfter <= 0:
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "StandInAfter %v is not positive", c.StandInAfter)
+	}
+	return nil
+}
+
+// Omit is a set of rules to be left out.
+type Omit uint8
+
+const (
+	// OmitLastAck answers a put one acknowledgement before W and DW are met.
+	OmitLastAck Omit = 1 << iota
+	// OmitSiblings writes every put as the last one, which wins.
+	OmitSiblings
+	// OmitRepairMerge has read repair write what the get answered over what the
+	// copies hold.
+	OmitRepairMerge
+	// OmitStrict counts stand-ins in strict requests as well.
+	OmitStrict
+	// OmitHints counts a stand-in without sending it the hint.
+	OmitHints
+	// OmitOwners leaves the owner out of a hint, which the stand-in then takes
+	// for its own copy.
+	OmitOwners
+	// OmitFloors leaves floors out of gets.
+	OmitFloors
+)
+
+// omits tells whether rule is left out.
+func (c *Coordinator) omits(rule Omit) bool { return c.cfg.Omit&rule != 0 }
