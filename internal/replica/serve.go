@@ -55,13 +55,12 @@ func (s *Store) serveRead(req wire.Request) error {
 	var f vclock.Floor
 	var version uint64
 	o, f, version, r.buf, err = s.ReadUnder(p, m.Key, r.buf[:0])
+	if m.Hints && (err == nil || kv.KindOf(err) == kv.KindCorrupt) {
+		// A stand-in answers with its hints, whatever became of a copy of its own.
+		o, r.buf, err = s.withHints(p, m.Key, o, f, r.buf)
+	}
 	if err != nil {
 		return err
-	}
-	if m.Hints {
-		if o, r.buf, err = s.withHints(p, m.Key, o, f, r.buf); err != nil {
-			return err
-		}
 	}
 	r.msg = wire.ReplicaCopy{Copy: wire.CopyObject, Object: o.Bytes()}
 	if version != m.Floor {

@@ -389,3 +389,25 @@ func mustOpenAs(t testing.TB, id kv.NodeID) *Store {
 	_, e := newStore(t, nil)
 	return mustOpen(t, 0, id, e, &sequence{id: id, reserved: new(uint64)}, rings{testRing(t, 1)}, 1)
 }
+
+// TestStandInWithDamagedCopy: what a node keeps for others it reads out, also
+// when its own copy of the partition is damaged.
+func TestStandInWithDamagedCopy(t *testing.T) {
+	r := testRing(t, 1)
+	s, _ := newStore(t, r)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	p := r.PartitionOf(k)
+	o := mustPut(t, mustOpenAs(t, 2), p, k, object.Write{Value: []byte("v")})
+	if err := s.MergeHint(3, p, k, o, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.MarkDamaged(p, errDamaged(p)); err != nil {
+		t.Fatal(err)
+	}
+	name := "9 " + wire.TypeReplicaRead.String()
+	whole := wire.ReplicaCopy{Copy: wire.CopyObject, Object: o.Bytes()}
+	for hints, want := range map[bool]string{true: fmt.Sprintf("%s %x", name, whole.AppendTo(nil)), false: name + " error corrupt applied no"} {
+		m := wire.ReplicaRead{Hints: hints, Key: k}
+		wantLines(t, fmt.Sprintf("hints %v", hints), ask(s, wire.TypeReplicaRead, 7, m.AppendTo(nil)), want)
+	}
+}
