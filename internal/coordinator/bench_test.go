@@ -138,9 +138,10 @@ func benchmark(b *testing.B, do func(*Coordinator, kv.Key, Receiver)) {
 	}{{"healthy", false}, {"one owner down", true}} {
 		b.Run(v.name, func(b *testing.B) {
 			c, key := newInstant(b, 5, v.down)
+			var to Receiver = told{b}
 			b.ReportAllocs()
 			for b.Loop() {
-				do(c, key, told{b})
+				do(c, key, to)
 			}
 		})
 	}

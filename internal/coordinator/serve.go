@@ -31,6 +31,10 @@ func (c *Coordinator) Handle(req wire.Request) {
 		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Epoch))
 		return
 	}
+	if req.From == 0 {
+		// Only a node knows that no owner answers.
+		m.Flags &^= wire.FlagStandIn
+	}
 	to := replies.Get().(*reply)
 	to.Reply = req.Reply
 	c.carryOut(req.Type, m, req.Deadline, to)

@@ -509,3 +509,35 @@ func TestAStandInThatCoordinates(t *testing.T) {
 	want(t, p, "stale ring, applied no")
 	c.end()
 }
+
+// TestAClientMakesNoStandIn: a client's word that no owner answers is not taken.
+func TestAClientMakesNoStandIn(t *testing.T) {
+	for _, from := range []bool{false, true} {
+		c := newCluster(t, 5)
+		list := c.prefer("a")
+		m := wire.Get{R: 1, W: 1, DW: 1, Key: testKey(t, "a")}
+		payload := m.AppendTo(nil)
+		wire.AddFlags(payload, wire.FlagForwarded|wire.FlagStandIn)
+		req := wire.Request{Type: wire.TypeGet, Deadline: c.now.Add(time.Second), Epoch: c.nodes[0].ring.Epoch(), Payload: payload}
+		answer := &recorder{}
+		if from {
+			req.From = list[3].id
+		}
+		req.Reply = wire.Reply{To: answer, Type: wire.TypeGet}
+		list[4].coord.Handle(req)
+		c.run()
+		if from && answer.err != nil || !from && kv.KindOf(answer.err) != kv.KindStaleRing {
+			t.Errorf("from a node %v: %v", from, answer.err)
+		}
+		c.end()
+	}
+}
+
+// recorder is a Responder that remembers an error.
+type recorder struct{ err error }
+
+func (r *recorder) Respond(_ uint64, _ wire.Type, f wire.Flags, m wire.Appender) {
+	if f&wire.FlagError != 0 {
+		r.err = wire.ParseError(m.AppendTo(nil))
+	}
+}
