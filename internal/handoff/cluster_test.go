@@ -70,6 +70,8 @@ type process struct {
 	gone   bool
 	// refuse are the keys that it takes no hints of.
 	refuse map[string]error
+	// onPage is called with each page of hints that is read, and may fail it.
+	onPage func(p kv.Partition) error
 	// full is set while the Background takes no task.
 	full bool
 }
@@ -160,7 +162,7 @@ func (n *node) start() {
 		n.t.Fatal(err)
 	}
 	p.sender = New(n.cfg, Deps{
-		Self: n.id, Boot: func() uint64 { return p.boot }, Hints: p.store, Local: local{p}, Peers: p, Cluster: n,
+		Self: n.id, Boot: func() uint64 { return p.boot }, Hints: hints{p}, Local: local{p}, Peers: p, Cluster: n,
 		Background: p, Now: func() time.Time { return n.now },
 	})
 	n.process = p
@@ -422,6 +424,23 @@ func (c *cluster) rested() {
 			}
 		}
 	}
+}
+
+// hints is a process's Store, with onPage.
+type hints struct{ *process }
+
+func (h hints) Hints() []replica.HintStats                    { return h.store.Hints() }
+func (h hints) HintPartitions(owner kv.NodeID) []kv.Partition { return h.store.HintPartitions(owner) }
+func (h hints) DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version uint64) (bool, error) {
+	return h.store.DeleteHint(owner, p, k, version)
+}
+func (h hints) HintPage(owner kv.NodeID, p kv.Partition, after kv.Key, maxKeys, maxBytes int) ([]replica.Hint, bool, error) {
+	if h.onPage != nil {
+		if err := h.onPage(p); err != nil {
+			return nil, false, err
+		}
+	}
+	return h.store.HintPage(owner, p, after, maxKeys, maxBytes)
 }
 
 // local is a process's Store, but for the keys that it refuses.

@@ -143,9 +143,7 @@ func (d *delivery) end(boot uint64, err error) {
 	s.calls, s.bytes = s.calls-1, s.bytes-sizeOf(d.hint)
 	if err == nil {
 		d.acknowledged = boot
-		s.boot = max(s.boot, boot)
 		s.acked = append(s.acked, d)
-		s.pause = 0
 	} else {
 		h.failed(d, err, now)
 	}
@@ -182,10 +180,10 @@ func (h *Sender) settle(s *session) {
 	h.mu.Lock()
 	acked := s.acked
 	s.acked = nil
-	boot := s.boot
 	h.mu.Unlock()
+	boot := h.Boot()
 	if s.to != h.Self {
-		boot = max(boot, h.Peers.Boot(s.to))
+		boot = h.Peers.Boot(s.to)
 	}
 	for _, d := range acked {
 		deleted, err := h.settleOne(d, boot)
@@ -217,6 +215,8 @@ func (h *Sender) settled(d *delivery, deleted bool, err error) {
 		t.failed(err)
 		h.mu.totals.Failed++
 	case deleted || h.cfg.Omit&OmitAck != 0:
+		d.pause = 0
+		d.pause = 0
 		size := uint64(sizeOf(d.hint))
 		t.delivered(h.Now(), size)
 		h.mu.totals.Delivered++

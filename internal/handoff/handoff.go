@@ -117,7 +117,6 @@ func New(cfg Config, deps Deps) *Sender {
 // what the rate allows by now. The node calls it every 50 ms or so: at least
 // twice as often as the burst that the rate allows (burst).
 func (h *Sender) Tick(now time.Time) {
-	h.abandon(now)
 	h.mu.Lock()
 	due := !now.Before(h.mu.planAt)
 	if due {
@@ -140,36 +139,6 @@ func (h *Sender) PeerUp(id kv.NodeID) {
 	if s := h.find(id); s != nil {
 		s.until, s.pause = time.Time{}, 0
 	}
-}
-
-// abandon stops the sessions of nodes that are known to be down: their calls
-// fail by themselves, and need not be tried one by one.
-func (h *Sender) abandon(now time.Time) {
-	var down []kv.NodeID
-	for _, id := range h.running() {
-		if id != h.Self && !h.Peers.Up(id) {
-			down = append(down, id)
-		}
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, id := range down {
-		if s := h.find(id); s != nil && s.running {
-			s.stop()
-		}
-	}
-}
-
-func (h *Sender) running() []kv.NodeID {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var ids []kv.NodeID
-	for _, s := range h.mu.sessions {
-		if s.running {
-			ids = append(ids, s.to)
-		}
-	}
-	return ids
 }
 
 // place is where hints are: those for one owner in one partition.
@@ -202,7 +171,7 @@ func (h *Sender) plan(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.begin(ids, wanted)
-	h.forget(now, wanted, stats)
+	h.forget(now, stats)
 }
 
 // planBy has the next plan made when the first node is no longer left alone. The
@@ -298,8 +267,8 @@ func (h *Sender) session(id kv.NodeID) *session {
 
 // forget drops what is known of nodes for which nothing is left to do. The caller
 // holds mu.
-func (h *Sender) forget(now time.Time, wanted map[kv.NodeID][]place, stats []replica.HintStats) {
-	h.mu.sessions = slices.DeleteFunc(h.mu.sessions, func(s *session) bool { return s.idle(now) && wanted[s.to] == nil })
+func (h *Sender) forget(now time.Time, stats []replica.HintStats) {
+	h.mu.sessions = slices.DeleteFunc(h.mu.sessions, func(s *session) bool { return s.idle(now) })
 	maps.DeleteFunc(h.mu.tallies, func(owner kv.NodeID, _ *tally) bool {
 		return !slices.ContainsFunc(stats, func(st replica.HintStats) bool { return st.Owner == owner })
 	})

@@ -146,8 +146,14 @@ func TestSessions(t *testing.T) {
 	}
 	for range 200 {
 		c.pass(50 * time.Millisecond)
-		if r := n.sender.running(); len(r) > 2 {
-			t.Fatalf("sessions with %v", r)
+		running := 0
+		for _, s := range n.sender.mu.sessions {
+			if s.running {
+				running++
+			}
+		}
+		if running > 2 {
+			t.Fatalf("%d sessions", running)
 		}
 		c.run()
 		for _, m := range c.nodes {
@@ -158,6 +164,38 @@ func TestSessions(t *testing.T) {
 	}
 	c.settle(time.Minute)
 	c.rested()
+}
+
+// TestNextSessionBeginsAtOnce: where sessions are few, those that wait begin as
+// soon as others are over.
+func TestNextSessionBeginsAtOnce(t *testing.T) {
+	cfg := Default()
+	cfg.Sessions = 2
+	c := newCluster(t, 8, cfg)
+	for id := kv.NodeID(2); id <= 8; id++ {
+		c.node(1).fill(id, 5, "value")
+	}
+	c.settle(10 * 50 * time.Millisecond)
+}
+
+// TestTurns: a node that always has hints does not take the only session for
+// itself.
+func TestTurns(t *testing.T) {
+	cfg := Default()
+	cfg.Sessions = 1
+	c := newCluster(t, 5, cfg)
+	n := c.node(1)
+	last := n.fill(5, 5, "value")
+	for range 20 {
+		for id := kv.NodeID(2); id <= 4; id++ {
+			n.fill(id, 5, "value")
+		}
+		c.pass(50 * time.Millisecond)
+		c.run()
+	}
+	if c.node(5).lacks(last) != 0 {
+		t.Error("its turn did not come")
+	}
 }
 
 // TestBackgroundFull: what is not taken is tried again.

@@ -43,8 +43,6 @@ type session struct {
 	// until is when the node is no longer left alone; pause is how long that was.
 	until time.Time
 	pause time.Duration
-	// boot is the highest boot in any acknowledgement of the node's.
-	boot uint64
 }
 
 func compare(s *session, id kv.NodeID) int { return cmp.Compare(s.to, id) }
@@ -61,11 +59,8 @@ func (s *session) stop() {
 	s.pass++
 }
 
-// rest leaves the node alone for a while, unless it is already.
+// rest leaves the node alone for a while.
 func (s *session) rest(now time.Time) {
-	if now.Before(s.until) {
-		return
-	}
 	s.pause = min(max(2*s.pause, s.h.cfg.MinPause), s.h.cfg.MaxPause)
 	s.until = now.Add(s.pause)
 	s.h.planBy(now)
