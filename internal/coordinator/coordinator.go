@@ -160,32 +160,33 @@ type Request struct {
 // Get starts a get.
 func (c *Coordinator) Get(req Request, to Receiver) {
 	start := c.Now()
-	p, err := c.plan(req, start)
-	if err != nil {
+	var p plan
+	if err := c.plan(&p, &req, start); err != nil {
 		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
 	}
 	if p.here() {
-		c.coordinateGet(p, start, to)
+		c.coordinateGet(&p, start, to)
 		return
 	}
-	c.forward(wire.TypeGet, p, 0, start, to, nil)
+	c.forward(wire.TypeGet, &p, 0, start, to, nil)
 }
 
 // Put starts a put, or a delete.
 func (c *Coordinator) Put(req Request, to Receiver) {
 	start := c.Now()
-	p, ctx, err := c.planPut(req, start)
+	var p plan
+	ctx, err := c.planPut(&p, &req, start)
 	switch {
 	case err != nil:
 		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 	case !p.here():
-		c.forward(wire.TypePut, p, ctx.Fastest, start, to, nil)
+		c.forward(wire.TypePut, &p, ctx.Fastest, start, to, nil)
 	case req.Update.Deleted && len(req.Update.Context) == 0:
-		c.deleteSeen(p, start, to)
+		c.deleteSeen(&p, start, to)
 	default:
-		c.coordinatePut(p, ctx, start, to)
+		c.coordinatePut(&p, ctx, start, to)
 	}
 }

@@ -17,9 +17,10 @@ type seenDelete struct {
 	to    Receiver
 }
 
-func (c *Coordinator) deleteSeen(p plan, start time.Time, to Receiver) {
-	p.Key = append(kv.Key(nil), p.Key...)
-	c.coordinateGet(p, start, &seenDelete{c: c, p: p, start: start, to: to})
+func (c *Coordinator) deleteSeen(p *plan, start time.Time, to Receiver) {
+	d := &seenDelete{c: c, p: *p, start: start, to: to}
+	d.p.Key = append(kv.Key(nil), p.Key...)
+	c.coordinateGet(&d.p, start, d)
 }
 
 // Receive implements Receiver for the read.
@@ -41,6 +42,6 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start)})
 		d.to.Receive(wire.Answer{Context: a.Context}, nil)
 	default:
-		d.c.coordinatePut(d.p, ctx, d.start, d.to)
+		d.c.coordinatePut(&d.p, ctx, d.start, d.to)
 	}
 }

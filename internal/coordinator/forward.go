@@ -50,7 +50,7 @@ func (o *forward) reset() {
 // forward passes p on to the preferred owner if it is up, else to the one that
 // answers fastest. Refusal is why this node does not carry it out itself, which
 // is told if no other can be asked; nil if it is no owner.
-func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
+func (c *Coordinator) forward(t wire.Type, p *plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
 	c.Stats.Forwarded()
 	o := c.forwards.Get().(*forward)
 	o.typ, o.ring, o.partition, o.all = t, p.ring, p.partition, p.Options.Strict
@@ -81,7 +81,7 @@ func (c *Coordinator) forward(t wire.Type, p plan, preferred kv.NodeID, start ti
 
 // appendForward encodes p as a message that the receiver does not pass on. The
 // options go as the client gave them, for the receiver's ring decides.
-func appendForward(dst []byte, t wire.Type, p plan) []byte {
+func appendForward(dst []byte, t wire.Type, p *plan) []byte {
 	m := wire.Put{
 		Get: wire.Get{
 			Flags: wire.FlagForwarded, R: p.given.R, W: p.given.W, DW: p.given.DW, Key: p.Key,

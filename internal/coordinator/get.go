@@ -91,7 +91,7 @@ func (o *get) reset() {
 // coordinateGet reads the node's own copy, and asks the other owners, or
 // stand-ins for those that are down, for theirs unless they have the same
 // version. A get that needs one answer takes the node's own.
-func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
+func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	if err := c.reachable("get", p, p.Options.R); err != nil {
 		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
@@ -109,7 +109,7 @@ func (c *Coordinator) coordinateGet(p plan, start time.Time, to Receiver) {
 
 // readOwn reads the node's own copy under its floor, or as a stand-in its hints,
 // which have none.
-func (o *get) readOwn(p plan) {
+func (o *get) readOwn(p *plan) {
 	c, own := o.c, &o.own
 	if p.standIn {
 		own.object, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf[:0])
@@ -128,7 +128,7 @@ func (o *get) readOwn(p plan) {
 
 // spread counts the node's own copy, and if that is not enough asks for those of
 // the others.
-func (o *get) spread(p plan) {
+func (o *get) spread(p *plan) {
 	var first [kv.MaxReplicas]int
 	o.mu.Lock()
 	o.countOwn()

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/clock"
@@ -33,18 +32,18 @@ func (p *plan) here() bool { return p.own || p.standIn }
 
 // plan checks a request and finds its place. Its errors mean that nothing was
 // applied.
-func (c *Coordinator) plan(req Request, now time.Time) (plan, error) {
-	p := plan{Request: req, given: req.Options, ring: c.Cluster.Ring()}
+func (c *Coordinator) plan(p *plan, req *Request, now time.Time) error {
+	p.Request, p.given, p.ring = *req, req.Options, c.Cluster.Ring()
 	if p.ring == nil || c.Cluster.Sealer() == nil {
-		return p, kv.Errorf(kv.KindUnavailable, "coordinate", "this node is not in a ring yet")
+		return kv.Errorf(kv.KindUnavailable, "coordinate", "this node is not in a ring yet")
 	}
 	if c.waiting.Load() >= int64(c.cfg.MaxInFlight) {
-		return p, kv.Errorf(kv.KindOverloaded, "coordinate", "%d requests wait for answers", c.cfg.MaxInFlight)
+		return kv.Errorf(kv.KindOverloaded, "coordinate", "%d requests wait for answers", c.cfg.MaxInFlight)
 	}
 	p.props = c.Cluster.Props(req.Key.Bucket())
 	var err error
 	if p.Options, err = req.Options.Resolve(p.ring.Params().N, p.props.Quorums); err != nil {
-		return p, err
+		return err
 	}
 	if p.Deadline.IsZero() {
 		p.Deadline = now.Add(p.Options.Timeout)
@@ -54,13 +53,13 @@ func (c *Coordinator) plan(req Request, now time.Time) (plan, error) {
 	}
 	p.partition = p.ring.PartitionOf(req.Key)
 	p.owners = p.ring.Owners(p.partition)
-	c.locate(&p)
+	c.locate(p)
 	if !p.here() && req.Forwarded {
-		return p, kv.Errorf(kv.KindStaleRing, "coordinate", "partition %d is not this node's in epoch %d", p.partition, p.ring.Epoch())
+		return kv.Errorf(kv.KindStaleRing, "coordinate", "partition %d is not this node's in epoch %d", p.partition, p.ring.Epoch())
 	}
 	n := int8(len(p.owners))
 	p.Options.R, p.Options.W, p.Options.DW = min(p.Options.R, n), min(p.Options.W, n), min(p.Options.DW, n)
-	return p, nil
+	return nil
 }
 
 // locate tells whether this node coordinates p, and which slot it serves then.
@@ -85,7 +84,12 @@ func (c *Coordinator) locate(p *plan) {
 
 // noOwner tells whether no owner of p's key is seen to answer.
 func (c *Coordinator) noOwner(p *plan) bool {
-	return !slices.ContainsFunc(p.owners, c.Peers.Up)
+	for _, id := range p.owners {
+		if c.Peers.Up(id) {
+			return false
+		}
+	}
+	return true
 }
 
 // firstStandIn returns the first healthy node of p's preference list after the
@@ -99,37 +103,36 @@ func (c *Coordinator) firstStandIn(p *plan) (kv.NodeID, bool) {
 	return 0, false
 }
 
-func (c *Coordinator) planPut(req Request, now time.Time) (plan, object.Context, error) {
-	u := req.Update
+func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Context, error) {
+	u := &req.Update
 	switch {
 	case len(u.Value) > kv.MaxValue:
-		return plan{}, object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the value has %d bytes, the limit is %d", len(u.Value), kv.MaxValue)
+		return object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the value has %d bytes, the limit is %d", len(u.Value), kv.MaxValue)
 	case len(u.ContentType) > kv.MaxContentType:
-		return plan{}, object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the content type has %d bytes, the limit is %d", len(u.ContentType), kv.MaxContentType)
+		return object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the content type has %d bytes, the limit is %d", len(u.ContentType), kv.MaxContentType)
 	case u.Deleted && len(u.Value)+len(u.ContentType) > 0:
-		return plan{}, object.Context{}, kv.Errorf(kv.KindInvalid, "delete", "a delete has no value")
+		return object.Context{}, kv.Errorf(kv.KindInvalid, "delete", "a delete has no value")
 	}
-	p, err := c.plan(req, now)
-	if err != nil {
-		return p, object.Context{}, err
+	if err := c.plan(p, req, now); err != nil {
+		return object.Context{}, err
 	}
 	ctx, err := c.Cluster.Sealer().Open(u.Context)
 	if err != nil {
-		return p, ctx, err
+		return ctx, err
 	}
 	if p.here() && p.props.Merge == kv.MergeLWW {
 		if err := clock.CheckSkew(c.Cluster.Skew(), c.cfg.MaxSkew); err != nil {
-			return p, ctx, err
+			return ctx, err
 		}
 		if err := clock.CheckSeen(kv.TimeOf(now), ctx.Time, c.cfg.MaxSkew); err != nil {
-			return p, ctx, err
+			return ctx, err
 		}
 	}
-	return p, ctx, nil
+	return ctx, nil
 }
 
 // loose tells whether stand-ins count in p.
-func (c *Coordinator) loose(p plan) bool { return !p.Options.Strict || c.omits(OmitStrict) }
+func (c *Coordinator) loose(p *plan) bool { return !p.Options.Strict || c.omits(OmitStrict) }
 
 // refresh asks for the ring of node id if err says that it has a newer one.
 func (c *Coordinator) refresh(id kv.NodeID, err error) {
@@ -142,7 +145,7 @@ func (c *Coordinator) refresh(id kv.NodeID, err error) {
 // reachable returns an error of KindUnavailable when fewer nodes than need
 // answer that could serve p, owners only if it is strict, so that a request which
 // cannot succeed fails at once, before anything was done.
-func (c *Coordinator) reachable(op string, p plan, need int8) error {
+func (c *Coordinator) reachable(op string, p *plan, need int8) error {
 	up, of, what := c.count(p.owners), len(p.owners), "owners"
 	if up >= need {
 		return nil

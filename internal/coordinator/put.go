@@ -61,7 +61,7 @@ func (o *put) reset() {
 // coordinatePut writes the node's own copy, or its hint, sends the result,
 // encoded once, to the other owners, and lets the answers do the rest. The local
 // fsync and the sends run side by side.
-func (c *Coordinator) coordinatePut(p plan, ctx object.Context, start time.Time, to Receiver) {
+func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time, to Receiver) {
 	if err := c.reachable("put", p, max(p.Options.W, p.Options.DW)); err != nil {
 		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
@@ -86,7 +86,7 @@ func (c *Coordinator) coordinatePut(p plan, ctx object.Context, start time.Time,
 
 // writeLocal carries out the local write and makes the answer. An error means
 // that nothing was applied.
-func (o *put) writeLocal(p plan, ctx object.Context) error {
+func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	write := object.Write{
 		Merge: p.props.Merge, Context: ctx, Now: kv.TimeOf(o.start), MaxClock: o.c.cfg.MaxClock,
 		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value,
@@ -99,7 +99,7 @@ func (o *put) writeLocal(p plan, ctx object.Context) error {
 		o.hold(1)
 		durable = o
 	}
-	obj, dropped, err := o.write(p, write, durable)
+	obj, dropped, err := o.write(p, &write, durable)
 	if err != nil {
 		if durable != nil {
 			o.refs.Add(-1)
@@ -115,10 +115,10 @@ func (o *put) writeLocal(p plan, ctx object.Context) error {
 }
 
 // write writes the node's own copy, or as a stand-in its hint.
-func (o *put) write(p plan, w object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
+func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
 	if p.standIn {
 		o.floor = 0
-		obj, o.buf, dropped, err = o.c.Hints.PutHint(p.ring.Epoch(), p.owners[p.self], p.partition, p.Key, w, o.buf[:0], durable)
+		obj, o.buf, dropped, err = o.c.Hints.PutHint(p.ring.Epoch(), p.owners[p.self], p.partition, p.Key, *w, o.buf[:0], durable)
 		if err == nil {
 			o.c.Stats.StandIn()
 		}
@@ -127,7 +127,7 @@ func (o *put) write(p plan, w object.Write, durable storage.Waiter) (obj object.
 	// The object stands for what the floor covers if the copy had that floor all
 	// the while.
 	_, o.floor = o.c.Local.Floor(p.partition)
-	obj, o.buf, dropped, err = o.c.Local.Put(p.ring.Epoch(), p.partition, p.Key, w, o.buf[:0], durable)
+	obj, o.buf, dropped, err = o.c.Local.Put(p.ring.Epoch(), p.partition, p.Key, *w, o.buf[:0], durable)
 	if _, now := o.c.Local.Floor(p.partition); now != o.floor {
 		o.floor = 0
 	}
@@ -136,7 +136,7 @@ func (o *put) write(p plan, w object.Write, durable storage.Waiter) (obj object.
 
 // refused ends a put whose local write was refused, or passes it on if the
 // refusal is this node's own affair: nothing was applied.
-func (o *put) refused(p plan, ctx object.Context, err error) {
+func (o *put) refused(p *plan, ctx object.Context, err error) {
 	o.mu.Lock()
 	decided := o.decide()
 	o.mu.Unlock()

@@ -39,7 +39,7 @@ type slot struct {
 	fresh bool
 }
 
-func (s *slots) begin(p plan, loose bool) {
+func (s *slots) begin(p *plan, loose bool) {
 	s.ring, s.partition, s.owners, s.loose = p.ring, p.partition, p.owners, loose
 	s.self, s.place = p.self, p.self
 	if !p.own {
