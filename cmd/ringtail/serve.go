@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/node"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -31,6 +32,10 @@ type serveCmd struct {
 	Seeds  []string `env:"RINGTAIL_SEEDS" placeholder:"HOST:PORT" help:"Gossip addresses of nodes of the cluster to join."`
 	Create bool     `env:"RINGTAIL_CREATE" help:"Make a new cluster, of which this node is the first."`
 	createFlags
+
+	HintBytes   uint64        `env:"RINGTAIL_HINT_BYTES" default:"1073741824" placeholder:"BYTES" help:"Space for what is kept for nodes that are away; past it new hints are declined (1 GiB)."`
+	RepairEvery time.Duration `env:"RINGTAIL_REPAIR_EVERY" default:"10s" placeholder:"DURATION" help:"How often to compare copies with each other owner (10s)."`
+	ReapAt      uint64        `env:"RINGTAIL_REAP_AT" default:"1024" placeholder:"COUNT" help:"Deleted keys, and keys with long clocks, at which to sweep; fewer wait for ten minutes (1024)."`
 
 	LogLevel  slog.Level `env:"RINGTAIL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
 	LogFormat string     `env:"RINGTAIL_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (text)."`
@@ -92,6 +97,8 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg.HTTP, cfg.Peer, cfg.Gossip = c.HTTP, c.Peer, c.Gossip
 	cfg.Advertise, cfg.Insecure = c.Advertise, c.Insecure
 	cfg.Seeds = c.Seeds
+	cfg.Replica.MaxHintBytes = c.HintBytes
+	cfg.AntiEntropy.Every, cfg.AntiEntropy.ReapAt = c.RepairEvery, c.ReapAt
 	cfg.Door.Pprof = c.Pprof
 	cfg.Version = version()
 	cfg.Log = c.logger(w)

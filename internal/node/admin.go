@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/httpapi"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/metrics"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -23,7 +25,8 @@ func (a admin) Cluster(context.Context) (httpapi.ClusterView, error) {
 		ClusterID: state.Cluster().String(),
 		Node:      n.cfg.Name,
 		Members:   []httpapi.MemberView{},
-		Hints:     []httpapi.HintView{},
+		Hints:     n.hintViews(),
+		Sweep:     n.sweepView(),
 		SLA:       n.metrics.SLA(time.Now()),
 	}
 	if r != nil {
@@ -59,10 +62,30 @@ func (n *Node) memberView(m membership.MemberView, r *ring.Ring) httpapi.MemberV
 }
 
 func (n *Node) statsView() *httpapi.StatsView {
-	s := n.engine.Stats()
-	return &httpapi.StatsView{
+	v := &httpapi.StatsView{
 		Version: n.cfg.Version, Started: n.started, CPUSeconds: metrics.CPUTime().Seconds(),
-		Keys: s.Keys, DiskBytes: s.DiskBytes, SLA: n.metrics.SLA(time.Now()),
+		DiskBytes: n.engine.Stats().DiskBytes, Damaged: len(n.store.Damaged()), SLA: n.metrics.SLA(time.Now()),
+	}
+	for _, p := range n.store.Held() {
+		keys, _, reapable := n.store.Usage(p)
+		v.Keys, v.Reapable = v.Keys+keys, v.Reapable+reapable
+		if state, _, _ := n.store.Tree(p); state == replica.TreeBuilding {
+			v.Building++
+		}
+	}
+	v.Repair = n.repairStats()
+	return v
+}
+
+// repairStats counts the copies that this node has brought up to date.
+func (n *Node) repairStats() httpapi.RepairStats {
+	total := n.keeper.Status().Total
+	return httpapi.RepairStats{
+		Read:     n.metrics.Repaired.Load(),
+		Exchange: uint64(total.Sent + total.Received),
+		Handoff:  n.sender.Totals().Delivered,
+		Bytes:    uint64(total.Bytes),
+		Reaped:   n.store.Reaped(),
 	}
 }
 
@@ -111,19 +134,29 @@ func (a admin) Commit(ctx context.Context) (uint64, error) {
 }
 
 // Partitions implements httpapi.Admin.
-func (a admin) Partitions(ctx context.Context) ([]httpapi.PartitionView, error) {
+func (a admin) Partitions(context.Context) ([]httpapi.PartitionView, error) {
 	n := a.node
 	views := []httpapi.PartitionView{}
 	r := n.Ring()
 	if r == nil {
 		return views, nil
 	}
-	for _, p := range r.Partitions(n.service.ID()) {
-		if err := ctx.Err(); err != nil {
-			return nil, kv.Wrap(kv.KindTimeout, "list partitions", err)
+	held := n.store.Held()
+	for i := range r.Params().Q {
+		p := kv.Partition(i)
+		owner := r.Owns(p, n.service.ID())
+		if _, holds := slices.BinarySearch(held, p); !owner && !holds {
+			continue
 		}
-		keys, bytes, _ := n.store.Usage(p)
-		views = append(views, httpapi.PartitionView{Partition: p, Role: "owner", Keys: keys, Bytes: bytes})
+		v := httpapi.PartitionView{Partition: p, Role: "left over"}
+		if owner {
+			v.Role = "owner"
+		}
+		v.Keys, v.Bytes, _ = n.store.Usage(p)
+		if state, root, _ := n.store.Tree(p); state == replica.TreeReady {
+			v.Root = fmt.Sprintf("%016x", root)
+		}
+		views = append(views, v)
 	}
 	return views, nil
 }

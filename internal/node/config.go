@@ -7,10 +7,13 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/httpapi"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
@@ -58,6 +61,10 @@ type Config struct {
 	Log *slog.Logger
 
 	Coordinator coordinator.Config
+	Replica     replica.Config
+	Handoff     handoff.Config
+	AntiEntropy antientropy.Config
+	Scrub       ScrubConfig
 	Door        httpapi.Config
 	Transport   transport.Config
 	Membership  membership.Config
@@ -74,6 +81,10 @@ func Default() Config {
 		Weight:      1,
 		Version:     "dev",
 		Coordinator: coordinator.Default(),
+		Replica:     replica.Default(),
+		Handoff:     handoff.Default(),
+		AntiEntropy: antientropy.Default(),
+		Scrub:       DefaultScrub(),
 		Door:        httpapi.Default(),
 		Transport:   transport.Default(),
 		Membership:  membership.Default(),
@@ -91,7 +102,7 @@ func (c Config) Validate() error {
 	}
 	checks := []func() error{
 		f.checkEngine, f.checkAddresses,
-		f.Coordinator.Validate, f.Door.Validate, f.Transport.Validate, f.Membership.Validate,
+		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate, f.Door.Validate, f.Transport.Validate, f.Membership.Validate,
 	}
 	if f.Engine == EngineMemory {
 		checks = append(checks, f.Memory.Validate)

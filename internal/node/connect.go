@@ -20,6 +20,10 @@ func (n *Node) Handle(req wire.Request) {
 	switch req.Type {
 	case wire.TypeReplicaRead, wire.TypeReplicaPut:
 		n.store.Handle(req)
+	case wire.TypeHandoff:
+		n.sender.Handle(req)
+	case wire.TypeExchange, wire.TypeSweep:
+		n.keeper.Handle(req)
 	case wire.TypeListKeys:
 		n.background.later(req, n.store.Handle)
 	case wire.TypeGet, wire.TypePut:

@@ -10,7 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/httpapi"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
@@ -49,6 +51,10 @@ type Node struct {
 	door    *httpapi.Server
 
 	background *background
+	sender     *handoff.Sender
+	keeper     *antientropy.Keeper
+	scrubber   *scrubber
+	repairs    repairRun
 
 	httpListener, peerListener net.Listener
 
@@ -98,7 +104,7 @@ func (n *Node) open() error {
 	}
 	n.metrics = metrics.NewNode(n.started)
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
-		Identity: n.identity, Epoch: n.epoch, Accepted: n.accepted, Refused: n.refused, Changed: n.peers.changed,
+		Identity: n.identity, Epoch: n.epoch, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
 	}, n.log)
 	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
 		Peers: n.pool, Log: n.log,
@@ -110,19 +116,21 @@ func (n *Node) open() error {
 	if n.engine, err = n.openEngine(); err != nil {
 		return err
 	}
-	n.store, err = replica.Open(replica.Default(), n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
+	n.cfg.Replica.Hooks = n.storeHooks()
+	n.store, err = replica.Open(n.cfg.Replica, n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
 	if err != nil {
 		return err
 	}
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Hints: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 	})
+	n.openCare()
 	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
 		Identity: n.identity, Epoch: n.epoch, Admit: n.service.Admit,
 	}, n, n.log)
 	n.addSources()
 	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{
-		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Health: health{n},
+		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Upkeep: upkeep{n}, Health: health{n},
 		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
 	})
 	n.stateChanged(n.service.State())
@@ -145,9 +153,7 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	}
 	cfg.Logger = n.log
 	cfg.Hooks.Failed = n.fail
-	cfg.Hooks.Corrupted = func(d storage.Damage) {
-		n.log.Error("the disk holds damaged data, which is not served; this node should be replaced", "error", &d)
-	}
+	cfg.Hooks.Corrupted = n.corrupted
 	e, err := pebble.Open(cfg)
 	if err != nil {
 		return nil, err
@@ -177,6 +183,9 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, n.tick)
 	watch(&parts, inner, n.flush)
 	watch(&parts, inner, n.background.run)
+	watch(&parts, inner, n.care)
+	watch(&parts, inner, n.upkeep)
+	watch(&parts, inner, n.scrubber.run)
 
 	var err error
 	select {
@@ -255,6 +264,9 @@ func (n *Node) close() error {
 		if err := n.store.Save(); err != nil {
 			n.log.Warn("the hash trees are not kept, and are built anew at the next start", "error", err)
 		}
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Save())
 	}
 	if n.engine != nil {
 		errs = append(errs, n.engine.Close())

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"time"
+
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
@@ -54,6 +56,7 @@ func (n *Node) addSources() {
 	n.metrics.AddSource(n.storageSamples)
 	n.metrics.AddSource(n.transportSamples)
 	n.metrics.AddSource(n.clusterSamples)
+	n.metrics.AddSource(n.repairSamples)
 }
 
 func gauge(name, help string, v float64) metrics.Sample {
@@ -116,4 +119,35 @@ func (n *Node) clusterSamples(emit func(metrics.Sample)) {
 	emit(gauge("ringtail_cluster_members", "Nodes that the cluster knows.", float64(len(n.service.State().Members()))))
 	emit(gauge("ringtail_requests_in_flight", "Requests that wait for their outcome.", float64(n.coord.InFlight())))
 	emit(gauge("ringtail_clock_skew_seconds", "This node's clock, ahead of its peers' median.", n.Skew().Seconds()))
+}
+
+func (n *Node) repairSamples(emit func(metrics.Sample)) {
+	for _, h := range n.store.Hints() {
+		owner := []metrics.Label{{Name: "owner", Value: n.nameOf(h.Owner)}}
+		for _, v := range []metrics.Sample{
+			gauge("ringtail_hints_keys", "Objects kept for an owner that is away.", float64(h.Keys)),
+			gauge("ringtail_hints_bytes", "Bytes kept for an owner that is away.", float64(h.Bytes)),
+			gauge("ringtail_hints_oldest_seconds", "Age of the oldest hint for an owner.", time.Since(h.Oldest.Wall()).Seconds()),
+		} {
+			v.Labels = owner
+			emit(v)
+		}
+	}
+	r := n.repairStats()
+	for _, c := range []struct {
+		by string
+		v  uint64
+	}{{"read", r.Read}, {"exchange", r.Exchange}, {"handoff", r.Handoff}} {
+		v := counter("ringtail_repair_copies_total", "Copies that this node brought up to date.", c.v)
+		v.Labels = []metrics.Label{{Name: "by", Value: c.by}}
+		emit(v)
+	}
+	emit(counter("ringtail_repair_bytes_total", "Payload of exchanges that this node conducted, both ways.", r.Bytes))
+	emit(counter("ringtail_reaped_total", "Records that were dropped or shortened under a floor.", r.Reaped))
+	emit(gauge("ringtail_damaged_partitions", "Copies that lost data and are being refilled.", float64(len(n.store.Damaged()))))
+	emit(counter("ringtail_damaged_hints_total", "Hints that could not be read.", n.store.DamagedHints()))
+	s := n.keeper.Status().Sweep
+	emit(gauge("ringtail_reapable_records", "Records that wait for a sweep.", float64(s.Reapable)))
+	emit(counter("ringtail_sweeps_finished_total", "Sweeps that this node led to their end.", s.Finished))
+	emit(counter("ringtail_sweeps_abandoned_total", "Sweeps that this node led and gave up.", s.Abandoned))
 }

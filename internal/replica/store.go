@@ -49,10 +49,12 @@ type Store struct {
 	frozen atomic.Uint64
 	// saved tells that the trees are kept as they are, and nothing is written.
 	saved atomic.Bool
-	locks [merkle.Leaves]lock
-	parts partitions
-	hints hintTable
-	self  kv.NodeID
+	// reaped counts what Upkeep has reaped.
+	reaped atomic.Uint64
+	locks  [merkle.Leaves]lock
+	parts  partitions
+	hints  hintTable
+	self   kv.NodeID
 	// first is the first sequence number of this process, and names its stop;
 	// keptBy is the stop whose kept trees are valid, 0 for none.
 	first, keptBy uint64

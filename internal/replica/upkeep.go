@@ -132,7 +132,8 @@ func worthwhile(o, pruned object.Object) bool {
 
 // reapKey drops of the record of k what the floor lets it drop by now.
 func (s *Store) reapKey(part *partition, k kv.Key) error {
-	return s.rewrite(part, k, func(rec record, w *work) (entry, []byte, bool) {
+	reaped := uint64(0)
+	err := s.rewrite(part, k, func(rec record, w *work) (entry, []byte, bool) {
 		f := part.floor.Load()
 		w.out = appendRecordHeader(w.out[:0], rec.own, 0)
 		pruned, out, changed := object.Prune(w.out, rec.obj, s.reapFloor(f, rec.obj))
@@ -141,10 +142,20 @@ func (s *Store) reapKey(part *partition, k kv.Key) error {
 		case !changed || !worthwhile(rec.obj, pruned):
 			return entry{}, nil, false
 		case pruned.Bytes() == nil:
+			reaped = 1
 			return entry{}, nil, true
 		}
+		reaped = 1
 		digest := object.Digest(pruned, f.Floor)
 		setDigest(w.out, digest)
 		return entry{digest: digest, obj: pruned}, w.out, true
 	})
+	if err == nil {
+		s.reaped.Add(reaped)
+	}
+	return err
 }
+
+// Reaped counts the records that were dropped or shortened under a floor since
+// the Store was opened.
+func (s *Store) Reaped() uint64 { return s.reaped.Load() }

@@ -1,0 +1,153 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/antientropy"
+	"github.com/ringtaildb/ringtail/internal/handoff"
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/transport"
+)
+
+const (
+	// careEvery is how often hand-off and anti-entropy are told the time.
+	careEvery = 50 * time.Millisecond
+	// upkeepSlice is how much of the store one slice of upkeep reads, in bytes,
+	// and upkeepRate how much it reads in a second: a tree of a million small
+	// records is built in a few seconds.
+	upkeepSlice = 1 << 20
+	upkeepRate  = 64 << 20
+	// upkeepIdle is how often upkeep looks for something to do, and upkeepRetry
+	// how long it waits after a failure.
+	upkeepIdle  = 500 * time.Millisecond
+	upkeepRetry = 5 * time.Second
+)
+
+// openCare makes hand-off, anti-entropy and the scrubber.
+func (n *Node) openCare() {
+	peers := peers{n.pool, n.service}
+	n.sender = handoff.New(n.cfg.Handoff, handoff.Deps{
+		Self: n.service.ID(), Boot: n.boot, Hints: n.store, Local: n.store, Peers: peers, Cluster: n,
+		Background: n.background, Now: time.Now,
+	})
+	n.keeper = antientropy.New(n.cfg.AntiEntropy, antientropy.Deps{
+		Self: n.service.ID(), Boot: n.boot, Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store,
+		Disk: n.engine, Peers: peers, Cluster: n, Background: n.background, Now: time.Now,
+	})
+	n.scrubber = newScrubber(n.cfg.Scrub, n.store, n.log)
+}
+
+// peers makes transport and membership the Peers of hand-off and anti-entropy.
+type peers struct {
+	*transport.Pool
+	service *membership.Service
+}
+
+// Boot implements handoff.Peers.
+func (p peers) Boot(id kv.NodeID) uint64 {
+	m, _ := p.service.State().Member(id)
+	return m.Seen.Boot
+}
+
+// boot returns this node's own boot number.
+func (n *Node) boot() uint64 {
+	_, identity := n.service.Identity()
+	return identity.Boot
+}
+
+// Members implements antientropy.Cluster.
+func (n *Node) Members() []antientropy.Member {
+	state, r := n.service.State(), n.Ring()
+	var list []antientropy.Member
+	for _, m := range state.Members() {
+		status := state.Status(m.ID)
+		if status == membership.StatusLeaving || status != membership.StatusRemoved && r != nil && r.Contains(m.ID) {
+			list = append(list, antientropy.Member{ID: m.ID, Aliases: m.Aliases})
+		}
+	}
+	return list
+}
+
+// Removed implements antientropy.Cluster.
+func (n *Node) Removed() []kv.NodeID {
+	state := n.service.State()
+	var list []kv.NodeID
+	for _, m := range state.Members() {
+		if state.Status(m.ID) == membership.StatusRemoved {
+			list = append(append(list, m.ID), m.Aliases...)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// peerChanged is told by transport that a peer went up or down.
+func (n *Node) peerChanged(id kv.NodeID, up bool) {
+	n.peers.changed(id, up)
+	if up {
+		n.sender.PeerUp(id)
+		n.keeper.PeerUp(id)
+	}
+}
+
+// care tells hand-off and anti-entropy the time.
+func (n *Node) care(ctx context.Context) error {
+	t := time.NewTicker(careEvery)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			n.sender.Tick(now)
+			n.keeper.Tick(now)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// upkeep rebuilds trees after a crash and reaps, at a pace.
+func (n *Node) upkeep(ctx context.Context) error {
+	pause := time.Duration(0)
+	for waitFor(ctx, pause, nil) {
+		did, err := n.store.Upkeep(upkeepSlice)
+		switch {
+		case kv.KindOf(err) == kv.KindClosed && err != nil:
+			return nil
+		case err != nil:
+			n.log.Warn("upkeep of the store is put off", "error", err)
+			pause = upkeepRetry
+		case did == 0:
+			pause = upkeepIdle
+		default:
+			pause = time.Duration(did) * time.Second / upkeepRate
+		}
+	}
+	return nil
+}
+
+// storeHooks log what the store finds.
+func (n *Node) storeHooks() replica.Hooks {
+	return replica.Hooks{
+		Damaged: func(p kv.Partition, cause error) {
+			n.log.Error("the copy of a partition is damaged: it answers no reads until it is refilled from other owners", "partition", p, "error", cause)
+		},
+		DamagedHints: func(p kv.Partition, cause error) {
+			n.log.Error("hints are damaged", "partition", p, "error", cause)
+		},
+		Wrong: func(p kv.Partition, l merkle.Leaf) {
+			n.log.Error("a leaf of a hash tree is not the sum of its records; the tree is built again", "partition", p, "leaf", l)
+		},
+	}
+}
+
+// corrupted takes note of damage that the engine met by itself; a scrub finds
+// out what is lost.
+func (n *Node) corrupted(err error) {
+	n.log.Error("the disk holds damaged data, which is not served", "error", err)
+	go n.scrubber.start()
+}
