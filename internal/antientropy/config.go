@@ -40,7 +40,8 @@ type Config struct {
 	// Poll is how often a leader asks again.
 	Poll time.Duration
 	// Patience is how long the leader of a sweep waits for the members in each
-	// of its steps, and how long a member waits for a leader's next word.
+	// of its steps, but for the exchange. A member waits for the leader's next
+	// word for twice as long.
 	Patience time.Duration
 	// ExchangeFor is how long it waits for their exchanges.
 	ExchangeFor time.Duration

@@ -196,7 +196,7 @@ func (x *exchange) takes(s standing, err error) bool {
 		x.err = err
 	case !x.heard:
 		x.theirs, x.heard = s, true
-	case s != x.theirs && !x.cfg.omits(OmitBoots):
+	case !x.vouches(x.theirs, s):
 		x.err = kv.Errorf(kv.KindRefused, "exchange", "node %v was started anew, or refilled a copy, meanwhile", x.peer)
 	}
 	return x.err == nil

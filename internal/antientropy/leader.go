@@ -34,6 +34,8 @@ type leader struct {
 	began time.Time
 	// deadline is when the step is not waited for any longer.
 	deadline time.Time
+	// heldOut tells that some member could not vouch for some partition.
+	heldOut bool
 
 	plan plan
 	done sweepsDone
@@ -85,7 +87,7 @@ func (l *leader) begin(r *ring.Ring, members []Member, now time.Time) {
 	l.counter++
 	l.round = round{l.k.Self, l.k.Boot(), l.counter}
 	l.epoch, l.members, l.removed = r.Epoch(), membersHash(members), idsHash(l.k.Cluster.Removed())
-	l.words, l.floor, l.parts, l.began = nil, nil, nil, now
+	l.words, l.floor, l.parts, l.began, l.heldOut = nil, nil, nil, now, false
 	for _, m := range members {
 		l.words = append(l.words, &word{id: m.ID})
 	}
@@ -132,10 +134,11 @@ func (l *leader) word(id kv.NodeID) *word {
 	return l.words[i]
 }
 
-// ask asks the members that are still to do their part.
+// ask asks the members that are still to do their part. While exchanges last,
+// the others are asked as well, now and then: they would give the round up.
 func (l *leader) ask(now time.Time) {
 	for _, w := range l.words {
-		if l.step == stepNone || w.done || w.waits || now.Before(w.next) {
+		if l.step == stepNone || w.done && l.step != stepExchange || w.waits || now.Before(w.next) {
 			continue
 		}
 		w.waits = true
@@ -182,12 +185,14 @@ func (l *leader) take(w *word, b []byte, err error) {
 		// over in an exchange.
 		w.done = w.done || kind == kv.KindRefused || kind == kv.KindStaleRing
 	case kind == kv.KindRefused || kind == kv.KindStaleRing || kind == kv.KindInvalid:
-		l.stop(now, w.id, err.Error())
 		l.abandon(now, err.Error())
 		return
 	}
 	if err == nil {
 		l.note(w, a)
+	}
+	if w.done {
+		w.next = now.Add(l.k.cfg.Patience / 2)
 	}
 	if l.step != stepNone && !slices.ContainsFunc(l.words, func(w *word) bool { return !w.done }) {
 		l.next(now)
@@ -200,7 +205,7 @@ func (l *leader) note(w *word, a sweepAnswer) {
 		w.standing, w.low, w.removed, w.done = a.standing, a.low, a.removed, true
 		return
 	}
-	if a.standing != w.standing && !l.k.cfg.omits(OmitBoots) {
+	if !l.k.vouches(w.standing, a.standing) {
 		l.abandon(l.k.Now(), "a member was started anew")
 		return
 	}
@@ -269,6 +274,7 @@ func (l *leader) late(now time.Time) {
 		case l.step == stepReport && w.reported, l.step == stepExchange, l.step == stepFloor:
 			// The round goes on with the rest.
 			if l.step == stepReport {
+				l.heldOut = true
 				l.stop(now, w.id, "it holds hints, left-over copies or damaged copies")
 			}
 		default:

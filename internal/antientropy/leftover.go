@@ -12,9 +12,10 @@ import (
 // present owner is given all that the copy holds, durably, and its floor; then
 // the copy is dropped, if nothing was written to it since.
 //
-// The floor goes with the data because the copy may be the last to know that
-// something was deleted: it has reaped the tombstone, and its floor alone tells
-// a late message of the deleted value that it comes too late.
+// The floor goes with the data, or by itself where all data was reaped: the copy
+// may be the last to know that something was deleted. Its tombstone is gone, and
+// the floor alone tells a late message of the deleted value that it comes too
+// late.
 type leftovers struct {
 	epoch  uint64
 	copies []leftover
@@ -43,8 +44,11 @@ func (f *leftovers) update(k *Keeper, r *ring.Ring) {
 	fresh := f.epoch == r.Epoch()
 	f.epoch = r.Epoch()
 	var copies []leftover
-	for _, p := range k.Copies.Held() {
-		if int(p) >= r.Params().Q || r.Owns(p, k.Self) {
+	held := k.Copies.Held()
+	for i := range r.Params().Q {
+		p := kv.Partition(i)
+		_, holds := slices.BinarySearch(held, p)
+		if _, floor := k.Floors.Floor(p); r.Owns(p, k.Self) || !holds && floor == 0 {
 			continue
 		}
 		_, _, changes := k.Trees.Tree(p)

@@ -29,6 +29,18 @@ func (l *local) epoch() uint64 {
 
 func (l *local) standing() standing { return standing{l.Boot(), l.epoch(), l.repairs} }
 
+// vouches tells whether what a node said when its standing was then still holds,
+// now that it is now.
+func (l *local) vouches(then, now standing) bool {
+	if l.cfg.omits(OmitBoots) {
+		then.boot, then.repairs = now.boot, now.repairs
+	}
+	if l.cfg.omits(OmitEpochs) {
+		then.epoch = now.epoch
+	}
+	return then == now
+}
+
 // built tells whether the tree of p's copy can be compared.
 func (l *local) built(p kv.Partition) bool {
 	state, _, _ := l.Trees.Tree(p)

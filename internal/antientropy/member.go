@@ -74,7 +74,7 @@ func (m *member) serve(ask sweepAsk) (sweepAnswer, error) {
 	} else if err := m.check(ask); err != nil {
 		return out, err
 	}
-	m.until = k.Now().Add(k.cfg.ExchangeFor + 2*k.cfg.Patience)
+	m.until = k.Now().Add(2 * k.cfg.Patience)
 	// Before what follows: a standing vouches for what is done under it.
 	out.standing = k.standing()
 	var err error
@@ -109,16 +109,12 @@ func (m *member) begin(r round) error {
 // check returns an error unless this node has taken part in the round from its
 // beginning, and can still vouch for what it said then.
 func (m *member) check(ask sweepAsk) error {
-	now := m.k.standing()
-	if m.k.cfg.omits(OmitEpochs) {
-		now.epoch = ask.told.epoch
-	}
 	switch {
 	case m.k.cfg.omits(OmitBoots):
 		return nil
 	case ask.round != m.round:
 		return kv.Errorf(kv.KindRefused, "serve sweep", "this node does not take part in round %v", ask.round)
-	case ask.told != now:
+	case !m.k.vouches(ask.told, m.k.standing()):
 		return kv.Errorf(kv.KindRefused, "serve sweep", "this node was started anew, or has refilled a copy, since round %v began", ask.round)
 	}
 	return nil

@@ -54,6 +54,7 @@ func (m *member) exchange(r *ring.Ring, parts []kv.Partition) ([]kv.Partition, b
 			}
 		}
 		m.passes.begin(r, k.Self)
+		k.goOn()
 	}
 	e := m.passes
 	if len(e.legs) > 0 {

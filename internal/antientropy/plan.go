@@ -62,8 +62,13 @@ func (l *leader) consider(now time.Time) {
 		p.stop(now, down, "it is down")
 		return
 	}
-	wait := time.Duration(rank) * cfg.ReapBackoff
-	if l.k.member.busy() || now.Before(p.due.Add(wait)) || now.Before(p.pause) {
+	// Nodes that have the same cause begin one after the other, also after a
+	// pause that they have in common: else they would meet in each round.
+	first := p.due
+	if first.Before(p.pause) {
+		first = p.pause
+	}
+	if l.k.member.busy() || now.Before(first.Add(time.Duration(rank)*cfg.ReapBackoff)) {
 		return
 	}
 	l.begin(r, members, now)
@@ -121,14 +126,13 @@ func (l *leader) end(now time.Time) {
 	}
 	l.done.finished++
 	l.done.last, l.done.raised = now, len(parts)
-	if len(parts) == l.k.Cluster.Ring().Params().Q {
+	if !l.heldOut {
 		l.plan.stopped = nil
 	}
 	l.rest(now)
 }
 
-// rest pauses until the next round. Leaders of a higher rank wait longer, so
-// that two who met do not meet again.
+// rest pauses until the next round.
 func (l *leader) rest(now time.Time) {
 	l.step = stepNone
 	l.plan.wanted, l.plan.due = time.Time{}, time.Time{}

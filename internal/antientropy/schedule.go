@@ -168,6 +168,11 @@ func (k *Keeper) finish(p *peer) {
 			p.status.compared(now, x)
 		}
 	}
+	k.goOn()
+}
+
+// goOn begins exchanges without waiting for the next Tick.
+func (k *Keeper) goOn() {
 	k.post(func() {
 		if r := k.Cluster.Ring(); r != nil {
 			k.proceed(r, k.Now())

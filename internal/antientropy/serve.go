@@ -248,7 +248,7 @@ func (q *question) adopt(m adoptAsk, err error) ([]byte, error) {
 		return nil, err
 	}
 	own := q.standing()
-	if (m.boot != own.boot || m.repairs != own.repairs) && !q.cfg.omits(OmitBoots) {
+	if !q.vouches(standing{m.boot, m.epoch, m.repairs}, own) {
 		return nil, kv.Errorf(kv.KindRefused, "take floors over", "this node was started anew, or has refilled a copy, meanwhile")
 	}
 	out := adoptAnswer{standing: own}
