@@ -29,8 +29,11 @@ func (w *World) settle(op *Op) {
 // minted notes that a write was applied at n, under the dot of s.
 func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
 	op := w.cause
-	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
-		panic("sim: a put that no client asked for")
+	if !op.asks(k, wr) {
+		// A coordinator that had waited goes on in its own time.
+		if op = n.waiting(k, wr); op == nil {
+			panic("sim: a put that no client asked for")
+		}
 	}
 	x := op.write
 	x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
@@ -40,6 +43,33 @@ func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
 	}
 	w.note(noteMinted, uint64(n.index), s.Seq)
 	w.say(op.key, "w%d is applied at %v, dot %v seq %d", x.id, n.machine, s.Dot, s.Seq)
+}
+
+// waiting returns the request that n carries out with wr: of those that ask for
+// it, the one that came when wr was begun, or else the first that may still
+// have to be carried out.
+func (n *node) waiting(k kv.Key, wr object.Write) *Op {
+	for _, b := range n.begun {
+		if b.at == wr.Now && b.op.asks(k, wr) {
+			return b.op
+		}
+	}
+	for _, b := range n.begun {
+		if b.op.asks(k, wr) && b.op.write.fate != refused && len(b.op.write.dots) == 0 {
+			return b.op
+		}
+	}
+	return nil
+}
+
+// asks tells whether a node that carries out wr does what op asks for.
+func (op *Op) asks(k kv.Key, wr object.Write) bool {
+	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
+		return false
+	}
+	// Deletes look alike but for what they know.
+	ctx, err := op.client.world.sealer.Open(op.context)
+	return err == nil && (len(op.context) == 0 || bytes.Equal(ctx.Clock, wr.Context.Clock))
 }
 
 // check holds what one request was told against the promises.
@@ -84,7 +114,7 @@ func (w *World) lossy() bool {
 // the key. It is not ok when the network is not cleanly divided, so that not
 // all of these reach the same, or when one of them has trouble of its own.
 func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
-	if len(w.rings) > 1 {
+	if len(w.rings) > 1 || op.node.dead || op.node.paused {
 		return 0, 0, false
 	}
 	at := op.node.machine
@@ -223,6 +253,9 @@ func (w *Write) last() mint {
 // superseded tells whether x may rightly be missing where seen is known: a
 // write after it is known, or was a delete that the floors have let go of.
 func (w *World) superseded(x *Write, seen set) bool {
+	if x.key.lww {
+		return w.outlived(x)
+	}
 	if x.deleted && w.reaped(x) {
 		return true
 	}
@@ -232,4 +265,15 @@ func (w *World) superseded(x *Write, seen set) bool {
 		return !found
 	})
 	return found
+}
+
+// outlived tells whether x, an lww write, is or lost to a delete that the
+// floors have let go of.
+func (w *World) outlived(x *Write) bool {
+	for _, d := range x.key.writes {
+		if d.deleted && len(d.dots) > 0 && !x.first().beats(d.last()) && w.reaped(d) {
+			return true
+		}
+	}
+	return false
 }

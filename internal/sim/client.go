@@ -47,6 +47,9 @@ func (c *client) start() {
 
 // think pauses, then makes the next request.
 func (c *client) think() {
+	if c.stopped {
+		return
+	}
 	c.world.cause = nil
 	c.world.after(time.Duration(c.rng.ExpFloat64()*float64(c.world.Think)), func() {
 		if !c.stopped && c.op == nil {
@@ -110,10 +113,7 @@ func (c *client) send(op *Op) {
 	t, payload := op.message()
 	w.after(c.delay(), func() {
 		n.do(func() {
-			n.coord.Handle(wire.Request{
-				Type: t, Deadline: n.Now().Add(op.options.Timeout), Payload: payload,
-				Reply: wire.Reply{To: (*answers)(op), Type: t},
-			})
+			n.handle(wire.Request{Type: t, Payload: payload, Reply: wire.Reply{To: (*answers)(op), Type: t}}, op.options.Timeout)
 			spoil(payload)
 		})
 	})

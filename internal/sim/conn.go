@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -158,6 +159,9 @@ func (c *conn) lose(why error) {
 	n := c.from
 	n.world.note(noteConn, uint64(n.index), uint64(c.to.index)+100)
 	n.world.say(nil, "%v sees %v down", n.machine, c.to)
+	if n.world.LateAnswers {
+		return // each call waits until its deadline
+	}
 	maybe := &kv.Error{Op: "call", Kind: kv.KindUnavailable, Applied: kv.AppliedUnknown, Node: c.id, Err: why}
 	for len(c.calls) > 0 && !n.dead {
 		c.calls[0].end(wire.Response{}, maybe)
@@ -194,8 +198,19 @@ func (k *call) end(resp wire.Response, err error) {
 	w.cause = was
 }
 
+// peers are the other nodes, to a part of a node that lives by a clock.
+type peers struct {
+	*node
+	now func() time.Time
+}
+
 // Call implements the Peers of coordinator, handoff and antientropy.
-func (n *node) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Completion, tag uint32) {
+func (p peers) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Completion, tag uint32) {
+	p.call(to, rq, rq.Deadline.Sub(p.now()), m, done, tag)
+}
+
+// call makes a call that waits for left at the longest.
+func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appender, done wire.Completion, tag uint32) {
 	c := n.connTo(to)
 	if c == nil || !c.up {
 		done.Complete(tag, wire.Response{}, &kv.Error{Op: "call", Kind: kv.KindUnavailable, Node: to, Err: errAway})
@@ -203,7 +218,6 @@ func (n *node) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Compl
 	}
 	w := n.world
 	payload := encode(m)
-	left := rq.Deadline.Sub(n.Now())
 	k := &call{conn: c, done: done, tag: tag, deadline: w.now + left, at: len(c.calls), cause: w.cause}
 	c.calls = append(c.calls, k)
 	peer := c.peer
@@ -213,8 +227,9 @@ func (n *node) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Compl
 	w.send(n.machine, c.to, twice, func() {
 		peer.do(func() {
 			w.note(noteDelivered, uint64(rq.Type)<<8|uint64(peer.index), xxhash.Sum64(payload))
-			req.Deadline, req.Payload = peer.Now().Add(left), append([]byte(nil), payload...)
-			peer.handle(req)
+			w.arrived(n, peer, rq.Type.String())
+			req.Payload = append([]byte(nil), payload...)
+			peer.handle(req, left)
 			spoil(req.Payload)
 		})
 	})
@@ -235,6 +250,11 @@ func (r *responder) Respond(_ uint64, t wire.Type, f wire.Flags, m wire.Appender
 	w.send(r.peer.machine, n.machine, true, func() {
 		n.do(func() {
 			w.note(noteDelivered, uint64(t)<<8|uint64(n.index)|1<<16, xxhash.Sum64(payload))
+			if f&wire.FlagError != 0 {
+				w.arrived(r.peer, n, fmt.Sprintf("error (%v) to %v", wire.ParseError(payload), t))
+			} else {
+				w.arrived(r.peer, n, "answer to "+t.String())
+			}
 			r.deliver(f, epoch, payload)
 		})
 	})

@@ -5,11 +5,27 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// reaped tells whether an owner's floor allows to drop the tombstone x.
-func (w *World) reaped(x *Write) bool { return false }
+// reaped tells whether some node's floor allows to drop the tombstone x.
+func (w *World) reaped(x *Write) bool {
+	for _, m := range w.machines {
+		if m.node == nil {
+			continue
+		}
+		f, _ := m.node.store.Floor(x.key.partition)
+		for _, d := range x.dots {
+			if f.Covers(d.Node, d.seq) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // settleDown lets the cluster converge once the faults are over, and checks
 // that it does so in time (P4).
@@ -30,26 +46,73 @@ func (w *World) settleDown() {
 // differs says what keeps the cluster from having converged.
 func (w *World) differs() string {
 	for _, m := range w.machines {
-		if m.node == nil {
-			return fmt.Sprintf("%v does not run", m)
+		if why := m.unsettled(); why != "" {
+			return fmt.Sprintf("%v %s", m, why)
 		}
-		if m.node.ring.Epoch() != w.ring().Epoch() {
-			return fmt.Sprintf("%v is in epoch %d", m, m.node.ring.Epoch())
+	}
+	for p := range kv.Partition(w.Partitions) {
+		var first uint64
+		for i, id := range w.ring().Owners(p) {
+			state, root, _ := w.ids[id].node.store.Tree(p)
+			if i == 0 {
+				first = root
+			}
+			if state != replica.TreeReady || root != first {
+				return fmt.Sprintf("the owners' trees of partition %d differ", p)
+			}
 		}
 	}
 	for _, k := range w.keys {
-		var first object.Object
-		for i, id := range w.ring().Owners(k.partition) {
-			m := w.ids[id]
-			o, err := m.read(k)
-			if err != nil {
-				return fmt.Sprintf("%v cannot read %v: %v", m, k, err)
-			}
-			if i == 0 {
-				first = o
-			} else if !bytes.Equal(first.Bytes(), o.Bytes()) {
-				return fmt.Sprintf("the owners of %v differ: %v", k, w.owners(k))
-			}
+		if why := w.keyDiffers(k); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// unsettled says what m still has to do.
+func (m *machine) unsettled() string {
+	n := m.node
+	switch {
+	case n == nil:
+		return "does not run"
+	case n.ring.Epoch() != m.world.ring().Epoch():
+		return fmt.Sprintf("is in epoch %d", n.ring.Epoch())
+	case len(n.store.Hints()) > 0:
+		return fmt.Sprintf("holds hints: %+v", n.store.Hints())
+	case len(n.store.Damaged()) > 0:
+		return fmt.Sprintf("has damaged copies: %v", n.store.Damaged())
+	}
+	for _, p := range n.store.Held() {
+		if !n.ring.Owns(p, n.id) {
+			return fmt.Sprintf("holds a left-over copy of partition %d", p)
+		}
+	}
+	return ""
+}
+
+// keyDiffers says how k's owners differ in more than what their floors let them
+// drop.
+func (w *World) keyDiffers(k *Key) string {
+	var objects []object.Object
+	var floor vclock.Floor
+	for _, id := range w.ring().Owners(k.partition) {
+		m := w.ids[id]
+		o, err := m.read(k)
+		if err != nil {
+			return fmt.Sprintf("%v cannot read %v: %v", m, k, err)
+		}
+		f, _ := m.node.store.Floor(k.partition)
+		floor = vclock.AppendFloorJoin(nil, floor, f)
+		objects = append(objects, o)
+	}
+	var first []byte
+	for i, o := range objects {
+		p, _, _ := object.Prune(nil, o, floor)
+		if i == 0 {
+			first = p.Bytes()
+		} else if !bytes.Equal(first, p.Bytes()) {
+			return fmt.Sprintf("the owners of %v differ: %v", k, w.owners(k))
 		}
 	}
 	return ""
@@ -129,19 +192,21 @@ func (w *World) checkGone(k *Key, siblings []*Write) {
 }
 
 // checkGreatest is what lww buckets promise of P2: the greatest write is there.
+// One that lost to a delete is not looked for once floors have let go of that,
+// and does not return either (P5): what comes after is as if to an empty key.
 func (w *World) checkGreatest(k *Key, siblings []*Write) {
 	var last *Write
 	for _, x := range k.writes {
-		if x.fate == acked && len(x.dots) > 0 && !x.excused() && (last == nil || x.first().beats(last.first())) {
+		if x.fate == acked && len(x.dots) > 0 && !x.excused() && !w.outlived(x) && (last == nil || x.first().beats(last.first())) {
 			last = x
 		}
 	}
 	switch {
+	case len(siblings) > 0 && siblings[0].buried:
+		w.violate("P5", k, "w%d of %v is back, which a delete superseded", siblings[0].id, k)
 	case last == nil:
 	case len(siblings) == 0:
-		if !last.deleted || !w.reaped(last) {
-			w.violate("P2", k, "%v is lost; %v holds nothing", last, k)
-		}
+		w.violate("P2", k, "%v is lost; %v holds nothing", last, k)
 	case last.first().beats(siblings[0].last()):
 		w.violate("P2", k, "%v is lost; %v holds w%d, which is older", last, k, siblings[0].id)
 	}

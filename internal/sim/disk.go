@@ -25,6 +25,8 @@ type disk struct {
 	// full refuses writes, failReads fails reads for the time being, and
 	// failSync fails the next fsync, for good.
 	full, failReads, failSync bool
+	// floorsFirst is Scenario.FloorsFirst.
+	floorsFirst bool
 	// syncTime draws how long an fsync takes.
 	syncTime func() time.Duration
 }
@@ -37,6 +39,8 @@ type files struct {
 	// reserved is the highest sequence number that may have been used.
 	reserved uint64
 	ring     *ring.Ring
+	// ruined tells that the engine was set aside since the last start.
+	ruined bool
 }
 
 // change is one batch, or one drop of a range.
@@ -59,8 +63,8 @@ type span struct {
 	at uint64
 }
 
-func newDisk(id kv.NodeID, rng *rand.Rand) *disk {
-	return &disk{applied: newTable(), synced: newTable(), files: files{id: id}, syncTime: fsyncTimes(rng)}
+func newDisk(id kv.NodeID, rng *rand.Rand, floorsFirst bool) *disk {
+	return &disk{applied: newTable(), synced: newTable(), files: files{id: id}, floorsFirst: floorsFirst, syncTime: fsyncTimes(rng)}
 }
 
 // fsyncTimes draws from 0.1 to 1 ms, and now and then a hundred times that.
@@ -118,8 +122,24 @@ func (c change) to(t *table, number uint64) {
 func (d *disk) crash(keep int) {
 	done := d.changes - uint64(len(d.log))
 	d.syncTo(done + uint64(keep))
+	if d.floorsFirst {
+		for _, c := range d.log {
+			c.floors().to(d.synced, done+uint64(keep))
+		}
+	}
 	d.changes, d.log = done+uint64(keep), nil
 	d.applied = d.synced.clone()
+}
+
+// floors returns the steps of c that concern floors and marks.
+func (c change) floors() change {
+	var out change
+	for _, op := range c.ops {
+		if storage.Space(op.key[0]) == storage.SpaceMeta {
+			out.ops = append(out.ops, op)
+		}
+	}
+	return out
 }
 
 // copied returns the directory as it is on stable storage now, as a backup
@@ -151,9 +171,12 @@ func (d *disk) mend(r keyRange) {
 }
 
 // damaged tells whether reading key meets damage.
-func (d *disk) damaged(key string) bool {
+func (d *disk) damaged(key string) bool { return d.spoiled(d.applied, key) }
+
+// spoiled tells the same of t, one of d's tables.
+func (d *disk) spoiled(t *table, key string) bool {
 	for _, s := range d.damage {
-		if r, ok := d.applied.rows[key]; s.has(key) && (!ok || r.at <= s.at) {
+		if r, ok := t.rows[key]; s.has(key) && (!ok || r.at <= s.at) {
 			return true
 		}
 	}

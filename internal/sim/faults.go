@@ -3,90 +3,101 @@ package sim
 import (
 	"math/rand/v2"
 	"time"
-
-	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
-// faults are those that a scenario can name.
-var faults map[string]faultFunc
+// faults are those that a scenario can name. Each does something bad to the
+// world and returns how to make it good again: nil when nothing was done, or
+// when there is nothing to undo.
+var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
+	"crash": onRunning(func(m *machine, rng *rand.Rand) func() {
+		m.crash(rng.IntN(len(m.disk.log) + 1))
+		return m.start
+	}),
+	"pause":     onRunning(func(m *machine, _ *rand.Rand) func() { return m.pause() }),
+	"fsyncfail": onRunning(func(m *machine, _ *rand.Rand) func() { m.failSync(); return nil }),
+	"diskfull":  onAny(func(m *machine, _ *rand.Rand) func() { return m.fill() }),
+	"readerror": onAny(func(m *machine, _ *rand.Rand) func() { return m.blind() }),
+	"jump": onAny(func(m *machine, rng *rand.Rand) func() {
+		return m.jump(jumps[rng.IntN(len(jumps))])
+	}),
+	"wipe":    onAny(func(m *machine, _ *rand.Rand) func() { m.wipe(); return m.start }),
+	"backup":  onAny(func(m *machine, _ *rand.Rand) func() { m.backUp(); return nil }),
+	"restore": onAny(func(m *machine, _ *rand.Rand) func() { m.restore(); return m.start }),
+	"damage": onAny(func(m *machine, rng *rand.Rand) func() {
+		if m.mayHurt() {
+			m.damage(rng)
+		}
+		return nil
+	}),
+	"ruin": onAny(func(m *machine, _ *rand.Rand) func() {
+		if !m.mayHurt() {
+			return nil
+		}
+		m.ruin()
+		return m.start
+	}),
+	"cut": cutLink,
+	"partition": func(w *World, rng *rand.Rand) func() {
+		side := make([]bool, len(w.machines))
+		for i := range side {
+			side[i] = rng.IntN(2) == 0
+		}
+		return w.sever(func(x, y *machine) bool { return side[x.index] != side[y.index] })
+	},
+	"isolate": func(w *World, rng *rand.Rand) func() {
+		m := w.machines[rng.IntN(len(w.machines))]
+		return w.sever(func(x, y *machine) bool { return (x == m) != (y == m) })
+	},
+	"move": func(w *World, rng *rand.Rand) func() { w.reweigh(rng); return nil },
+}
 
-func init() {
-	faults = map[string]faultFunc{
-		"crash":     crash,
-		"pause":     pause,
-		"cut":       cutOne,
-		"partition": partition,
-		"isolate":   isolate,
-		"jump":      jump,
-		"diskfull":  diskFull,
-		"readerror": readError,
-		"fsyncfail": fsyncFail,
-		"wipe":      wipe,
-		"backup":    backup,
-		"restore":   restore,
-		"move":      move,
+// jumps are how far a clock may be off.
+var jumps = []time.Duration{
+	-time.Hour, -time.Minute, -2 * time.Second, 900 * time.Millisecond, 2 * time.Second, time.Minute, time.Hour,
+}
+
+func onAny(do func(*machine, *rand.Rand) func()) func(*World, *rand.Rand) func() {
+	return func(w *World, rng *rand.Rand) func() {
+		return do(w.machines[rng.IntN(len(w.machines))], rng)
 	}
 }
 
-// crash ends a process with a part of what it had not synced, and starts it
-// again later.
-func crash(w *World, rng *rand.Rand) func() {
-	m := w.running(rng)
-	if m == nil {
+// onRunning does something to a machine with a process that runs.
+func onRunning(do func(*machine, *rand.Rand) func()) func(*World, *rand.Rand) func() {
+	return func(w *World, rng *rand.Rand) func() {
+		at := rng.IntN(len(w.machines))
+		for i := range w.machines {
+			if m := w.machines[(at+i)%len(w.machines)]; m.node != nil && !m.node.paused {
+				return do(m, rng)
+			}
+		}
 		return nil
-	}
-	w.fault("%v crashes", m)
-	m.crash(rng.IntN(len(m.disk.log) + 1))
-	return func() {
-		w.fault("%v is started", m)
-		m.start()
 	}
 }
 
-// pause stops a process; it goes on later as if no time had passed.
-func pause(w *World, rng *rand.Rand) func() {
-	m := w.running(rng)
-	if m == nil {
-		return nil
-	}
-	n := m.node
-	w.fault("%v is paused", m)
-	m.pause()
-	return func() {
-		if m.node == n {
-			w.fault("%v goes on", m)
-			m.resume()
+// mayHurt tells whether the promises cover damage to m as well: no more than
+// W-1 machines have any.
+func (m *machine) mayHurt() bool {
+	hurt := 1
+	for _, o := range m.world.machines {
+		damaged := len(o.disk.damage) > 0 || o.disk.files.ruined || o.node == nil || len(o.node.store.Damaged()) > 0
+		if o != m && damaged {
+			hurt++
 		}
 	}
+	return hurt <= m.world.W-1
 }
 
-// cutOne cuts one direction of a link, or both.
-func cutOne(w *World, rng *rand.Rand) func() {
+// cutLink cuts one direction of a link, or both.
+func cutLink(w *World, rng *rand.Rand) func() {
 	a := rng.IntN(len(w.machines))
 	b := (a + 1 + rng.IntN(len(w.machines)-1)) % len(w.machines)
 	from, to, both := w.machines[a], w.machines[b], rng.IntN(2) == 0
-	return w.sever("a link is cut", func(x, y *machine) bool {
-		return x == from && y == to || both && x == to && y == from
-	})
+	return w.sever(func(x, y *machine) bool { return x == from && y == to || both && x == to && y == from })
 }
 
-// partition cuts the machines into two groups.
-func partition(w *World, rng *rand.Rand) func() {
-	side := make([]bool, len(w.machines))
-	for i := range side {
-		side[i] = rng.IntN(2) == 0
-	}
-	return w.sever("a partition", func(x, y *machine) bool { return side[x.index] != side[y.index] })
-}
-
-// isolate cuts one machine off from all others.
-func isolate(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	return w.sever("a machine is cut off", func(x, y *machine) bool { return (x == m) != (y == m) })
-}
-
-// sever cuts the directions that which names and are not cut yet.
-func (w *World) sever(what string, which func(from, to *machine) bool) func() {
+// sever cuts the directions that which names and that are not cut yet.
+func (w *World) sever(which func(from, to *machine) bool) func() {
 	var cut [][2]*machine
 	for _, x := range w.machines {
 		for _, y := range w.machines {
@@ -96,7 +107,7 @@ func (w *World) sever(what string, which func(from, to *machine) bool) func() {
 			}
 		}
 	}
-	w.fault("%s: %v", what, cut)
+	w.fault("cut: %v", cut)
 	w.review()
 	return func() {
 		for _, c := range cut {
@@ -105,100 +116,4 @@ func (w *World) sever(what string, which func(from, to *machine) bool) func() {
 		w.fault("healed: %v", cut)
 		w.review()
 	}
-}
-
-// jump sets a machine's clock to another time, up to an hour off.
-func jump(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	by := []time.Duration{-time.Hour, -time.Minute, -2 * time.Second, 900 * time.Millisecond, 2 * time.Second, time.Minute, time.Hour}
-	m.offset = by[rng.IntN(len(by))]
-	w.fault("the clock of %v jumps by %v", m, m.offset)
-	return func() {
-		m.offset = 0
-		w.fault("the clock of %v is right again", m)
-	}
-}
-
-func diskFull(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	d := m.disk
-	d.full = true
-	w.fault("the disk of %v is full", m)
-	return func() {
-		d.full = false
-		w.fault("the disk of %v has room", m)
-	}
-}
-
-func readError(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	d := m.disk
-	d.failReads = true
-	w.fault("the disk of %v cannot be read", m)
-	return func() {
-		d.failReads = false
-		w.fault("the disk of %v can be read", m)
-	}
-}
-
-// fsyncFail fails the next fsync of a machine, which ends the process.
-func fsyncFail(w *World, rng *rand.Rand) func() {
-	m := w.running(rng)
-	if m == nil {
-		return nil
-	}
-	m.disk.failSync = true
-	w.fault("the next fsync of %v will fail", m)
-	return nil
-}
-
-// wipe loses a disk; a new, empty node takes the place of the old one.
-func wipe(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	w.fault("the disk of %v is lost", m)
-	w.replace(m, newDisk(0, m.rng))
-	return m.start
-}
-
-// backup copies a disk.
-func backup(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	m.backup = m.disk.copied()
-	w.fault("the disk of %v is copied", m)
-	return nil
-}
-
-// restore puts an old copy in the place of a disk; by the rules the result is a
-// new node.
-func restore(w *World, rng *rand.Rand) func() {
-	m := w.machines[rng.IntN(len(w.machines))]
-	if m.backup == nil {
-		return nil
-	}
-	w.fault("the disk of %v is an old copy", m)
-	w.replace(m, m.backup.copied())
-	return m.start
-}
-
-// replace puts another disk into a machine.
-func (w *World) replace(m *machine, d *disk) {
-	if m.node != nil {
-		m.halt()
-		w.crashes++
-	}
-	w.lostDisk(m, func() { m.rename(d) })
-}
-
-// move makes a new epoch of the ring, in which the nodes' weights are others.
-func move(w *World, rng *rand.Rand) func() {
-	nodes := append([]ring.Node(nil), w.ring().Nodes()...)
-	for i := range nodes {
-		nodes[i].Weight = uint32(1 + rng.IntN(3))
-	}
-	w.claim(nodes)
-	w.fault("epoch %d of the ring", w.ring().Epoch())
-	if m := w.running(rng); m != nil {
-		m.node.adopt(w.ring())
-	}
-	return nil
 }

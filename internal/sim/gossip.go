@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"sort"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
@@ -66,8 +68,8 @@ func (w *World) claim(nodes []ring.Node) {
 	w.changed = w.now
 }
 
-// replaced gives the place of one node to another.
-func (w *World) replaced(old, id kv.NodeID) {
+// succeed gives the place of one node to another.
+func (w *World) succeed(old, id kv.NodeID) {
 	nodes := slices.Clone(w.ring().Nodes())
 	for i := range nodes {
 		if nodes[i].ID == old {
@@ -75,7 +77,52 @@ func (w *World) replaced(old, id kv.NodeID) {
 		}
 	}
 	w.claim(nodes)
-	w.removed = append(w.removed, old)
+	w.removed = append(w.removed, removal{old, w.ring().Epoch()})
+}
+
+// reweigh draws other weights for the nodes, so that partitions move, and tells
+// one of them.
+func (w *World) reweigh(rng *rand.Rand) {
+	nodes := slices.Clone(w.ring().Nodes())
+	for i := range nodes {
+		nodes[i].Weight = uint32(1 + rng.IntN(3))
+	}
+	w.claim(nodes)
+	w.fault("epoch %d of the ring moves partitions", w.ring().Epoch())
+	at := rng.IntN(len(w.machines))
+	for i := range w.machines {
+		if m := w.machines[(at+i)%len(w.machines)]; m.node != nil {
+			m.node.adopt(w.ring())
+			return
+		}
+	}
+}
+
+// removal is a node that is dead for good, since an epoch.
+type removal struct {
+	id    kv.NodeID
+	epoch uint64
+}
+
+// Members implements antientropy.Cluster: as far as n knows.
+func (n *node) Members() []antientropy.Member {
+	var out []antientropy.Member
+	for _, m := range n.ring.Nodes() {
+		out = append(out, antientropy.Member{ID: m.ID})
+	}
+	return out
+}
+
+// Removed implements antientropy.Cluster.
+func (n *node) Removed() []kv.NodeID {
+	var out []kv.NodeID
+	for _, r := range n.world.removed {
+		if r.epoch <= n.ring.Epoch() {
+			out = append(out, r.id)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // members returns the ids of the nodes that are not removed, ascending.

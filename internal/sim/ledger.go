@@ -22,44 +22,37 @@ func (w *Write) owe(o kv.Options) { w.applied, w.durable = int(o.W), int(o.DW) }
 // excused tells whether w may be lost.
 func (w *Write) excused() bool { return w.applied <= 0 && w.durable <= 0 }
 
-// lostUnsynced accounts for what a crash of m loses.
-func (w *World) lostUnsynced(m *machine, crash func()) {
-	var touched []*Key
-	for _, k := range w.keys {
-		if m.disk.unsynced(k.Key) {
-			touched = append(touched, k)
-		}
-	}
-	before := w.copies(touched)
-	crash()
-	for i, k := range touched {
-		after := recordsOf(m.disk.applied, k.Key)
+// account does something that destroys copies on m, and books what it did to
+// the writes of keys.
+func (w *World) account(m *machine, keys []*Key, destroy func()) {
+	applied, durable := w.copies(keys, appliedTable), w.copies(keys, syncedTable)
+	destroy()
+	for i, k := range keys {
+		owners := w.ring().Owners(k.partition)
+		left, safe := recordsOf(m.disk, m.disk.applied, k.Key), recordsOf(m.disk, m.disk.synced, k.Key)
 		for _, x := range k.writes {
-			if before[i].of(m).hold(x) && !after.hold(x) && before[i].count(x) <= x.applied {
+			if durable[i].all(w, owners, x) {
+				x.applied, x.durable = max(x.applied, len(owners)), max(x.durable, len(owners))
+			}
+			if applied[i].of(m).hold(x) && !left.hold(x) && applied[i].count(x) <= x.applied {
 				x.applied--
+			}
+			if durable[i].of(m).hold(x) && !safe.hold(x) && durable[i].count(x) <= x.durable {
+				x.durable--
 			}
 		}
 	}
 }
 
-// lostDisk accounts for the loss of m's disk, durable copies and all.
-func (w *World) lostDisk(m *machine, lose func()) {
-	applied, durable := w.copies(w.keys), w.durable(w.keys)
-	lose()
-	for i, k := range w.keys {
-		owners := w.ring().Owners(k.partition)
-		for _, x := range k.writes {
-			if durable[i].all(w, owners, x) {
-				x.applied, x.durable = len(owners), len(owners)
-			}
-			if applied[i].of(m).hold(x) && applied[i].count(x) <= x.applied {
-				x.applied--
-			}
-			if durable[i].of(m).hold(x) && durable[i].count(x) <= x.durable {
-				x.durable--
-			}
+// unsynced returns the keys that changes of m concern which are not durable.
+func (w *World) unsynced(m *machine) []*Key {
+	var out []*Key
+	for _, k := range w.keys {
+		if m.disk.unsynced(k.Key) {
+			out = append(out, k)
 		}
 	}
+	return out
 }
 
 // copies are the records of one key on every machine.
@@ -68,19 +61,14 @@ type copies []records
 // records are the objects of one key on one machine, data and hints.
 type records []object.Object
 
-func (w *World) copies(keys []*Key) []copies {
-	return w.look(keys, func(d *disk) *table { return d.applied })
-}
+func appliedTable(d *disk) *table { return d.applied }
+func syncedTable(d *disk) *table  { return d.synced }
 
-func (w *World) durable(keys []*Key) []copies {
-	return w.look(keys, func(d *disk) *table { return d.synced })
-}
-
-func (w *World) look(keys []*Key, at func(*disk) *table) []copies {
+func (w *World) copies(keys []*Key, at func(*disk) *table) []copies {
 	out := make([]copies, len(keys))
 	for i, k := range keys {
 		for _, m := range w.machines {
-			out[i] = append(out[i], recordsOf(at(m.disk), k.Key))
+			out[i] = append(out[i], recordsOf(m.disk, at(m.disk), k.Key))
 		}
 	}
 	return out
@@ -172,12 +160,13 @@ func isRecordOf(key string, k kv.Key) bool {
 	return len(key) == head+len(k) && key[head:] == string(k)
 }
 
-// recordsOf reads all records of k in t. It reads the bytes itself, so that
-// what it finds does not hang on the code that is put to the test.
-func recordsOf(t *table, k kv.Key) records {
+// recordsOf reads the records of k in t, a table of d, that are not damaged. It
+// reads the bytes itself, so that what it finds does not hang on the code that
+// is put to the test.
+func recordsOf(d *disk, t *table, k kv.Key) records {
 	var out records
 	for _, key := range t.keys {
-		if !isRecordOf(key, k) {
+		if !isRecordOf(key, k) || len(d.damage) > 0 && d.spoiled(t, key) {
 			continue
 		}
 		o, err := object.Parse(t.rows[key].value[objectAt:])

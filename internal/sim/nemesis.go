@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// A faultFunc does something bad to the world and returns how to make it good
-// again, nil when nothing was done or nothing needs to be undone.
-type faultFunc func(w *World, rng *rand.Rand) (undo func())
-
 // nemesis brings the scenario's faults about, and remembers how to undo those
 // that last.
 type nemesis struct {
@@ -23,7 +19,11 @@ func (n *nemesis) start() {
 		n.repeat(f, n.world.random("fault %s %d", f.Kind, i))
 	}
 	for _, s := range n.world.Steps {
-		n.world.after(s.At, func() { verbs[s.Verb](n.world, s) })
+		n.world.after(s.At, func() {
+			if err := verbs[s.Verb](n.world, s); err != nil {
+				n.world.violate("scenario", nil, "step %s at %v: %v", s.Verb, s.At, err)
+			}
+		})
 	}
 }
 
@@ -72,21 +72,10 @@ func (n *nemesis) heal() {
 	}
 	for _, m := range w.machines {
 		if m.node != nil && m.node.paused {
-			m.resume()
+			m.node.resume()
 		}
 		m.start()
 	}
 	w.fault("all faults are over")
 	w.review()
-}
-
-// running returns a machine with a running process, nil for none.
-func (w *World) running(rng *rand.Rand) *machine {
-	at := rng.IntN(len(w.machines))
-	for i := range w.machines {
-		if m := w.machines[(at+i)%len(w.machines)]; m.node != nil && !m.node.paused {
-			return m
-		}
-	}
-	return nil
 }

@@ -4,12 +4,13 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
-	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -18,6 +19,8 @@ const (
 	tickEvery = 20 * time.Millisecond
 	// flushEvery is how often buffered writes are made durable.
 	flushEvery = 500 * time.Millisecond
+	// upkeepEvery is how often it looks after its copies.
+	upkeepEvery = 100 * time.Millisecond
 	// sequenceBlock is how many sequence numbers are reserved at once.
 	sequenceBlock = 16
 )
@@ -34,12 +37,24 @@ type node struct {
 	held         []held
 	conns        []*conn
 	ring         *ring.Ring
+	// begun are the puts that were asked of this node.
+	begun []begun
 	// sequence is the last sequence number that was handed out.
 	sequence uint64
 
 	engine *engine
 	store  *replica.Store
 	coord  *coordinator.Coordinator
+	sender *handoff.Sender
+	keeper *antientropy.Keeper
+	tasks  int
+	scrub  scrub
+}
+
+// begun is a put, and when it came by the node's clock.
+type begun struct {
+	op *Op
+	at kv.Time
 }
 
 // held is what a paused process is still to do.
@@ -48,7 +63,7 @@ type held struct {
 	run   func()
 }
 
-func newNode(m *machine) *node {
+func newNode(m *machine) (*node, error) {
 	w, f := m.world, &m.disk.files
 	f.boot++
 	n := &node{machine: m, id: f.id, boot: f.boot, rng: w.random("node %v %d", f.id, f.boot), ring: f.ring, sequence: f.reserved}
@@ -56,19 +71,47 @@ func newNode(m *machine) *node {
 	n.engine = openEngine(m.disk, n.after, n.failed)
 	var err error
 	n.store, err = replica.Open(w.broken.replica(), n.id, n.engine, n, n, n.sequence+1)
+	if err == nil && f.ruined {
+		err = n.markAll()
+		f.ruined = err != nil
+	}
 	if err != nil {
-		panic(err)
+		n.dead = true
+		n.engine.abandon()
+		return nil, err
 	}
 	n.coord = coordinator.New(w.broken.coordinator(), coordinator.Deps{
-		Self: n.id, Local: local{n.store, n}, Peers: n, Cluster: n, Stats: n, Now: n.Now,
+		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now,
+	})
+	n.sender = handoff.New(w.broken.handoff(), handoff.Deps{
+		Self: n.id, Boot: n.ownBoot, Hints: n.store, Local: n.store, Peers: peers{n, w.steady},
+		Cluster: n, Background: n, Now: w.steady,
+	})
+	n.keeper = antientropy.New(w.broken.antiEntropy(), antientropy.Deps{
+		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Disk: n.engine,
+		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
 	})
 	for _, id := range w.members() {
 		n.connTo(id)
 	}
 	n.every(tickEvery, n.tick)
 	n.every(flushEvery, n.flush)
+	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
-	return n
+	return n, nil
+}
+
+func (n *node) ownBoot() uint64 { return n.boot }
+
+// markAll marks every copy as damaged: the engine is not the one that was there
+// before.
+func (n *node) markAll() error {
+	for p := range kv.Partition(n.world.Partitions) {
+		if err := n.store.MarkDamaged(p, errDamage); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // do runs f in this process: later if it is paused, never if it is dead.
@@ -93,11 +136,25 @@ func (n *node) every(d time.Duration, f func()) {
 	})
 }
 
+// resume lets a paused process go on: first it does what it was to do.
+func (n *node) resume() {
+	n.paused = false
+	todo := n.held
+	n.held = nil
+	for _, h := range todo {
+		n.world.cause = h.cause
+		n.do(h.run)
+	}
+	n.world.cause = nil
+}
+
 func (n *node) tick() {
 	for _, c := range n.conns {
 		c.expire()
 	}
 	n.coord.Expire(n.Now())
+	n.sender.Tick(n.world.steady())
+	n.keeper.Tick(n.world.steady())
 }
 
 func (n *node) flush() { _ = n.engine.Sync() }
@@ -108,22 +165,51 @@ func (n *node) failed(error) {
 	if n.dead {
 		return
 	}
-	n.world.fault("%v ends: its disk failed", n.machine)
 	m := n.machine
 	m.crash(m.rng.IntN(len(m.disk.log) + 1))
 	m.world.after(time.Second, m.start)
 }
 
-// handle serves a request of a peer.
-func (n *node) handle(req wire.Request) {
+// handle serves a request of a peer, who waits for left.
+func (n *node) handle(req wire.Request, left time.Duration) {
+	req.Deadline = n.Now().Add(left)
 	switch req.Type {
 	case wire.TypeReplicaRead, wire.TypeReplicaPut:
 		n.store.Handle(req)
 	case wire.TypeGet, wire.TypePut:
+		if req.Type == wire.TypePut {
+			n.begun = append(n.begun, begun{n.world.cause, kv.TimeOf(n.Now())})
+		}
 		n.coord.Handle(req)
+	case wire.TypeHandoff:
+		n.sender.Handle(req)
+	case wire.TypeExchange, wire.TypeSweep:
+		n.keeper.Handle(req)
 	default:
 		panic("sim: nobody serves " + req.Type.String())
 	}
+}
+
+// peerUp is told that a peer answers again.
+func (n *node) peerUp(id kv.NodeID) {
+	n.sender.PeerUp(id)
+	n.keeper.PeerUp(id)
+}
+
+// maxTasks bounds the tasks that wait in the background.
+const maxTasks = 64
+
+// Go implements the Background of handoff and antientropy.
+func (n *node) Go(task func()) bool {
+	if n.tasks == maxTasks {
+		return false
+	}
+	n.tasks++
+	n.after(upTo(n.rng, time.Millisecond), func() {
+		n.tasks--
+		task()
+	})
+	return true
 }
 
 // connTo returns the connection to a peer, which it makes for a node that the
@@ -143,9 +229,6 @@ func (n *node) connTo(id kv.NodeID) *conn {
 	c.review()
 	return c
 }
-
-// peerUp is told that a peer answers again.
-func (n *node) peerUp(kv.NodeID) {}
 
 // Next implements replica.Source.
 func (n *node) Next() (kv.NodeID, uint64, error) {
@@ -182,38 +265,10 @@ func (n *node) Latency(id kv.NodeID) time.Duration {
 	return time.Duration(id%16) * time.Microsecond
 }
 
-// GetDone, PutDone, Forwarded, StaleRing and Truncated implement
-// coordinator.Stats.
-func (n *node) GetDone(coordinator.Ended) {}
-func (n *node) PutDone(coordinator.Ended) {}
-func (n *node) Forwarded()                {}
-func (n *node) StaleRing()                {}
-func (n *node) Truncated(int)             {}
-
-// local is the node's store as its coordinator sees it. It notes which dots
-// stand for which write.
-type local struct {
-	*replica.Store
-	node *node
-}
-
-// Put implements coordinator.Local.
-func (l local) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	o, out, dropped, err := l.Store.Put(epoch, p, k, w, buf, durable)
-	if err == nil {
-		l.node.minted(k, w, o)
+// Boot implements handoff.Peers.
+func (n *node) Boot(id kv.NodeID) uint64 {
+	if c := n.connTo(id); c != nil && c.peer != nil {
+		return c.peer.boot
 	}
-	return o, out, dropped, err
-}
-
-// minted notes the dot that a write was given: the one of the sequence number
-// that was drawn last.
-func (n *node) minted(k kv.Key, w object.Write, o object.Object) {
-	for c := o.Siblings(); c.Next(); {
-		if c.Node == n.id && c.Seq == n.sequence {
-			n.world.minted(n, k, w, c.Sibling)
-			return
-		}
-	}
-	panic("sim: a put left no sibling")
+	return 0
 }

@@ -26,6 +26,9 @@ type Result struct {
 // Play plays a scenario under a seed. The trace goes to out, if that is not
 // nil; with a key, only what concerns it.
 func Play(s *Scenario, seed uint64, v *Variant, out io.Writer, key string) Result {
+	if v == nil {
+		v = &Variant{}
+	}
 	w := newWorld(s, seed, v)
 	w.trace.out, w.trace.key = out, key
 	n := &nemesis{world: w, undo: map[int]func(){}}
@@ -55,7 +58,7 @@ func newWorld(s *Scenario, seed uint64, v *Variant) *World {
 	for i := range s.Nodes {
 		m := &machine{world: w, index: i, rng: w.random("machine %d", i)}
 		id := w.newID()
-		m.disk = newDisk(id, m.rng)
+		m.disk = newDisk(id, m.rng, s.FloorsFirst)
 		w.ids[id] = m
 		w.machines = append(w.machines, m)
 		nodes = append(nodes, ring.Node{ID: id, Weight: 1})
@@ -95,4 +98,7 @@ func (c *Counts) add(o Counts) {
 	c.Answered += o.Answered
 	c.Faults += o.Faults
 	c.Excused += o.Excused
+	c.Hints += o.Hints
+	c.Repaired += o.Repaired
+	c.Floors += o.Floors
 }

@@ -31,7 +31,12 @@ type Scenario struct {
 	Options   Options
 	Links     LinkFaults
 	Faults    []Fault
-	Steps     []Step
+	// LateAnswers lets answers come in from a process that has ended, over a
+	// connection that was lost. FloorsFirst has disks that keep what stands in
+	// the space of floors and marks from a crash, though not the data that was
+	// written before it.
+	LateAnswers, FloorsFirst bool
+	Steps                    []Step
 	// Run is how long faults and clients go on, Settle how long the cluster may
 	// take to converge after that.
 	Run, Settle time.Duration
@@ -160,6 +165,15 @@ func (s *Scenario) line(verb string, l *line) {
 		}
 		for name, p := range map[string]*int{"loss": &f.Loss, "double": &f.Double, "reorder": &f.Reorder, "late": &f.Late} {
 			l.share(name, p)
+		}
+	case "allow":
+		switch what := l.word(); what {
+		case "late-answers":
+			s.LateAnswers = true
+		case "floors-first":
+			s.FloorsFirst = true
+		default:
+			l.fail("%q is not to be allowed", what)
 		}
 	case "run":
 		l.duration("for", &s.Run)

@@ -6,16 +6,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
+	"runtime/debug"
 	"strings"
-	"sync"
 	"testing"
 )
 
 var (
-	seeds = flag.Uint64("seeds", 20, "seeds to play each scenario with")
-	only  = flag.Int64("seed", -1, "the one seed to play, with a trace")
+	seeds = flag.Int("seeds", 100, "worlds to play, dealt out among the scenarios")
+	only  = flag.Int64("seed", -1, "the one seed to play, with its trace")
+	about = flag.String("key", "", "the key that the trace is about, all if empty")
 )
+
+// TestMain trades memory for time: a world's garbage is short-lived.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // load reads the scenarios of testdata.
 func load(t testing.TB) []*Scenario {
@@ -39,77 +46,90 @@ func load(t testing.TB) []*Scenario {
 	return out
 }
 
-// TestSim plays every scenario with every seed. A failure names the command
-// that plays it alone, with its trace.
+// fixedSeeds is how many seeds a scenario of fixed steps is played with: they
+// vary delays alone.
+const fixedSeeds = 5
+
+// TestSim plays every scenario with its share of the seeds. A failure names the
+// command that plays it alone, with its trace.
 func TestSim(t *testing.T) {
-	for _, s := range load(t) {
+	scenarios := load(t)
+	random := 0
+	for _, s := range scenarios {
+		if s.random() {
+			random++
+		}
+	}
+	for _, s := range scenarios {
 		t.Run(s.Name, func(t *testing.T) {
 			if *only >= 0 {
-				report(t, s, uint64(*only), nil)
+				playOnce(t, s, uint64(*only))
 				return
 			}
 			t.Parallel()
-			playAll(t, s)
-		})
-	}
-}
-
-// playAll plays s with all seeds, on all processors.
-func playAll(t *testing.T, s *Scenario) {
-	var mu sync.Mutex
-	var sum Counts
-	next, failed := uint64(0), false
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				seed := next
-				next++
-				stop := failed || seed >= *seeds
-				mu.Unlock()
-				if stop {
-					return
-				}
-				r := Play(s, seed, nil, nil, "")
-				mu.Lock()
-				sum.add(r.Counts)
-				first := len(r.Violations) > 0 && !failed
-				failed = failed || first
-				mu.Unlock()
-				if first {
-					report(t, s, seed, r.Violations)
-				}
+			count := fixedSeeds
+			if s.random() {
+				count = max(1, *seeds/random)
 			}
+			playAll(t, s, count)
 		})
 	}
-	wg.Wait()
-	t.Logf("%+v", sum)
 }
 
-// report plays a seed again with its trace, and shows the end of it.
-func report(t *testing.T, s *Scenario, seed uint64, found []Violation) {
-	var out bytes.Buffer
-	r := Play(s, seed, nil, &out, key(found))
-	t.Logf("%+v", r.Counts)
-	if len(r.Violations) == 0 {
-		if testing.Verbose() {
-			t.Log("\n" + out.String())
+// random tells whether seeds differ in more than delays.
+func (s *Scenario) random() bool { return len(s.Steps) == 0 }
+
+// playAll plays s with the first seeds.
+func playAll(t *testing.T, s *Scenario, count int) {
+	var sum Counts
+	for seed := range uint64(count) {
+		r := Play(s, seed, nil, nil, "")
+		sum.add(r.Counts)
+		if len(r.Violations) > 0 {
+			playAgain(t, s, seed, r)
+			return
 		}
-		return
 	}
-	lines := strings.SplitAfter(out.String(), "\n")
-	if *only < 0 {
-		lines = lines[max(0, len(lines)-60):]
-	}
-	t.Errorf("%v\n\ngo test ./internal/sim -run 'TestSim/%s$' -seed %d -v\n\n%s", r.Violations, s.Name, seed, strings.Join(lines, ""))
+	t.Logf("%d seeds: %+v", count, sum)
+	sum.checkUse(t, s)
 }
 
-func key(found []Violation) string {
-	if len(found) == 0 || found[0].key == nil {
-		return ""
+// checkUse fails for a scenario that tests nothing.
+func (c Counts) checkUse(t *testing.T, s *Scenario) {
+	if c.Acked*2 < c.Puts || c.Answered*2 < c.Gets {
+		t.Errorf("fewer than half of the requests succeeded: %+v", c)
 	}
-	return found[0].key.String()
+	if c.Excused*20 > c.Acked {
+		t.Errorf("more than a twentieth of the acknowledged writes was excused: %+v", c)
+	}
+}
+
+// playOnce plays one seed, with its trace.
+func playOnce(t *testing.T, s *Scenario, seed uint64) {
+	var out bytes.Buffer
+	r := Play(s, seed, nil, &out, *about)
+	t.Logf("%+v\n%s", r.Counts, out.String())
+	if len(r.Violations) > 0 {
+		t.Errorf("%v", r.Violations)
+	}
+}
+
+// playAgain plays a seed that failed once more, with the trace of the key that
+// it is about, and shows the end of that.
+func playAgain(t *testing.T, s *Scenario, seed uint64, failed Result) {
+	const last = 60
+	var out bytes.Buffer
+	Play(s, seed, nil, &out, failed.key())
+	lines := strings.SplitAfter(out.String(), "\n")
+	t.Errorf("%v\n\n  go test ./internal/sim -run 'TestSim/%s$' -seed %d -v\n\nthe last lines of that, of %d:\n%s",
+		failed.Violations, s.Name, seed, len(lines), strings.Join(lines[max(0, len(lines)-last):], ""))
+}
+
+func (r Result) key() string {
+	if k := r.Violations[0].key; k != nil {
+		return k.String()
+	}
+	return ""
 }
 
 // TestSeedFixesRun plays one seed of each scenario twice.

@@ -47,3 +47,10 @@ func (w *World) say(k *Key, format string, args ...any) {
 	}
 	fmt.Fprintf(t.out, "%12v  %s\n", w.now, fmt.Sprintf(format, args...))
 }
+
+// arrived writes a line about a message that came for the present request.
+func (w *World) arrived(from, to *node, what string) {
+	if w.trace.out != nil && w.cause != nil {
+		w.say(w.cause.key, "  %v → %v %s for %s.%d", from.machine, to.machine, what, w.cause.client.name, w.cause.number)
+	}
+}

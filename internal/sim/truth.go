@@ -36,6 +36,9 @@ type Write struct {
 	// dots are those under which nodes applied it: more than one only when it
 	// was tried again after a refusal.
 	dots []mint
+	// buried is set for an lww write that had lost to a delete when floors were
+	// raised above both.
+	buried bool
 	// durable and applied are how many copies the store still owes (see
 	// ledger.go), once it is acknowledged.
 	durable, applied int

@@ -1,15 +1,54 @@
 package sim
 
 import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/replica"
 )
 
-// Variant is a deliberately broken build, which the checkers must catch.
+// Variant is a build that is broken on purpose, by rules that are left out. The
+// zero Variant leaves out none. Those that production code cannot leave out are
+// broken here, around it.
 type Variant struct {
-	Name string
+	Name        string
+	Replica     replica.Omit
+	Coordinator coordinator.Omit
+	Handoff     handoff.Omit
+	AntiEntropy antientropy.Omit
+	// KeepIDs lets a node whose disk was replaced go on under its old id, with
+	// the sequence that the disk remembers.
+	KeepIDs bool
 }
 
-func (v *Variant) replica() replica.Config { return replica.Default() }
+func (v *Variant) replica() replica.Config {
+	c := replica.Default()
+	c.Omit = v.Replica
+	return c
+}
 
-func (v *Variant) coordinator() coordinator.Config { return coordinator.Default() }
+func (v *Variant) coordinator() coordinator.Config {
+	c := coordinator.Default()
+	c.Omit = v.Coordinator
+	return c
+}
+
+func (v *Variant) handoff() handoff.Config {
+	c := handoff.Default()
+	c.Omit = v.Handoff
+	c.Every, c.MaxPause, c.Timeout = 300*time.Millisecond, 2*time.Second, 2*time.Second
+	return c
+}
+
+// antiEntropy is at a pace that lets a run of some seconds see many exchanges
+// and sweeps.
+func (v *Variant) antiEntropy() antientropy.Config {
+	c := antientropy.Default()
+	c.Omit = v.AntiEntropy
+	c.Every, c.Retry, c.Timeout = 1500*time.Millisecond, 300*time.Millisecond, 2*time.Second
+	c.ReapAt, c.ReapAfter, c.ReapPause = 2, time.Second, time.Second
+	c.ReapBackoff, c.Poll, c.Patience, c.ExchangeFor = 300*time.Millisecond, 200*time.Millisecond, 3*time.Second, 10*time.Second
+	return c
+}

@@ -44,7 +44,7 @@ type World struct {
 	links    [][]*link
 	// rings are those of every epoch; the last is the newest.
 	rings   []*ring.Ring
-	removed []kv.NodeID
+	removed []removal
 	ids     map[kv.NodeID]*machine
 	idRand  *rand.Rand
 	sealer  *object.Sealer
@@ -61,6 +61,9 @@ type World struct {
 // Counts tell what a run was made of.
 type Counts struct {
 	Events, Messages, Lost, Puts, Acked, Gets, Answered, Faults int
+	// Hints are writes that stand-ins took, Repaired copies that gets repaired.
+	// Floors are calls that raised floors.
+	Hints, Repaired, Floors int
 	// Excused are acknowledged writes whose loss the promises allow.
 	Excused int
 }
@@ -76,6 +79,9 @@ type Violation struct {
 
 func (v Violation) String() string { return fmt.Sprintf("%s at %v: %s", v.Promise, v.At, v.Text) }
 
+// maxViolations bounds those of one run that are reported.
+const maxViolations = 3
+
 // random returns the random source of that name.
 func (w *World) random(format string, args ...any) *rand.Rand {
 	h := fnv.New64a()
@@ -89,6 +95,9 @@ func (w *World) after(d time.Duration, f func()) {
 	w.order++
 	w.agenda.add(event{at: w.now + max(d, 0), order: w.order, cause: w.cause, run: f})
 }
+
+// steady is a clock that does not jump.
+func (w *World) steady() time.Time { return epoch.Add(w.now) }
 
 // every runs f each d, from a moment within the first d on that the source
 // draws, until f returns false.
@@ -116,6 +125,9 @@ func (w *World) run(d time.Duration) {
 
 // violate notes that a promise is broken; the run ends.
 func (w *World) violate(promise string, k *Key, format string, args ...any) {
+	if len(w.violations) == maxViolations {
+		return
+	}
 	v := Violation{Promise: promise, At: w.now, Text: fmt.Sprintf(format, args...), key: k}
 	w.note(noteViolation, uint64(len(v.Text)), 0)
 	w.say(nil, "VIOLATION of %s: %s", promise, v.Text)
