@@ -42,6 +42,15 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceRoundsUp: a message takes no less time than the rate says.
+func TestPaceRoundsUp(t *testing.T) {
+	p, now := pace{rate: 3}, time.Unix(1, 0)
+	p.take(now, 1)
+	if least := now.Add(-burst).Add(333_333_334); p.next.Before(least) {
+		t.Errorf("the next may go at %v, the rate says %v", p.next, least)
+	}
+}
+
 // TestShares: nodes that are given hints at the same time get the same bytes,
 // whatever the size of their objects; one that begins later is not owed what it
 // did not ask for, nor one whose window was full.

@@ -344,6 +344,60 @@ type durableCh chan error
 
 func (c durableCh) Durable(err error) { c <- err }
 
+// busyEngine does something else before each write.
+type busyEngine struct {
+	storage.Engine
+	before func()
+}
+
+func (e *busyEngine) Apply(b *storage.Batch, w storage.Waiter) error {
+	if f := e.before; f != nil {
+		e.before = nil
+		f()
+	}
+	return e.Engine.Apply(b, w)
+}
+
+// TestLastHintGoesWhileAnotherComes: they are counted on the same shelf.
+func TestLastHintGoesWhileAnotherComes(t *testing.T) {
+	m, err := memory.Open(memory.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &busyEngine{Engine: m}
+	s := hintStore(t, e, &counter{}, 1<<30)
+	old := mustHint(t, s, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")})
+	e.before = func() {
+		if ok, err := s.DeleteHint(2, 1, hintTestKey(1), object.VersionHash(old)); err != nil || !ok {
+			t.Error(ok, err)
+		}
+	}
+	mustHint(t, s, 2, 1, hintTestKey(2), object.Write{Value: []byte("v")})
+	if st := s.Hints(); len(st) != 1 || st[0].Keys != 1 || !s.HoldsHints(1) || len(mustPage(t, s, 2, 1, 9)) != 1 {
+		t.Errorf("counted are %+v", st)
+	}
+}
+
+// TestAgeOfAHint: it is as old as the latest write in it, or that it has seen.
+func TestAgeOfAHint(t *testing.T) {
+	s, _ := newHintStore(t)
+	k := hintTestKey(1)
+	mustHint(t, s, 2, 0, k, object.Write{Value: []byte("v"), Now: 70})
+	o := mustHint(t, s, 2, 0, k, object.Write{Value: []byte("w"), Now: 50})
+	if at := latest(o); at != 70 {
+		t.Errorf("with writes of 50 and 70 it is of %d", at)
+	}
+	seen := bytes.Clone(o.Bytes()[:6+len(o.Clock())])
+	seen[4], seen[5] = 0, 0 // no siblings
+	only, err := object.Parse(seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := latest(only); at != 50 {
+		t.Errorf("without siblings it is of %d", at)
+	}
+}
+
 // TestHintsOutliveACrash: what was accepted durably is there after a power loss,
 // on every engine; a deletion may be undone.
 func TestHintsOutliveACrash(t *testing.T) {

@@ -3,8 +3,10 @@ package replica
 import (
 	"bytes"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -228,8 +230,63 @@ func TestWriteOverADamagedHint(t *testing.T) {
 		t.Errorf("the hint is %x, want %x; told are %q", got.Bytes(), o.Bytes(), *names)
 	}
 	e.torn = nil // the engine has written it elsewhere by now
-	if page := mustPage(t, s, 2, 1, 9); len(page) != 1 || s.Hints()[0].Keys != 1 {
+	page := mustPage(t, s, 2, 1, 9)
+	if len(page) != 1 || s.Hints()[0].Keys != 1 || s.hints.find(2, 1).isDamaged() {
 		t.Errorf("%d hints, counted as %+v", len(page), s.Hints())
+	}
+}
+
+// TestHintsBetweenDamages: of two damaged hints, each is set aside by itself when
+// others end their part of the keys.
+func TestHintsBetweenDamages(t *testing.T) {
+	e := newTornEngine(t)
+	s := hintStore(t, e, &counter{}, 1<<30)
+	for _, owner := range []kv.NodeID{2, 3} {
+		for i := range 20 {
+			mustHint(t, s, owner, 1, hintTestKey(i), object.Write{Value: []byte("v")})
+		}
+		at := appendHintKey(nil, owner, 1, hintTestKey(7))
+		e.torn = append(e.torn, keyRange{at, append(bytes.Clone(at), 0)})
+	}
+	clear(e.rewrote)
+	for _, owner := range []kv.NodeID{2, 3} {
+		if n := len(mustPage(t, s, owner, 1, 9)); n != 19 {
+			t.Errorf("of 20 hints for %v, one of them damaged, %d are left", owner, n)
+		}
+	}
+}
+
+// TestMendWhileHintsAreWritten: whatever is written meanwhile, the counts are
+// right afterwards.
+func TestMendWhileHintsAreWritten(t *testing.T) {
+	s, _ := newHintStore(t)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 300 {
+				k := hintTestKey(g*100 + i%10)
+				o, _, _, err := s.PutHint(1, 2, 1, k, object.Write{Value: []byte("v")}, nil, nil)
+				if err == nil && i%3 == 0 {
+					_, err = s.DeleteHint(2, 1, k, object.VersionHash(o))
+				}
+				if err != nil && kv.KindOf(err) != kv.KindTooManySiblings {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 50 {
+		if err := s.mendHints(1); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	before, present := s.Hints(), s.hints.present[0].Load()[1].Load()
+	if err := s.mendHints(1); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(s.Hints(), before); diff != "" || present != int64(before[0].Keys) {
+		t.Errorf("%d present; -there +counted:\n%s", present, diff)
 	}
 }
 

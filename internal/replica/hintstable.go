@@ -120,7 +120,7 @@ func (t *hintTable) shelf(owner kv.NodeID, p kv.Partition) *hintShelf {
 
 // tidy removes a shelf that nothing stands on. The caller holds mu.
 func (t *hintTable) tidy(s *hintShelf) {
-	if s.keys > 0 || s.writers > 0 || s.damaged {
+	if s.keys > 0 || s.writers > 0 {
 		return
 	}
 	if i, ok := slices.BinarySearchFunc(t.mu.shelves[s.p], s.owner, compareShelf); ok {
