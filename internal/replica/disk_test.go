@@ -136,6 +136,14 @@ type pebbleDisk struct{ fs *vfs.MemFS }
 func newPebbleDisk() disk { return pebbleDisk{vfs.NewCrashableMem()} }
 
 func (d pebbleDisk) open(t testing.TB) storage.Engine {
+	e, err := openPebble(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func openPebble(d pebbleDisk) (storage.Engine, error) {
 	c := pebble.Default()
 	c.Dir, c.FS = "data", d.fs
 	c.CacheBytes, c.MemTableBytes = 1<<20, 64<<10
@@ -143,9 +151,9 @@ func (d pebbleDisk) open(t testing.TB) storage.Engine {
 	c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	e, err := pebble.Open(c)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err // not a nil *Engine within a storage.Engine
 	}
-	return e
+	return e, nil
 }
 
 func (d pebbleDisk) clone(percent int) disk {

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -12,11 +13,18 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// between is an engine that calls a func after a scan, and before a drop or a
-// sync: what others do while the store waits.
+// between is an engine that calls a func after a scan, and before everything
+// else that it does: what others do while the store waits.
 type between struct {
 	storage.Engine
-	scan, drop, sync func()
+	scan, drop, sync, apply func()
+}
+
+func (e *between) Apply(b *storage.Batch, w storage.Waiter) error {
+	if e.apply != nil {
+		e.apply()
+	}
+	return e.Engine.Apply(b, w)
 }
 
 func (e *between) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) bool) error {
@@ -152,8 +160,12 @@ func TestDropCopyRefusesWrites(t *testing.T) {
 	if err := s.RaiseFloor([]kv.Partition{0}, selfFloor(1)); err != nil {
 		t.Fatal(err)
 	}
+	tombstone := kv.AppendKey(nil, "b", []byte("deleted"))
+	mustPut(t, s, 0, tombstone, object.Write{Deleted: true})
 	_, _, changes := s.Tree(0)
 	e.drop = func() {
+		e.apply = func() { t.Error("something is written") }
+		defer func() { e.apply = nil }()
 		_, _, _, err := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
 		merge := s.Merge(0, kv.AppendKey(nil, "b", []byte("other")), o, nil, nil)
 		for op, err := range map[string]error{"put": err, "merge": merge} {
@@ -161,7 +173,7 @@ func TestDropCopyRefusesWrites(t *testing.T) {
 				t.Errorf("while the copy is dropped, a %s: %v", op, err)
 			}
 		}
-		if err := s.LeafKeys(0, merkle.LeafOf(merkle.Position(k)), selfFloor(50), func(kv.Key, uint64) bool { return true }); err != nil {
+		if err := s.LeafKeys(0, merkle.LeafOf(merkle.Position(tombstone)), selfFloor(50), func(kv.Key, uint64) bool { return true }); err != nil {
 			t.Error(err)
 		}
 		if err := s.RaiseFloor([]kv.Partition{0}, selfFloor(9)); err != nil {
@@ -183,6 +195,96 @@ func TestDropCopyRefusesWrites(t *testing.T) {
 	mustPut(t, s, 0, k, object.Write{Value: []byte("w")})
 	if err := checkTree(s, e, 0); err != nil || !slices.Equal(s.Held(), []kv.Partition{0}) {
 		t.Errorf("%v, the node holds %v", err, s.Held())
+	}
+}
+
+// TestDropCopyWaitsForWrites: a write that was under way when the dropping began
+// is a change.
+func TestDropCopyWaitsForWrites(t *testing.T) {
+	s, e := newBetween(t)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	mustPut(t, s, 0, k, object.Write{Value: []byte("v")})
+	_, _, changes := s.Tree(0)
+	done := make(chan struct{})
+	e.apply = func() {
+		e.apply = nil
+		go func() {
+			defer close(done)
+			if dropped, err := s.DropCopy(0, changes); dropped || err != nil {
+				t.Errorf("it is dropped, with a write under way: %v", err)
+			}
+		}()
+		for range 1000 {
+			runtime.Gosched()
+		}
+	}
+	mustPut(t, s, 0, k, object.Write{Value: []byte("w")})
+	<-done
+	if got := mustRead(t, s, 0, k).Len(); got != 2 {
+		t.Errorf("%d siblings are left", got)
+	}
+}
+
+// TestMergeOfNothing: where the floors let nothing stand no record is left, and
+// whoever waits for the disk is told.
+func TestMergeOfNothing(t *testing.T) {
+	s, e := newBetween(t)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	written := func() int {
+		n := 0
+		e.apply = func() { n++ }
+		var ack acknowledged
+		err := s.Merge(0, k, object.Object{}, selfFloor(9), &ack)
+		if e.apply = nil; err != nil || ack.n.Load() != 1 {
+			t.Errorf("%v, told %d times", err, ack.n.Load())
+		}
+		return n
+	}
+	if n := written(); n != 0 {
+		t.Errorf("of nothing %d records are written", n)
+	}
+	// A record of which the floor leaves nothing goes with the next merge.
+	mustPut(t, s, 0, k, object.Write{Deleted: true})
+	if err := s.RaiseFloor([]kv.Partition{0}, selfFloor(9)); err != nil {
+		t.Fatal(err)
+	}
+	if n := written(); n != 1 || len(s.Held()) != 0 {
+		t.Errorf("%d writes, the node holds %v", n, s.Held())
+	}
+	if o := mustRead(t, s, 0, k); o.Bytes() != nil {
+		t.Errorf("there is %x left", o.Bytes())
+	}
+}
+
+// TestLeafKeysUnderLowerFloor: a listing under a floor that the copy's own has
+// overtaken changes no record.
+func TestLeafKeysUnderLowerFloor(t *testing.T) {
+	s, e := newBetween(t)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	mustPut(t, s, 0, k, object.Write{Deleted: true})
+	list := func(f vclock.Floor) (n int) {
+		t.Helper()
+		err := s.LeafKeys(0, merkle.LeafOf(merkle.Position(k)), f, func(kv.Key, uint64) bool { n++; return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := list(nil); n != 1 {
+		t.Errorf("%d keys without a floor", n)
+	}
+	if err := s.RaiseFloor([]kv.Partition{0}, selfFloor(1)); err != nil {
+		t.Fatal(err)
+	}
+	if n := list(selfFloor(1)); n != 0 {
+		t.Errorf("%d keys under the floor", n)
+	}
+	if _, root, _ := s.Tree(0); root != 0 {
+		t.Error("the tree has a record of which the floor leaves nothing")
+	}
+	e.apply = func() { t.Error("it is written") }
+	if n := list(nil); n != 1 {
+		t.Errorf("%d keys without a floor, later", n)
 	}
 }
 
