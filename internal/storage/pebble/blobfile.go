@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-)
 
-// errDamaged is what a read of a damaged blob file returns. It is not an error
-// that Pebble takes for corruption: on that it panics, for blob files, on
-// whatever goroutine meets it (its issue 5127, open).
-var errDamaged = errors.New("blob file is damaged")
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
 
 // The parts of the format of Pebble's blob files that a checksum needs. All
 // reads are of one block or of the footer, at the file's end. A block ends in
@@ -29,20 +27,23 @@ const (
 	checksumCRC32C    = 1
 )
 
-// blobFile is a blob file that is checked as it is read.
+// blobFile is a blob file that is checked as it is read. Its errors are of a
+// type that Pebble does not take for corruption: on that it panics, for blob
+// files, on whatever goroutine meets it (its issue 5127, open).
 type blobFile struct {
 	vfs.File
-	health *health
-	footer int64 // its offset
-	checks bool  // the blocks' checksum is one that check knows
+	path    string
+	damages *damages
+	footer  int64 // its offset
+	checks  bool  // the blocks' checksum is one that is known here
 }
 
 // openBlob returns f, the result of opening a blob file, as one that is
 // checked. It begins with the footer.
-func openBlob(f vfs.File, err error, h *health) (vfs.File, error) {
-	b := &blobFile{File: f, health: h}
+func openBlob(f vfs.File, err error, path string, d *damages) (vfs.File, error) {
+	b := &blobFile{File: f, path: path, damages: d}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, b.damage("it is missing")
+		return nil, b.damage("%w", errMissing)
 	}
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (b *blobFile) readFooter() error {
 	}
 	b.footer = info.Size() - blobFooter
 	if b.footer < 0 {
-		return b.damage("it has %d bytes", info.Size())
+		return b.damage("the file has only %d bytes", info.Size())
 	}
 	var footer [blobFooter]byte
 	if _, err := b.ReadAt(footer[:], b.footer); err != nil {
@@ -73,6 +74,9 @@ func (b *blobFile) readFooter() error {
 // ReadAt implements vfs.File.
 func (b *blobFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := b.File.ReadAt(p, off)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, b.damage("the file ends before %d", off+int64(len(p)))
+	}
 	if err != nil || n != len(p) {
 		return n, err
 	}
@@ -93,9 +97,9 @@ func (b *blobFile) ReadAt(p []byte, off int64) (int, error) {
 
 // damage reports damage and returns it as an error.
 func (b *blobFile) damage(format string, args ...any) error {
-	err := fmt.Errorf("%w: %s", errDamaged, fmt.Sprintf(format, args...))
-	b.health.damaged(err)
-	return err
+	err := fmt.Errorf(format, args...)
+	b.damages.meet(b.path, err)
+	return &storage.Damage{File: b.path, Err: err}
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

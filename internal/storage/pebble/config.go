@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
 // Config is what an Engine is opened with.
@@ -43,27 +44,32 @@ type Config struct {
 	// WaitQueue bounds the durable batches whose fsync is outstanding. When it
 	// is full a durable Apply waits for the disk.
 	WaitQueue int
-	// Logger gets Pebble's events at debug level, and its background errors, the
-	// first damage and the engine's failure at error level.
+	// Logger gets Pebble's events at debug level, and its background errors,
+	// damaged files and the engine's failure at error level.
 	Logger *slog.Logger
 	// Hooks tell the owner what happens inside.
 	Hooks Hooks
 }
 
-// Hooks are calls from the engine to its owner. Each may be nil. They run on
-// whatever goroutine sees the event, with Pebble's locks held: they must not
-// block, and must not call the engine.
+// Hooks are calls from the engine to its owner. Each may be nil.
 type Hooks struct {
 	// Failed is called once, when the engine becomes final after Open has
 	// returned it, with the error that every later call will return. The engine
-	// must then be closed, and may be opened again.
+	// must then be closed, and may be opened again. It runs on whatever goroutine
+	// sees the failure, with Pebble's locks held: it must not block, and must not
+	// call the engine.
 	Failed func(error)
-	// Corrupted is called once, when a read or a compaction first meets damaged
-	// data, with an error of KindCorrupt. The engine goes on, without the keys
-	// concerned, but cannot heal: compactions fail on the damage, again and
-	// again, and space and speed suffer. The directory should be replaced by a
-	// new one that is filled from the other replicas.
-	Corrupted func(error)
+	// Corrupted is called for each file in which a read or a compaction meets
+	// damage, once for each span of keys that cannot be read because of it, or
+	// once without a span for a file of values. It is not called for damage that
+	// no key depends on. It runs on a goroutine of its own, soon after the damage
+	// was met, and may take its time, but must not call Close.
+	//
+	// The engine goes on, without those keys. What was lost should be dropped,
+	// after the last key that can be read to the next one, and written anew:
+	// until then compactions fail on it, at a slow pace, and space and speed
+	// suffer.
+	Corrupted func(storage.Damage)
 }
 
 // maxMemTables is the number of memtables, the one being written included, at

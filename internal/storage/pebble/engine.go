@@ -10,23 +10,27 @@
 //   - a fence around the file system, which turns a failed write or fsync into
 //     a final error of the engine, and a full disk into waiting (fence).
 //
+// And what a store must have whose disk forgets bits:
+//
+//   - checks of what Pebble would take for whole, or die of: the manifest, the
+//     log, blob files, files that are missing or cut short (checkRecords,
+//     blobFile, tableFile, whole, seal);
+//   - to know and to tell what cannot be read (damages), and to cut it out when
+//     it is dropped, so that nothing meets it again (cut);
+//   - a pause after a compaction that failed (scheduler).
+//
 // What stays impossible: a panic on one of Pebble's own goroutines ends the
-// process, and so may a broken invariant that it reports to Logger.Fatalf. One
-// state of a disk is known to lead there: a blob file that is missing at Open.
-// Damage in the last 32 KiB of the log passes for a write that a crash cut
-// short. And a compaction that meets damage in level 0 or in a blob file is
-// tried again at once, for ever: see Hooks.Corrupted.
+// process, and so may a broken invariant that it reports to Logger.Fatalf. After
+// a crash the damage of what was written last, in the manifest or the log,
+// passes for a write that the crash cut short.
 package pebble
 
 import (
-	"errors"
-	"io/fs"
-	"path/filepath"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -34,13 +38,25 @@ import (
 
 // Engine is a storage.Engine on a disk.
 type Engine struct {
-	db     *pebble.DB
-	lock   *pebble.Lock
-	health *health
-	space  *space
-	fence  *fence
-	users  *users
-	counts *counts
+	db      *pebble.DB
+	dir     string
+	lock    *pebble.Lock
+	health  *health
+	space   *space
+	fence   *fence
+	users   *users
+	counts  *counts
+	damages *damages
+	logger  *slog.Logger
+
+	options   *pebble.Options // those of db
+	scheduler *scheduler      // db's
+
+	// gate is held by all changes, and for itself by a Drop that cuts out
+	// damage.
+	gate    sync.RWMutex
+	dropped []span // by such Drops, ascending and apart; under gate
+	looked  bool   // a cut was tried since Open; under gate
 
 	pending chan pending   // durable batches, in the order of their fsyncs
 	waiter  sync.WaitGroup // waitLoop
@@ -49,116 +65,6 @@ type Engine struct {
 }
 
 var _ storage.Engine = (*Engine)(nil)
-
-// Open opens the engine in cfg.Dir. Its errors are of KindInvalid for a Config
-// that is not valid, KindRefused when the directory is in use, KindDiskFull
-// when the disk has no space for what opening writes, KindCorrupt when the
-// directory is damaged, and KindStorage.
-func Open(cfg Config) (*Engine, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	lock, err := lockDir(&cfg)
-	if err != nil {
-		return nil, err
-	}
-	e := newEngine(cfg, lock)
-	if err := e.open(cfg); err != nil {
-		if cerr := lock.Close(); cerr != nil {
-			cfg.Logger.Error("unlock data directory", "err", cerr)
-		}
-		return nil, err
-	}
-	return e, nil
-}
-
-func newEngine(cfg Config, lock *pebble.Lock) *Engine {
-	e := &Engine{
-		lock:    lock,
-		health:  &health{logger: cfg.Logger},
-		space:   newSpace(cfg.FS, cfg.Dir, cfg.ReserveBytes),
-		users:   newUsers(),
-		counts:  &counts{},
-		pending: make(chan pending, cfg.WaitQueue),
-		stop:    make(chan struct{}),
-	}
-	e.fence = &fence{FS: cfg.FS, health: e.health, space: e.space}
-	return e
-}
-
-// open opens Pebble and starts the engine's goroutines. On an error it leaves
-// nothing open but the lock.
-func (e *Engine) open(cfg Config) error {
-	if err := e.space.sample(); err != nil {
-		return kv.Wrap(kv.KindStorage, "look up free space", err)
-	}
-	log := &logger{log: cfg.Logger, health: e.health}
-	db, err := openDB(cfg.Dir, options(cfg, e.fence, e.lock, log, e.counts))
-	if failure := e.health.watch(cfg.Hooks); failure != nil {
-		// The fence kept the failure from Pebble, which may have gone on. What
-		// it says when it closes follows from the failure.
-		if err == nil {
-			_ = db.Close()
-		}
-		return failure
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return kv.Wrap(kv.KindCorrupt, "open", err) // a file of the directory is gone
-	}
-	if err != nil {
-		return readError("open", err)
-	}
-	e.db = db
-	e.measure()
-	e.space.start()
-	e.waiter.Go(e.waitLoop)
-	e.sampler.Go(func() { e.sampleLoop(cfg) })
-	return nil
-}
-
-// openDB opens Pebble. A new directory it opens twice: Pebble creates one in an
-// old format and brings it up to date, but its first log stays in the old
-// format, which cannot tell damage from a write that a crash cut short.
-func openDB(dir string, o *pebble.Options) (*pebble.DB, error) {
-	desc, err := pebble.Peek(dir, o.FS)
-	if err != nil {
-		return nil, err
-	}
-	db, err := pebble.Open(dir, o)
-	if err != nil || desc.Exists {
-		return db, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return pebble.Open(dir, o)
-}
-
-// lockDir makes the data directory and locks it.
-func lockDir(cfg *Config) (*pebble.Lock, error) {
-	const op = "lock data directory"
-	if cfg.FS == vfs.Default {
-		// One directory must have one name, for the lock to see it within a
-		// process.
-		dir, err := filepath.Abs(cfg.Dir)
-		if err != nil {
-			return nil, kv.Wrap(kv.KindStorage, op, err)
-		}
-		cfg.Dir = dir
-	}
-	if err := cfg.FS.MkdirAll(cfg.Dir, 0o755); err != nil {
-		return nil, kv.Wrap(kv.KindStorage, "make data directory", err)
-	}
-	lock, err := pebble.LockDirectory(cfg.Dir, cfg.FS)
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return nil, kv.Wrap(kv.KindStorage, op, err)
-	case err != nil:
-		return nil, kv.Errorf(kv.KindRefused, op, "data directory in use: %s: %w", cfg.Dir, err)
-	}
-	return lock, nil
-}
 
 // sampleLoop samples the free space until the engine is stopped.
 func (e *Engine) sampleLoop(cfg Config) {
@@ -195,7 +101,12 @@ func (e *Engine) Close() error {
 	close(e.stop)
 	e.sampler.Wait()
 
+	e.damages.stop()
+	logs := e.db.Metrics().WAL.Files
 	err := kv.Wrap(kv.KindStorage, "close", e.db.Close()) // syncs the log
+	if err == nil && !e.health.failed() {
+		e.seal(int(logs))
+	}
 	if lerr := kv.Wrap(kv.KindStorage, "unlock data directory", e.lock.Close()); err == nil {
 		err = lerr
 	}
@@ -220,13 +131,4 @@ func (e *Engine) enter(op string) error {
 
 func errClosed(op string) error {
 	return kv.Errorf(kv.KindClosed, op, "the pebble engine is closed")
-}
-
-// readError returns err, which Pebble returned from a read, in the contract's
-// terms.
-func readError(op string, err error) error {
-	if pebble.IsCorruptionError(err) || errors.Is(err, errDamaged) {
-		return kv.Wrap(kv.KindCorrupt, op, err)
-	}
-	return kv.Wrap(kv.KindStorage, op, err)
 }

@@ -43,6 +43,7 @@ func onDisk(d storagetest.Disk) (storage.Engine, error) {
 		c.Ticks = d.Ticks
 	}
 	c.Hooks.Failed = d.Failed
+	c.Hooks.Corrupted = d.Corrupted
 	e, err := Open(c)
 	if err != nil {
 		return nil, err

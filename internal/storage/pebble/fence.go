@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -25,13 +26,15 @@ import (
 //   - When the disk is full, the fence holds the write until there is space and
 //     tries again. Pebble does not notice; new writes are refused meanwhile.
 //
-// Reads pass through, with their errors. Those of blob files are checked on
-// the way (blobFile).
+// Reads pass through, with their errors. What Pebble does not check well is
+// checked on the way: blob files (blobFile), the manifest and the log
+// (checkRecords), and files that were cut short (tableFile).
 type fence struct {
 	vfs.FS
-	health *health
-	space  *space
-	syncs  atomic.Uint64 // fsyncs of log files that went through
+	health  *health
+	space   *space
+	damages *damages
+	syncs   atomic.Uint64 // fsyncs of log files that went through
 }
 
 var _ vfs.FS = (*fence)(nil)
@@ -113,8 +116,13 @@ func (f *fence) open(op, name string, change func() (vfs.File, error)) (vfs.File
 // Open implements vfs.FS.
 func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	file, err := f.FS.Open(name, opts...)
-	if isBlob(name) {
-		return openBlob(file, err, f.health)
+	switch base := f.FS.PathBase(name); {
+	case isBlob(base):
+		return openBlob(file, err, name, f.damages)
+	case strings.HasSuffix(base, tableSuffix) && err == nil:
+		return tableFile{file}, nil
+	case strings.HasSuffix(base, logSuffix), strings.HasPrefix(base, manifestPrefix):
+		return openRecords(file, err, name, base)
 	}
 	return file, err
 }

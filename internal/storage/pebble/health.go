@@ -8,16 +8,15 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// health is whether the engine still works, and whether its data is whole. It
-// starts well, and fails at most once, for good. It is safe for concurrent use.
+// health is whether the engine still works. It starts well, and fails at most
+// once, for good. It is safe for concurrent use.
 type health struct {
 	failure atomic.Pointer[kv.Error] // set once, under mu
 	logger  *slog.Logger
 
 	mu struct {
 		sync.Mutex
-		hooks  Hooks
-		damage error // the first that was found
+		hook func(error) // Hooks.Failed
 	}
 }
 
@@ -26,7 +25,7 @@ func (h *health) fail(k kv.Kind, op string, cause error) {
 	f := &kv.Error{Op: op, Kind: k, Err: cause}
 	h.mu.Lock()
 	first := h.failure.CompareAndSwap(nil, f)
-	hook := h.mu.hooks.Failed
+	hook := h.mu.hook
 	h.mu.Unlock()
 	if !first {
 		return
@@ -37,36 +36,13 @@ func (h *health) fail(k kv.Kind, op string, cause error) {
 	}
 }
 
-// damaged takes note of damage, found by whomever. Only the first is told.
-func (h *health) damaged(cause error) {
-	d := kv.Wrap(kv.KindCorrupt, "read stored data", cause)
+// watch has hook called from now on. It returns the failure that was before.
+func (h *health) watch(hook func(error)) error {
 	h.mu.Lock()
-	first := h.mu.damage == nil
-	if first {
-		h.mu.damage = d
-	}
-	hook := h.mu.hooks.Corrupted
-	h.mu.Unlock()
-	if !first {
-		return
-	}
-	h.logger.Error("stored data is damaged: the directory should be replaced", "err", d)
-	if hook != nil {
-		hook(d)
-	}
-}
-
-// watch has the hooks called from now on. It returns the failure that was
-// before; damage that was before is told now.
-func (h *health) watch(hooks Hooks) error {
-	h.mu.Lock()
-	failure, damage := h.err(), h.mu.damage
+	defer h.mu.Unlock()
+	failure := h.err()
 	if failure == nil {
-		h.mu.hooks = hooks
-	}
-	h.mu.Unlock()
-	if failure == nil && damage != nil && hooks.Corrupted != nil {
-		hooks.Corrupted(damage)
+		h.mu.hook = hook
 	}
 	return failure
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -30,13 +31,16 @@ const (
 	dropDelay = 10 * time.Second
 )
 
-// options returns Pebble's options for cfg. All file access goes through fs.
-func options(cfg Config, fs vfs.FS, lock *pebble.Lock, logger *logger, counts *counts) *pebble.Options {
-	listener := listener(logger, counts)
+// options returns e's options for Pebble. All file access goes through e's
+// fence, all compactions through its scheduler.
+func options(cfg Config, e *Engine) *pebble.Options {
+	logger := &logger{log: cfg.Logger, health: e.health}
+	listener := listener(logger, e)
 	o := &pebble.Options{
-		FS:                          fs,
-		Lock:                        lock,
+		FS:                          e.fence,
+		Lock:                        e.lock,
 		Logger:                      logger,
+		DisableConsistencyCheck:     true, // whole does it, and one file is not all
 		EventListener:               &listener,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   cfg.CacheBytes,
@@ -55,23 +59,51 @@ func options(cfg Config, fs vfs.FS, lock *pebble.Lock, logger *logger, counts *c
 			TargetGarbageRatio:    0.3,
 		}
 	}
+	o.Experimental.CompactionScheduler = e.scheduler
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 		o.Levels[i].FilterType = pebble.TableFilter
 	}
+	o.EnsureDefaults()
 	return o
 }
 
-// listener returns what logs and counts Pebble's events.
-func listener(logger *logger, counts *counts) pebble.EventListener {
+// listener returns what logs, counts and heeds Pebble's events.
+func listener(logger *logger, e *Engine) pebble.EventListener {
+	scheduler := e.scheduler
 	log := pebble.MakeLoggingEventListener(logger)
-	log.BackgroundError = logger.background
-	log.DataCorruption = func(i pebble.DataCorruptionInfo) { logger.health.damaged(i.Details) }
+	log.BackgroundError = func(err error) {
+		logger.background(err)
+		if readsStatistics() {
+			scheduler.rest(firstPause)
+			return
+		}
+		scheduler.failed(time.Now())
+	}
+	log.DataCorruption = func(i pebble.DataCorruptionInfo) { e.damages.meet(i.Path, i.Details) }
 	return pebble.TeeEventListener(log, pebble.EventListener{
-		FlushBegin:      func(pebble.FlushInfo) { counts.flushBegins() },
-		FlushEnd:        func(i pebble.FlushInfo) { counts.flushEnds(i.Err) },
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { counts.stalls.Add(1) },
+		FlushBegin:      func(pebble.FlushInfo) { e.counts.flushBegins() },
+		FlushEnd:        func(i pebble.FlushInfo) { e.counts.flushEnds(i.Err) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.counts.stalls.Add(1) },
 	})
+}
+
+// readsStatistics says whether its caller's callers are the goroutine with
+// which Pebble reads the statistics of tables. When it fails on damage it tries
+// again at once, for ever, but it holds none of Pebble's locks when it says so:
+// that is the place to slow it down.
+func readsStatistics() bool {
+	var callers [16]uintptr
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, ").collectTableStats") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // logger is Pebble's logger.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
@@ -16,6 +17,15 @@ func (e *Engine) Get(key, dst []byte) ([]byte, bool, error) {
 		return dst, false, err
 	}
 	defer e.users.leave()
+	out, found, err := e.get(key, dst)
+	if err != nil && kv.KindOf(err) == kv.KindCorrupt {
+		// If it is only a filter that is damaged, a scan does not meet it.
+		return e.getByScan(key, dst)
+	}
+	return out, found, err
+}
+
+func (e *Engine) get(key, dst []byte) ([]byte, bool, error) {
 	value, closer, err := e.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return dst, false, nil
@@ -30,6 +40,26 @@ func (e *Engine) Get(key, dst []byte) ([]byte, bool, error) {
 	return out, true, nil
 }
 
+func (e *Engine) getByScan(key, dst []byte) ([]byte, bool, error) {
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: key, UpperBound: after(key)})
+	if err != nil {
+		return dst, false, readError("get", err)
+	}
+	out, found := dst, it.First()
+	if found {
+		var value []byte
+		value, err = it.ValueAndErr()
+		out = append(dst, value...)
+	}
+	if cerr := it.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return dst, false, readError("get", err)
+	}
+	return out, found, nil
+}
+
 // Scan implements storage.Engine. While it runs, the memtables and tables that
 // it began with stay, and take memory and disk.
 func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) bool) error {
@@ -37,26 +67,29 @@ func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 		return err
 	}
 	defer e.users.leave()
-	o := &pebble.IterOptions{LowerBound: p[:]}
-	if bytes.Compare(from, o.LowerBound) > 0 {
-		o.LowerBound = from
+	first, end := p.Range()
+	s := span{first, end}
+	if bytes.Compare(from, s.from) > 0 {
+		s.from = from
 	}
-	if end, ok := p.Next(); ok {
-		o.UpperBound = end[:]
-		if bytes.Compare(o.LowerBound, o.UpperBound) >= 0 {
-			return nil
-		}
+	if end != nil && s.empty() {
+		return nil
 	}
-	it, err := e.db.NewIter(o)
+	return e.scanSpan("scan", s, fn)
+}
+
+// scanSpan is Scan for the keys in s; a nil s.to is the end.
+func (e *Engine) scanSpan(op string, s span, fn func(key, value []byte) bool) error {
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: s.from, UpperBound: s.to})
 	if err != nil {
-		return readError("scan", err)
+		return readError(op, err)
 	}
 	err = scan(it, fn)
 	if cerr := it.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return readError("scan", err)
+		return readError(op, err)
 	}
 	return nil
 }

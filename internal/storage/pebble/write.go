@@ -35,6 +35,8 @@ func (e *Engine) Apply(b *storage.Batch, w storage.Waiter) error {
 	if b.Len() == 0 && w == nil {
 		return nil
 	}
+	e.gate.RLock()
+	defer e.gate.RUnlock()
 	pb, err := e.fill(b)
 	if err != nil {
 		return err
@@ -122,7 +124,8 @@ func (e *Engine) Sync() error {
 }
 
 // Drop implements storage.Engine. It is one range deletion; the space comes
-// back with a flush, dropDelay later at most, and the compaction after it.
+// back with a flush, dropDelay later at most, and the compaction after it. Where
+// damage was met it takes longer, and no changes are made meanwhile.
 func (e *Engine) Drop(from, to []byte) error {
 	if err := e.enter("drop"); err != nil {
 		return err
@@ -131,14 +134,27 @@ func (e *Engine) Drop(from, to []byte) error {
 	if err := e.space.admitDrop(); err != nil {
 		return err
 	}
+	s := span{from, to}
 	if to == nil {
-		to = afterAll
+		s.to = afterAll
 	}
-	if bytes.Compare(from, to) >= 0 {
+	if s.empty() {
 		return nil
 	}
+	if e.damages.tables.Load() > 0 {
+		e.gate.Lock()
+		defer e.gate.Unlock()
+		return e.dropDamaged(s)
+	}
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	return e.deleteRange(s)
+}
+
+// deleteRange hides the keys in s, durably.
+func (e *Engine) deleteRange(s span) error {
 	pb := e.db.NewBatch()
-	if err := pb.DeleteRange(from, to, nil); err != nil {
+	if err := pb.DeleteRange(s.from, s.to, nil); err != nil {
 		return kv.Wrap(kv.KindStorage, "drop", err)
 	}
 	return e.commit(pb, "drop")

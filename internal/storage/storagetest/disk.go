@@ -24,6 +24,9 @@ type Disk struct {
 	Ticks <-chan time.Time
 	// Failed is called once when the engine becomes final. It may be nil.
 	Failed func(error)
+	// Corrupted is called for damage that the engine meets, at the latest before
+	// Close returns. It may be nil.
+	Corrupted func(storage.Damage)
 }
 
 // OpenDisk opens an engine, a new one or the one that the disk holds. Its write

@@ -2,8 +2,8 @@
 // every engine passes.
 //
 // Run is for all engines. An engine with a disk also passes RunCrash,
-// RunFaults and RunDiskFull, which put it on a file system that loses power,
-// fails and fills up. The functions that begin with Check are their checkers
+// RunFaults, RunDiskFull and RunDamage, which put it on a file system that
+// loses power, fails, fills up and forgets. The functions that begin with Check are their checkers
 // alone: they return what is wrong, so that an engine's tests can show that
 // they catch an engine that lies.
 package storagetest

@@ -1,0 +1,302 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// A range deletion hides what is in its range, and a compaction that meets it
+// drops that. But a compaction has to read what it drops, and so has a scan to
+// find that it is hidden: with damage in a table the one never ends, and the
+// other fails. So what cannot be read is cut out of its table, by Pebble's
+// Excise, once all of it is hidden by range deletions.
+//
+// Excise needs care. It ends the parts of the table that stay at the last key
+// before the cut and at the first one behind it, and when it cannot read the
+// block with that key it takes the whole part for empty: keys are lost, and
+// nobody is told. So a cut is made only from one block that can be read to
+// another, and it is looked after what was to stay. What was written in between
+// since it was dropped is written anew, in the same step.
+
+const (
+	// maxDropped bounds the drops that are remembered.
+	maxDropped = 1 << 14
+	// maxKept bounds what a cut writes anew, in bytes.
+	maxKept = 64 << 20
+	cutName = "cut.tmp"
+)
+
+// entry is a key and its value.
+type entry struct{ key, value []byte }
+
+// dropDamaged drops s, and cuts out what cannot be read and is not to be kept
+// any more. e.gate is locked.
+func (e *Engine) dropDamaged(s span) error {
+	if err := e.deleteRange(s); err != nil {
+		return err
+	}
+	e.dropped = join(append(e.dropped, span{bytes.Clone(s.from), bytes.Clone(s.to)}))
+	if len(e.dropped) > maxDropped {
+		e.dropped = e.dropped[1:]
+	}
+	if err := e.cut(s); err != nil {
+		// The keys are gone all the same. The next Drop tries again.
+		e.logger.Error("cut out damage", "err", err)
+	}
+	return e.health.outcome()
+}
+
+// cut cuts out what it can of the damage that s overlaps.
+func (e *Engine) cut(s span) error {
+	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	if err != nil {
+		return err
+	}
+	damage := e.damageOf(tables, s, false)
+	if !slices.ContainsFunc(damage, s.overlaps) {
+		damage = e.damageOf(tables, s, true)
+	}
+	for _, d := range damage {
+		if !d.overlaps(s) || !e.mayBeDropped(d) {
+			continue
+		}
+		if err := e.cutOne(d); err != nil {
+			return err
+		}
+	}
+	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
+		return err
+	}
+	if e.damages.forget(tables) {
+		e.scheduler.release()
+	}
+	return nil
+}
+
+// mayBeDropped says whether it is worth the effort to look whether all of d is
+// hidden by now. Of drops before Open nothing is known.
+func (e *Engine) mayBeDropped(d span) bool {
+	if !e.looked {
+		e.looked = true
+		return true
+	}
+	return coveredBy(d, e.dropped)
+}
+
+// damageOf returns the spans of the tables that cannot be read, ascending and
+// apart. Only damaged files that hold a part of s are asked.
+func (e *Engine) damageOf(tables []liveFile, s span, again bool) (spans []span) {
+	asked := make(map[string]*damagedFile)
+	for _, t := range tables {
+		if t.bounds.overlaps(s) && asked[t.path] == nil {
+			f := e.damages.look(t.path)
+			if f != nil && again {
+				f = e.damages.lookAgain(f)
+			}
+			asked[t.path] = f
+		}
+	}
+	for _, t := range tables {
+		if f := asked[t.path]; f != nil {
+			spans = append(spans, clip(f.spans, t.bounds)...)
+		}
+	}
+	return join(spans)
+}
+
+// cutOne cuts out d, if all of it that cannot be read is hidden.
+func (e *Engine) cutOne(d span) error {
+	// What is in no table yet, Excise would cut out later, unseen.
+	if err := e.db.Flush(); err != nil {
+		return err
+	}
+	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	if err != nil {
+		return err
+	}
+	d, sides, ok := e.border(d, tables)
+	if !ok {
+		return nil
+	}
+	keys, hidden := e.look(d, tables)
+	if !hidden {
+		return nil
+	}
+	keep, err := e.read(keys)
+	if err != nil {
+		return err
+	}
+	if err := e.excise(d, keep); err != nil {
+		return err
+	}
+	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
+		return err
+	}
+	e.stayed(sides, tables)
+	return nil
+}
+
+// side is a key of a table that is to stay when a cut is made beside it.
+type side struct {
+	table liveFile
+	key   []byte
+}
+
+// border returns d with the key before it, and the keys on both sides that are
+// to stay. It returns false when no cut can be made there.
+//
+// The key before is written anew, because it may be the very one that its
+// block's index entry names. An iterator that ends with that key looks into the
+// next block all the same.
+func (e *Engine) border(d span, tables []liveFile) (_ span, sides []side, ok bool) {
+	if n := len(d.from) - 1; n >= 0 && d.from[n] == 0 {
+		d.from = d.from[:n]
+	}
+	left, ok := e.sides(tables, d.from, (*table).before)
+	if !ok {
+		return d, nil, false
+	}
+	right, ok := e.sides(tables, d.to, (*table).from)
+	return d, append(left, right...), ok
+}
+
+// sides returns the keys that find finds of each table that goes on on both
+// sides of key. It returns false when it cannot read there.
+func (e *Engine) sides(tables []liveFile, key []byte, find func(*table, []byte) ([]byte, bool)) (sides []side, ok bool) {
+	for _, live := range tables {
+		if !live.bounds.contains(key) {
+			continue
+		}
+		t, err := openTable(e.fence, live.path, e.options.MakeReaderOptions())
+		if err != nil {
+			return nil, false
+		}
+		next, ok := find(t, key)
+		t.close()
+		if !ok {
+			return nil, false
+		}
+		if next != nil && live.bounds.holds(next) {
+			sides = append(sides, side{live, next})
+		}
+	}
+	return sides, true
+}
+
+// stayed tells of the tables that did not stay beside a cut.
+func (e *Engine) stayed(sides []side, tables []liveFile) {
+	for _, s := range sides {
+		if !slices.ContainsFunc(tables, func(l liveFile) bool {
+			return l.path == s.table.path && l.bounds.holds(s.key)
+		}) {
+			e.damages.tell(storage.Damage{
+				File: s.table.path, From: s.table.bounds.from, To: s.table.bounds.to,
+				Err: errors.New("what is beside damage could not be read when that was cut out"),
+			})
+		}
+	}
+}
+
+// look returns all keys that can be read in d, hidden ones as well, without an
+// order, and whether all that cannot be read is hidden.
+func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool) {
+	var over, lost []tombstone // lost is what has to be hidden, by later ones
+	for _, live := range tables {
+		in := live.bounds.and(d)
+		if in.empty() {
+			continue
+		}
+		var bad []span
+		if f := e.damages.look(live.path); f != nil {
+			bad = clip(f.spans, in)
+		}
+		for _, s := range bad {
+			lost = append(lost, tombstone{s, live.newest})
+		}
+		if coveredBy(in, bad) {
+			continue
+		}
+		t, err := openTable(e.fence, live.path, e.options.MakeReaderOptions())
+		if err != nil {
+			return nil, false
+		}
+		var ok bool
+		over = append(over, t.tombstones(in)...)
+		keys, ok = t.keys(keys, in, bad)
+		t.close()
+		if !ok {
+			return nil, false
+		}
+	}
+	for _, l := range lost {
+		if !l.hiddenBy(over) {
+			return nil, false
+		}
+	}
+	return keys, true
+}
+
+// read returns the entries of keys, ascending.
+func (e *Engine) read(keys [][]byte) (entries []entry, err error) {
+	slices.SortFunc(keys, bytes.Compare)
+	size := 0
+	for _, key := range slices.CompactFunc(keys, bytes.Equal) {
+		value, found, err := e.get(key, nil)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		if size += len(key) + len(value); size > maxKept {
+			return nil, kv.Errorf(kv.KindTooLarge, "drop", "more than %d bytes stand between what is dropped", maxKept)
+		}
+		entries = append(entries, entry{key, value})
+	}
+	return entries, nil
+}
+
+// excise replaces all that is stored in d by the entries keep.
+func (e *Engine) excise(d span, keep []entry) error {
+	ctx, out := context.Background(), pebble.KeyRange{Start: d.from, End: d.to}
+	if len(keep) == 0 {
+		return e.db.Excise(ctx, out)
+	}
+	path := e.fence.PathJoin(e.dir, cutName)
+	if err := e.writeTable(path, keep); err != nil {
+		return err
+	}
+	_, err := e.db.IngestAndExcise(ctx, []string{path}, nil, nil, out)
+	return err
+}
+
+// writeTable writes a table file with entries.
+func (e *Engine) writeTable(path string, entries []entry) error {
+	// The file of an earlier cut, that a crash kept from being removed, may be
+	// another name of a table in use: it must not be written over.
+	if err := e.fence.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := e.fence.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), e.options.MakeWriterOptions(0, e.db.TableFormat()))
+	for _, r := range entries {
+		if err := w.Set(r.key, r.value); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
+}

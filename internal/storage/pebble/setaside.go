@@ -1,0 +1,54 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// maxAside bounds the directories that are set aside beside each other.
+const maxAside = 1000
+
+// SetAside renames dir, which Open has refused as damaged, to the first of
+// dir+".damaged-1", "…-2" and so on that is free, durably, and returns the new
+// name. Nothing is deleted. Its errors are of KindRefused when the directory is
+// in use or a thousand were set aside before, and KindStorage; then dir is where
+// it was, or its new name is not durable yet.
+func SetAside(fsys vfs.FS, dir string) (name string, err error) {
+	const op = "set damaged directory aside"
+	cfg := Config{FS: fsys, Dir: dir}
+	lock, err := lockDir(&cfg)
+	if err != nil {
+		return "", err
+	}
+	name, err = freeName(fsys, cfg.Dir)
+	if err == nil {
+		err = fsys.Rename(cfg.Dir, name)
+	}
+	// The lock is on a file, which has moved along.
+	err = errors.Join(err, lock.Close())
+	if err == nil {
+		err = syncDir(fsys, fsys.PathDir(cfg.Dir))
+	}
+	if err != nil {
+		return "", kv.Wrap(kv.KindStorage, op, err)
+	}
+	return name, nil
+}
+
+func freeName(fsys vfs.FS, dir string) (string, error) {
+	for i := 1; i <= maxAside; i++ {
+		name := fmt.Sprintf("%s.damaged-%d", filepath.Clean(dir), i)
+		if _, err := fsys.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", kv.Errorf(kv.KindRefused, "set damaged directory aside", "%d are there already", maxAside)
+}
