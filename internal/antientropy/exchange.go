@@ -107,7 +107,7 @@ type pushKey struct {
 }
 
 // maxWindow bounds the leaves of one request.
-const maxWindow = 4096
+const maxWindow = 1024
 
 func newExchange(l *local, j job, now time.Time) *exchange {
 	return &exchange{local: l, job: j, began: now, window: maxWindow, all: j.parts == nil}
