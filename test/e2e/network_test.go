@@ -18,6 +18,8 @@ type network struct {
 // host is a network namespace.
 type host struct {
 	ip string
+	// link is the bridge's end of what ties the host to it.
+	link string
 	// holder is a process that does nothing but be in it, and ends with the test
 	// binary.
 	holder *exec.Cmd
@@ -52,7 +54,7 @@ func newNetwork(t *testing.T, n int) *network {
 
 func (w *network) addHost(i int) {
 	w.t.Helper()
-	h := &host{ip: fmt.Sprintf("10.77.0.%d", i+1), holder: exec.Command("cat")}
+	h := &host{ip: fmt.Sprintf("10.77.0.%d", i+1), link: fmt.Sprintf("host%d", i+1), holder: exec.Command("cat")}
 	ownNetwork(h.holder)
 	in, err := h.holder.StdinPipe()
 	if err != nil {
@@ -63,17 +65,18 @@ func (w *network) addHost(i int) {
 	}
 	h.stdin = in
 	w.hosts = append(w.hosts, h)
-	end := fmt.Sprintf("host%d", i+1)
-	w.ip(nil, "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(h.holder.Process.Pid))
-	w.ip(nil, "link", "set", end, "master", bridge, "up")
+	w.ip(nil, "link", "add", h.link, "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(h.holder.Process.Pid))
+	w.ip(nil, "link", "set", h.link, "master", bridge, "up")
 	w.ip(h, "link", "set", "lo", "up")
 	w.ip(h, "link", "set", "eth0", "up")
 	w.ip(h, "address", "add", h.ip+"/24", "dev", "eth0")
 }
 
-// remove takes the network away.
+// remove takes the network away. The links go by name: those of a namespace
+// outlive it by a moment.
 func (w *network) remove() {
 	for _, h := range w.hosts {
+		w.ip(nil, "link", "delete", h.link)
 		h.stdin.Close()
 		_ = h.holder.Wait()
 	}
