@@ -20,6 +20,12 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 	if n := warm(func() { _, _, _ = s.Read(0, k, buf) }); n >= 1 {
 		t.Errorf("a read: %v allocations", n)
 	}
+	if n := warm(func() { _, _ = s.Floor(0) }); n >= 1 {
+		t.Errorf("a floor: %v allocations", n)
+	}
+	if n := warm(func() { _, _, _ = s.Tree(0) }); n >= 1 {
+		t.Errorf("a root: %v allocations", n)
+	}
 	if n := warm(func() { _ = s.Merge(0, k, o, nil, nil) }); n >= 1 {
 		t.Errorf("a merge of what is there: %v allocations", n)
 	}
