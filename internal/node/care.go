@@ -11,6 +11,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
 
@@ -26,6 +27,9 @@ const (
 	// how long it waits after a failure.
 	upkeepIdle  = 500 * time.Millisecond
 	upkeepRetry = 5 * time.Second
+	// maxDamages bounds the finds of damage that wait to be handled; more are
+	// found again by a scrub.
+	maxDamages = 64
 )
 
 // openCare makes hand-off, anti-entropy and the scrubber.
@@ -145,9 +149,44 @@ func (n *Node) storeHooks() replica.Hooks {
 	}
 }
 
-// corrupted takes note of damage that the engine met by itself; a scrub finds
-// out what is lost.
-func (n *Node) corrupted(err error) {
-	n.log.Error("the disk holds damaged data, which is not served", "error", err)
-	go n.scrubber.start()
+// corrupted takes note of damage that the engine met by itself.
+func (n *Node) corrupted(d storage.Damage) {
+	select {
+	case n.damages <- d:
+	default:
+		n.log.Error("damaged data, left for the next scrub to find", "error", &d)
+	}
+}
+
+// heal marks the copies of which the engine cannot read something, so that they
+// are mended before a request comes upon them. Where the engine does not know
+// what is lost, a scrub finds it.
+func (n *Node) heal(ctx context.Context) error {
+	for {
+		select {
+		case d := <-n.damages:
+			n.log.Error("the disk holds damaged data, which is not served", "error", &d)
+			if d.From == nil {
+				n.scrubber.start()
+				continue
+			}
+			for _, p := range damagedParts(d, n.store.Held()) {
+				if err := n.store.MarkDamaged(p, &d); err != nil {
+					n.log.Warn("a damaged copy is not marked yet", "partition", p, "error", err)
+				}
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// damagedParts returns those of held whose data records lie in d's span.
+func damagedParts(d storage.Damage, held []kv.Partition) []kv.Partition {
+	return slices.DeleteFunc(held, func(p kv.Partition) bool {
+		from, to := storage.NewPrefix(storage.SpaceData, p).Range()
+		before := d.To != nil && slices.Compare(d.To, from) <= 0
+		after := to != nil && slices.Compare(d.From, to) >= 0
+		return before || after
+	})
 }

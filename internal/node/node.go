@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/storage"
-	"github.com/ringtaildb/ringtail/internal/storage/memory"
-	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
 
@@ -55,6 +52,8 @@ type Node struct {
 	keeper     *antientropy.Keeper
 	scrubber   *scrubber
 	repairs    repairRun
+	// damages takes what the engine meets of damage by itself.
+	damages chan storage.Damage
 
 	httpListener, peerListener net.Listener
 
@@ -80,7 +79,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1), background: newBackground()}
+	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1), background: newBackground(), damages: make(chan storage.Damage, maxDamages)}
 	if err := n.open(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -124,6 +123,9 @@ func (n *Node) open() error {
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Hints: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 	})
+	if err := n.begin(); err != nil {
+		return err
+	}
 	n.openCare()
 	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
 		Identity: n.identity, Epoch: n.epoch, Admit: n.service.Admit,
@@ -135,30 +137,6 @@ func (n *Node) open() error {
 	})
 	n.stateChanged(n.service.State())
 	return err
-}
-
-func engineDir(data string) string { return filepath.Join(data, "engine") }
-
-func (n *Node) openEngine() (storage.Engine, error) {
-	if n.cfg.Engine == EngineMemory {
-		e, err := memory.Open(n.cfg.Memory)
-		if err != nil {
-			return nil, err // not a nil *Engine within a storage.Engine
-		}
-		return e, nil
-	}
-	cfg, err := n.cfg.Pebble.Fit()
-	if err != nil {
-		return nil, err
-	}
-	cfg.Logger = n.log
-	cfg.Hooks.Failed = n.fail
-	cfg.Hooks.Corrupted = n.corrupted
-	e, err := pebble.Open(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 // run starts everything, and ends it from the top down: first the doors, so
@@ -185,6 +163,7 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, n.background.run)
 	watch(&parts, inner, n.care)
 	watch(&parts, inner, n.upkeep)
+	watch(&parts, inner, n.heal)
 	watch(&parts, inner, n.scrubber.run)
 
 	var err error
