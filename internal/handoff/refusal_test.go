@@ -74,14 +74,14 @@ func TestPauseBeginsAnew(t *testing.T) {
 	c.settle(cfg.MinPause + 50*time.Millisecond)
 }
 
-// TestOnlyWhatWasThere: a session whose hints were all delivered is not paused,
-// and the next hints do not wait.
-func TestOnlyWhatWasThere(t *testing.T) {
+// TestNoPauseAfterSuccess: when all hints were delivered, those that come next do
+// not wait.
+func TestNoPauseAfterSuccess(t *testing.T) {
 	c, standIn, owner, _ := away(t, 0, Default())
 	c.comeUp(2)
 	for range 10 {
 		all := standIn.fill(2, 3, "value")
-		c.pass(Default().Every)
+		c.pass(50 * time.Millisecond)
 		c.run()
 		if c.hints() != 0 || owner.lacks(all) != 0 {
 			t.Fatalf("%d hints are left", c.hints())
@@ -89,24 +89,21 @@ func TestOnlyWhatWasThere(t *testing.T) {
 	}
 }
 
-// TestSessionEndsWhileItsPageIsRead: the page is not taken for the next
-// session's.
+// TestSessionEndsWhileItsPageIsRead: the page is not kept for the next session.
 func TestSessionEndsWhileItsPageIsRead(t *testing.T) {
 	c, standIn, owner, all := away(t, 100, Default())
 	c.comeUp(2)
 	c.pass(50 * time.Millisecond)
-	ended := false
 	standIn.onPage = func(kv.Partition) error {
-		if ended {
-			return nil
-		}
-		ended = true
-		s := standIn.sender.find(2)
-		s.stop()
-		standIn.sender.plan(c.now)
+		standIn.onPage = nil
+		standIn.sender.find(2).stop()
 		return nil
 	}
-	c.settle(time.Second)
+	c.run()
+	if n := len(standIn.sender.find(2).page); n != 0 {
+		t.Errorf("%d hints are kept", n)
+	}
+	c.settle(2 * Default().Every)
 	if owner.lacks(all) != 0 || len(c.sent) != len(all) {
 		t.Errorf("%d messages for %d hints", len(c.sent), len(all))
 	}

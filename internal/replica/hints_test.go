@@ -344,18 +344,23 @@ type durableCh chan error
 
 func (c durableCh) Durable(err error) { c <- err }
 
-// busyEngine does something else before each write.
+// busyEngine does something else before or after the next write.
 type busyEngine struct {
 	storage.Engine
-	before func()
+	before, after func()
 }
 
 func (e *busyEngine) Apply(b *storage.Batch, w storage.Waiter) error {
-	if f := e.before; f != nil {
-		e.before = nil
-		f()
+	before, after := e.before, e.after
+	e.before, e.after = nil, nil
+	if before != nil {
+		before()
 	}
-	return e.Engine.Apply(b, w)
+	err := e.Engine.Apply(b, w)
+	if after != nil {
+		after()
+	}
+	return err
 }
 
 // TestLastHintGoesWhileAnotherComes: they are counted on the same shelf.
