@@ -240,11 +240,11 @@ func TestWriteOverADamagedHint(t *testing.T) {
 func TestHintsBetweenDamages(t *testing.T) {
 	e := newTornEngine(t)
 	s := hintStore(t, e, &counter{}, 1<<30)
-	for _, owner := range []kv.NodeID{2, 3} {
+	for owner, damaged := range map[kv.NodeID]int{2: 7, 3: 0} {
 		for i := range 20 {
 			mustHint(t, s, owner, 1, hintTestKey(i), object.Write{Value: []byte("v")})
 		}
-		at := appendHintKey(nil, owner, 1, hintTestKey(7))
+		at := appendHintKey(nil, owner, 1, hintTestKey(damaged))
 		e.torn = append(e.torn, keyRange{at, append(bytes.Clone(at), 0)})
 	}
 	clear(e.rewrote)
