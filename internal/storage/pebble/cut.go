@@ -46,15 +46,36 @@ func (e *Engine) dropDamaged(s span) error {
 	if err := e.deleteRange(s); err != nil {
 		return err
 	}
-	e.dropped = join(append(e.dropped, span{bytes.Clone(s.from), bytes.Clone(s.to)}))
-	if len(e.dropped) > maxDropped {
-		e.dropped = e.dropped[1:]
-	}
+	e.remember([]tombstone{{span: span{bytes.Clone(s.from), bytes.Clone(s.to)}}})
 	if err := e.cut(s); err != nil {
 		// The keys are gone all the same. The next Drop tries again.
 		e.logger.Error("cut out damage", "err", err)
 	}
 	return e.health.outcome()
+}
+
+// await waits until the damage in s that was met is looked over. When it is not
+// in s after all, there may be more, and it is looked over again. No lock of the
+// engine's is held: who looks it over may be waiting for that.
+func (e *Engine) await(s span) error {
+	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	if err != nil {
+		return err
+	}
+	var files []*damagedFile
+	for _, t := range tables {
+		if f := e.damages.find(t.path); f != nil && t.bounds.overlaps(s) && !slices.Contains(files, f) {
+			<-f.seen
+			files = append(files, f)
+		}
+	}
+	if damage, _ := e.damageIn(s, tables); len(damage) > 0 {
+		return nil
+	}
+	for _, f := range files {
+		e.damages.lookAgain(f)
+	}
+	return nil
 }
 
 // cut cuts out what it can of the damage that s overlaps.
@@ -63,56 +84,86 @@ func (e *Engine) cut(s span) error {
 	if err != nil {
 		return err
 	}
-	damage := e.damageOf(tables, s, false)
-	if !slices.ContainsFunc(damage, s.overlaps) {
-		damage = e.damageOf(tables, s, true)
-	}
+	damage, _ := e.damageIn(s, tables)
 	for _, d := range damage {
-		if !d.overlaps(s) || !e.mayBeDropped(d) {
-			continue
+		if !coveredBy(d, e.dropped) {
+			continue // spare the effort
 		}
 		if err := e.cutOne(d); err != nil {
 			return err
 		}
 	}
-	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
-		return err
-	}
-	if e.damages.forget(tables) {
-		e.scheduler.release()
-	}
-	return nil
+	return e.forget()
 }
 
-// mayBeDropped says whether it is worth the effort to look whether all of d is
-// hidden by now. Of drops before Open nothing is known.
-func (e *Engine) mayBeDropped(d span) bool {
-	if !e.looked {
-		e.looked = true
-		return true
+// mend cuts out what it can of a file, and returns what it cannot.
+func (e *Engine) mend(f *damagedFile) (left []span) {
+	if len(f.spans) == 0 {
+		return nil
 	}
-	return coveredBy(d, e.dropped)
+	e.gate.Lock()
+	defer e.gate.Unlock()
+	left, err := e.mendLocked(f)
+	if err != nil {
+		e.logger.Error("cut out damage", "err", err)
+		return f.spans
+	}
+	return left
 }
 
-// damageOf returns the spans of the tables that cannot be read, ascending and
-// apart. Only damaged files that hold a part of s are asked.
-func (e *Engine) damageOf(tables []liveFile, s span, again bool) (spans []span) {
-	asked := make(map[string]*damagedFile)
-	for _, t := range tables {
-		if t.bounds.overlaps(s) && asked[t.path] == nil {
-			f := e.damages.look(t.path)
-			if f != nil && again {
-				f = e.damages.lookAgain(f)
+func (e *Engine) mendLocked(f *damagedFile) (left []span, err error) {
+	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range f.spans {
+		damage, _ := e.damageIn(s, tables)
+		for _, d := range damage {
+			if err := e.cutOne(d); err != nil {
+				return nil, err
 			}
-			asked[t.path] = f
 		}
 	}
+	if err := e.forget(); err != nil {
+		return nil, err
+	}
+	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
+		return nil, err
+	}
 	for _, t := range tables {
-		if f := asked[t.path]; f != nil {
+		if t.path == f.path {
+			left = append(left, clip(f.spans, t.bounds)...)
+		}
+	}
+	return left, nil
+}
+
+// forget forgets the damage that is gone.
+func (e *Engine) forget() error {
+	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	if err == nil && e.damages.forget(tables) {
+		e.dropped = nil
+		e.scheduler.release()
+	}
+	return err
+}
+
+// damageIn returns the spans of the tables that cannot be read and overlap s,
+// ascending and apart. ok is false when some are not known yet.
+func (e *Engine) damageIn(s span, tables []liveFile) (spans []span, ok bool) {
+	ok = true
+	for _, t := range tables {
+		f := e.damages.find(t.path)
+		switch {
+		case f == nil:
+		case !f.wasSeen():
+			ok = ok && !t.bounds.overlaps(s)
+		default:
 			spans = append(spans, clip(f.spans, t.bounds)...)
 		}
 	}
-	return join(spans)
+	spans = slices.DeleteFunc(join(spans), func(d span) bool { return !d.overlaps(s) })
+	return spans, ok
 }
 
 // cutOne cuts out d, if all of it that cannot be read is hidden.
@@ -124,6 +175,9 @@ func (e *Engine) cutOne(d span) error {
 	tables, _, err := liveFiles(e.db, e.fence, e.dir)
 	if err != nil {
 		return err
+	}
+	if _, known := e.damageIn(d, tables); !known {
+		return nil // mend comes back to it
 	}
 	d, sides, ok := e.border(d, tables)
 	if !ok {
@@ -137,6 +191,10 @@ func (e *Engine) cutOne(d span) error {
 	if err != nil {
 		return err
 	}
+	// A compaction that begins now could replace what stays before it is looked
+	// after; Excise ends those that run.
+	e.scheduler.hold()
+	defer e.scheduler.resume()
 	if err := e.excise(d, keep); err != nil {
 		return err
 	}
@@ -218,7 +276,7 @@ func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool) {
 			continue
 		}
 		var bad []span
-		if f := e.damages.look(live.path); f != nil {
+		if f := e.damages.find(live.path); f != nil && f.wasSeen() {
 			bad = clip(f.spans, in)
 		}
 		for _, s := range bad {
@@ -241,10 +299,22 @@ func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool) {
 	}
 	for _, l := range lost {
 		if !l.hiddenBy(over) {
+			e.remember(over)
 			return nil, false
 		}
 	}
 	return keys, true
+}
+
+// remember takes note of what was dropped, perhaps before Open.
+func (e *Engine) remember(drops []tombstone) {
+	for _, d := range drops {
+		e.dropped = append(e.dropped, d.span)
+	}
+	e.dropped = join(e.dropped)
+	if n := len(e.dropped) - maxDropped; n > 0 {
+		e.dropped = e.dropped[n:]
+	}
 }
 
 // read returns the entries of keys, ascending.

@@ -28,8 +28,9 @@ type damages struct {
 	logger *slog.Logger
 	hook   func(storage.Damage) // set before start; may be nil
 	// inspect returns the spans of keys that cannot be read because of a table
-	// file. It is set before start.
-	inspect func(file *damagedFile) []span
+	// file; mend cuts out those of them that were dropped before, and returns the
+	// others. They are set before start.
+	inspect, mend func(file *damagedFile) []span
 
 	met    chan *damagedFile   // to be looked over
 	told   chan storage.Damage // to be told
@@ -64,8 +65,8 @@ func newDamages(logger *slog.Logger) *damages {
 }
 
 // start has the owner told of damage from now on, that of before included.
-func (d *damages) start(hook func(storage.Damage), inspect func(*damagedFile) []span) {
-	d.hook, d.inspect = hook, inspect
+func (d *damages) start(hook func(storage.Damage), inspect, mend func(*damagedFile) []span) {
+	d.hook, d.inspect, d.mend = hook, inspect, mend
 	d.loops.Go(d.inspectLoop)
 	d.loops.Go(d.tellLoop)
 }
@@ -98,20 +99,17 @@ func (d *damages) meet(path string, err error) {
 	}
 }
 
-// look returns the table file at path, if damage was met in it, after it was
-// looked over.
-func (d *damages) look(path string) *damagedFile {
+// find returns the table file at path, if damage was met in it. It may not be
+// looked over yet.
+func (d *damages) find(path string) *damagedFile {
 	d.mu.Lock()
-	f := d.mu.files[path]
-	d.mu.Unlock()
-	if f != nil {
-		<-f.seen
-	}
-	return f
+	defer d.mu.Unlock()
+	return d.mu.files[path]
 }
 
-// lookAgain has file looked over once more, for damage that is new.
-func (d *damages) lookAgain(file *damagedFile) *damagedFile {
+// lookAgain has file looked over once more, for damage that is new, and waits
+// for that.
+func (d *damages) lookAgain(file *damagedFile) {
 	next := &damagedFile{path: file.path, table: true, err: file.err, known: file.spans, seen: make(chan struct{})}
 	d.mu.Lock()
 	closed := d.mu.closed
@@ -124,11 +122,9 @@ func (d *damages) lookAgain(file *damagedFile) *damagedFile {
 		}
 	}
 	d.mu.Unlock()
-	if closed {
-		return file
+	if !closed {
+		<-next.seen
 	}
-	<-next.seen
-	return next
 }
 
 // forget drops the table files of which all that is live can be read, and says
@@ -169,7 +165,7 @@ func (d *damages) inspectLoop() {
 		}
 		f.spans = d.inspect(f)
 		close(f.seen)
-		for _, s := range f.spans {
+		for _, s := range d.mend(f) {
 			if !coveredBy(s, f.known) {
 				d.tell(storage.Damage{File: f.path, From: s.from, To: s.to, Err: f.err})
 			}

@@ -3,7 +3,6 @@ package pebble
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,34 +152,5 @@ func TestMissingBlobFile(t *testing.T) {
 	}
 	if corrupt == 0 {
 		t.Error("no file was missed")
-	}
-}
-
-// TestDamagedLogIsNoticed flips a bit early in a log whose end was synced: that
-// is no torn tail, and must not pass for one.
-func TestDamagedLogIsNoticed(t *testing.T) {
-	disk := vfs.NewCrashableMem()
-	c := testConfig(disk)
-	c.MemTableBytes = 16 << 20 // no flush: all is in the log
-	e := mustOpen(t, c)
-	for i := range 100 {
-		var b storage.Batch
-		b.Set(damageKey(i), make([]byte, 1000))
-		if err := e.Apply(&b, nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := e.Sync(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	left := disk.CrashClone(vfs.CrashCloneCfg{})
-	if err := e.Close(); err != nil {
-		t.Fatal(err)
-	}
-	logs := filesOf(t, left, ".log")
-	flip(t, left, slices.Max(logs), func(size int) int { return size / 4 })
-	c.FS = left
-	if _, err := Open(c); kv.KindOf(err) != kv.KindCorrupt {
-		t.Errorf("open with a damaged log: %v", err)
 	}
 }

@@ -55,8 +55,7 @@ type Engine struct {
 	// gate is held by all changes, and for itself by a Drop that cuts out
 	// damage.
 	gate    sync.RWMutex
-	dropped []span // by such Drops, ascending and apart; under gate
-	looked  bool   // a cut was tried since Open; under gate
+	dropped []span // near damage, ascending and apart; under gate
 
 	pending chan pending   // durable batches, in the order of their fsyncs
 	waiter  sync.WaitGroup // waitLoop

@@ -75,7 +75,7 @@ func (e *Engine) open(cfg Config) error {
 	}
 	e.measure()
 	e.space.start()
-	e.damages.start(cfg.Hooks.Corrupted, e.inspect)
+	e.damages.start(cfg.Hooks.Corrupted, e.inspect, e.mend)
 	e.scheduler.release()
 	e.waiter.Go(e.waitLoop)
 	e.sampler.Go(func() { e.sampleLoop(cfg) })

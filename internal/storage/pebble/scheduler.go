@@ -2,6 +2,7 @@ package pebble
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -31,10 +32,12 @@ type scheduler struct {
 	stop chan struct{}          // ends grantLoop
 	loop sync.WaitGroup
 
+	rests atomic.Int64 // calls of rest
+
 	mu struct {
 		sync.Mutex
 		running int
-		held    bool          // until release
+		held    bool          // until resume or release
 		paused  bool          // after a failure
 		pause   time.Duration // how long, the last time
 		until   time.Time     // when the last pause ends
@@ -111,6 +114,7 @@ func (s *scheduler) failed(now time.Time) {
 
 // rest waits for d, or until the database closes.
 func (s *scheduler) rest(d time.Duration) {
+	s.rests.Add(1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -126,6 +130,20 @@ func (s *scheduler) expire(now time.Time) {
 	if s.mu.paused && !now.Before(s.mu.until) {
 		s.mu.paused = false
 	}
+}
+
+// hold has no compaction begin before resume.
+func (s *scheduler) hold() {
+	s.mu.Lock()
+	s.mu.held = true
+	s.mu.Unlock()
+}
+
+func (s *scheduler) resume() {
+	s.mu.Lock()
+	s.mu.held = false
+	s.mu.Unlock()
+	s.look()
 }
 
 // release ends the hold of the beginning, and a pause whose reason is gone.

@@ -17,7 +17,7 @@ const maxAside = 1000
 // SetAside renames dir, which Open has refused as damaged, to the first of
 // dir+".damaged-1", "…-2" and so on that is free, durably, and returns the new
 // name. Nothing is deleted. Its errors are of KindRefused when the directory is
-// in use or a thousand were set aside before, and KindStorage; then dir is where
+// in use or maxAside were set aside before, and KindStorage; then dir is where
 // it was, or its new name is not durable yet.
 func SetAside(fsys vfs.FS, dir string) (name string, err error) {
 	const op = "set damaged directory aside"
@@ -26,19 +26,28 @@ func SetAside(fsys vfs.FS, dir string) (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	name, err = freeName(fsys, cfg.Dir)
-	if err == nil {
-		err = fsys.Rename(cfg.Dir, name)
-	}
+	name, err = moveAside(fsys, cfg.Dir)
 	// The lock is on a file, which has moved along.
 	err = errors.Join(err, lock.Close())
 	if err == nil {
 		err = syncDir(fsys, fsys.PathDir(cfg.Dir))
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoName):
+		return "", kv.Wrap(kv.KindRefused, op, err)
+	case err != nil:
 		return "", kv.Wrap(kv.KindStorage, op, err)
 	}
 	return name, nil
+}
+
+var errNoName = fmt.Errorf("%d are there already", maxAside)
+
+func moveAside(fsys vfs.FS, dir string) (name string, err error) {
+	if name, err = freeName(fsys, dir); err != nil {
+		return "", err
+	}
+	return name, fsys.Rename(dir, name)
 }
 
 func freeName(fsys vfs.FS, dir string) (string, error) {
@@ -50,5 +59,5 @@ func freeName(fsys vfs.FS, dir string) (string, error) {
 			return "", err
 		}
 	}
-	return "", kv.Errorf(kv.KindRefused, "set damaged directory aside", "%d are there already", maxAside)
+	return "", errNoName
 }

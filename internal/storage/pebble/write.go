@@ -142,6 +142,9 @@ func (e *Engine) Drop(from, to []byte) error {
 		return nil
 	}
 	if e.damages.tables.Load() > 0 {
+		if err := e.await(s); err != nil {
+			return kv.Wrap(kv.KindStorage, "drop", err)
+		}
 		e.gate.Lock()
 		defer e.gate.Unlock()
 		return e.dropDamaged(s)
