@@ -108,19 +108,20 @@ func (s *Store) HintPage(owner kv.NodeID, p kv.Partition, after kv.Key, maxKeys,
 	if shelf == nil {
 		return nil, true, nil
 	}
-	if shelf.isDamaged() {
-		if err := s.mendHints(p); err != nil {
-			return nil, false, err
-		}
+	sound := !s.hints.isDamaged(shelf)
+	if sound {
+		page, done, err = s.hintPage(shelf, after, maxKeys, maxBytes)
+		// An engine that met damage by itself may have cut hints out.
+		gone := err == nil && len(page) == 0 && len(after) == 0 && s.hints.counts(shelf)
+		sound = !gone && (err == nil || kv.KindOf(err) != kv.KindCorrupt)
 	}
-	page, done, err = s.hintPage(shelf, after, maxKeys, maxBytes)
-	if err != nil && kv.KindOf(err) == kv.KindCorrupt {
-		if err := s.mendHints(p); err != nil {
-			return nil, false, err
-		}
-		return s.hintPage(shelf, after, maxKeys, maxBytes)
+	if sound {
+		return page, done, err
 	}
-	return page, done, err
+	if err := s.mendHints(p); err != nil {
+		return nil, false, err
+	}
+	return s.hintPage(shelf, after, maxKeys, maxBytes)
 }
 
 func (s *Store) hintPage(shelf *hintShelf, after kv.Key, maxKeys, maxBytes int) (page []Hint, done bool, err error) {

@@ -74,7 +74,9 @@ func (s *Store) countHints(p kv.Partition) error {
 			return err
 		}
 	}
-	s.hints.recount(p, m.found)
+	if gone := s.hints.recount(p, m.found); gone > 0 && !m.told {
+		m.lose("%d hints are gone: the engine has cut damage out", gone)
+	}
 	return nil
 }
 
@@ -87,6 +89,8 @@ type mending struct {
 	from, to  []byte
 	found     map[kv.NodeID]count
 	malformed storage.Batch
+	// told is set once something was told to be lost.
+	told bool
 }
 
 // see takes one record.
@@ -117,6 +121,7 @@ func (m *mending) see(key, value []byte) bool {
 
 // lose tells of hints that are set aside.
 func (m *mending) lose(format string, args ...any) {
+	m.told = true
 	m.store.hints.lost.Add(1)
 	m.store.hints.damaged(m.p, kv.Errorf(kv.KindCorrupt, "set hints aside", format, args...))
 }

@@ -230,8 +230,33 @@ func TestWriteOverADamagedHint(t *testing.T) {
 	}
 	e.torn = nil // the engine has written it elsewhere by now
 	page := mustPage(t, s, 2, 1, 9)
-	if len(page) != 1 || s.Hints()[0].Keys != 1 || s.hints.find(2, 1).isDamaged() {
+	if len(page) != 1 || s.Hints()[0].Keys != 1 || s.hints.isDamaged(s.hints.find(2, 1)) {
 		t.Errorf("%d hints, counted as %+v", len(page), s.Hints())
+	}
+}
+
+// TestHintsThatTheEngineCutOut: the counts follow once somebody looks for the
+// hints.
+func TestHintsThatTheEngineCutOut(t *testing.T) {
+	s, e := newHintStore(t)
+	names := told(s)
+	for i := range 3 {
+		mustHint(t, s, 2, 1, hintTestKey(i), object.Write{Value: []byte("v")})
+	}
+	mustHint(t, s, 3, 1, hintTestKey(1), object.Write{Value: []byte("v")})
+	if err := e.Drop(appendHintKey(nil, 2, 1, nil), appendHintKey(nil, 3, 1, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(mustPage(t, s, 2, 1, 9)); n != 0 || len(*names) != 1 || s.DamagedHints() != 1 {
+		t.Errorf("%d hints are found, told are %q", n, *names)
+	}
+	if st := s.Hints(); len(st) != 1 || st[0].Owner != 3 || st[0].Keys != 1 || !s.HoldsHints(1) {
+		t.Errorf("counted are %+v", st)
+	}
+	mustPage(t, s, 2, 1, 9)
+	mustPage(t, s, 3, 1, 9)
+	if s.DamagedHints() != 1 {
+		t.Error("it is told again")
 	}
 }
 

@@ -183,10 +183,18 @@ func (s *hintShelf) damage(cause error) error {
 	return err
 }
 
-func (s *hintShelf) isDamaged() bool {
-	s.table.mu.Lock()
-	defer s.table.mu.Unlock()
+// isDamaged tells whether a hint on the shelf could not be read.
+func (t *hintTable) isDamaged(s *hintShelf) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	return s.damaged
+}
+
+// counts tells whether there are hints on the shelf, as far as is known.
+func (t *hintTable) counts(s *hintShelf) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return s.keys > 0
 }
 
 // changed implements shelf.
@@ -216,8 +224,8 @@ type count struct {
 }
 
 // recount replaces the counts of partition p by those of a scan, while no write
-// is under way.
-func (t *hintTable) recount(p kv.Partition, found map[kv.NodeID]count) {
+// is under way, and returns how many hints fewer there are.
+func (t *hintTable) recount(p kv.Partition, found map[kv.NodeID]count) (gone int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for owner := range found {
@@ -226,10 +234,12 @@ func (t *hintTable) recount(p kv.Partition, found map[kv.NodeID]count) {
 	for _, s := range slices.Clone(t.mu.shelves[p]) {
 		c := found[s.owner]
 		t.addPresent(p, int64(c.keys)-int64(s.keys))
+		gone += int64(s.keys) - int64(c.keys)
 		t.mu.bytes += c.bytes - s.bytes
 		s.keys, s.bytes, s.oldest, s.damaged = c.keys, c.bytes, c.oldest, false
 		t.tidy(s)
 	}
+	return gone
 }
 
 // latest is the time of the latest write that o holds or has seen.
