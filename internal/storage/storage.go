@@ -23,8 +23,9 @@ package storage
 //     the engine is final: each later call returns the same failure until the
 //     engine is closed and opened again, because after a failed fsync nobody
 //     knows which pages the disk holds.
-//   - KindCorrupt: stored bytes failed their checksum. They are never served.
-//     The call may be tried again for other keys.
+//   - KindCorrupt: stored bytes failed their checksum, or are missing. They are
+//     never served. The chain holds a *Damage, which names the file. The call
+//     may be made again for other keys.
 //   - KindTooLarge: the batch, or a key in it, is past MaxBatch or MaxKey.
 //   - KindClosed: Close was called.
 //
@@ -59,6 +60,9 @@ type Engine interface {
 	// false. The scan shows the state of one moment, between its call and the
 	// first call of fn: writes that are applied while it runs are not seen.
 	//
+	// At damage it fails with KindCorrupt, after it has shown all keys before;
+	// another scan, from a later key, goes on behind it.
+	//
 	// The slices are valid, and must not be changed, until fn returns. No lock
 	// is held while fn runs: fn may take its time, and may call the engine.
 	// Close waits for a running Scan, so fn must not call Close.
@@ -71,6 +75,11 @@ type Engine interface {
 	// number of keys; their space comes back later. It is allowed while writes
 	// are refused with KindDiskFull, because it frees space, unless the disk is
 	// all but full. The bounds are the caller's again when Drop has returned.
+	//
+	// It drops what is damaged as well: when all that cannot be read around a
+	// place is dropped, by one call or by several, nothing meets the damage
+	// again. That is the range from after the last key that can be read to the
+	// next one; until all of it is dropped, what is left of it stays KindCorrupt.
 	//
 	// After an error of kind KindStorage it is unknown whether the keys are
 	// gone (kv.AppliedUnknown).

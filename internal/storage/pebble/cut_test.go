@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -118,6 +119,57 @@ func TestCutKeepsWhatIsNew(t *testing.T) {
 			t.Fatal(err)
 		}
 		e = mustOpen(t, c)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestExciseLosesNeighbours shows why a cut is so careful. Should it fail,
+// Pebble has learned to say that it could not read, and border and stayed can
+// go.
+func TestExciseLosesNeighbours(t *testing.T) {
+	disk, path := oneTable(t)
+	flipAt(t, disk, path, int(layout(t, disk, path).Data[2].Offset))
+	e := mustOpen(t, testConfig(disk))
+	defer e.Close()
+	first, last := unreadable(t, e)
+	out := pebble.KeyRange{Start: damageKey(first + 1), End: damageKey(last)}
+	if err := e.db.Excise(t.Context(), out); err != nil {
+		t.Fatalf("it says so: %v", err)
+	}
+	lost := 0
+	for i := range damageKeys {
+		if _, found, err := e.Get(damageKey(i), nil); err == nil && !found && (i < first || i > last) {
+			lost++
+		}
+	}
+	if lost == 0 {
+		t.Error("no key is lost")
+	}
+}
+
+// TestDamagedFilter shows that a Get needs no filter.
+func TestDamagedFilter(t *testing.T) {
+	disk := written(t)
+	for _, path := range filesOf(t, disk, tableSuffix) {
+		h := layout(t, disk, path).Filter[0]
+		flipAt(t, disk, path, int(h.Offset))
+	}
+	c := testConfig(disk)
+	c.Hooks.Corrupted = func(d storage.Damage) { t.Errorf("told of %v", &d) }
+	e := mustOpen(t, c)
+	met := 0
+	for i := range damageKeys {
+		if _, _, err := e.get(damageKey(i), nil); err != nil {
+			met++
+		}
+	}
+	if met == 0 {
+		t.Error("no filter was read")
+	}
+	if n := readDamagedNow(t, e); n > 0 {
+		t.Errorf("%d keys cannot be read", n)
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
