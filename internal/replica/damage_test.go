@@ -227,6 +227,43 @@ func TestMarkOnFullDisk(t *testing.T) {
 	}
 }
 
+// TestMarkIsTriedAgain, also when there is nothing to cut out.
+func TestMarkIsTriedAgain(t *testing.T) {
+	s, e := newBadBlocks(t)
+	fillKeys(t, s, 10)
+	e.full = true
+	if err := s.MarkDamaged(0, errChecksum("test")); err == nil || kv.KindOf(err) != kv.KindDiskFull {
+		t.Errorf("on a full disk: %v", err)
+	}
+	e.full = false
+	upkeep(t, s)
+	if _, found, _ := e.Get(metaKey(0, metaDamaged), nil); !found {
+		t.Error("the mark is not written")
+	}
+}
+
+// TestDamageBehindTheRebuilding: what is found damaged in a leaf that is built
+// already has the tree built once more.
+func TestDamageBehindTheRebuilding(t *testing.T) {
+	s, e := newStore(t, testRing(t, 1))
+	keys := fillKeys(t, s, 50)
+	if err := s.MarkDamaged(0, errChecksum("test")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Upkeep(2000); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := s.Usage(0); n < 2 || n > 40 {
+		t.Fatalf("%d records are built", n)
+	}
+	inject(t, e, appendDataKey(nil, 0, keys[0]), []byte("nonsense"))
+	mustPut(t, s, 0, keys[0], object.Write{Value: []byte("w")})
+	upkeep(t, s)
+	if err := checkTree(s, e, 0); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestUnreadableMeta: a copy without a legible floor has lost what it has seen.
 func TestUnreadableMeta(t *testing.T) {
 	for _, name := range []string{metaFloor, metaDamaged} {

@@ -131,6 +131,17 @@ func TestRaiseFloor(t *testing.T) {
 	check(3, want)
 	check(5, want)
 	check(4, nil)
+	// Another raise is done between this one's write and its use.
+	syncs = 0
+	e.sync = func() {
+		if syncs++; syncs == 2 {
+			e.sync = nil
+			raise(vclock.AppendFloorEntry(nil, 11, 1))
+		}
+	}
+	raise(selfFloor(8))
+	both := vclock.AppendFloorJoin(nil, other, vclock.AppendFloorEntry(nil, 11, 1))
+	check(3, vclock.AppendFloorJoin(nil, selfFloor(8), both))
 	resets := 0
 	e.sync = func() {
 		if resets++; resets == 2 { // the floors are written
@@ -276,11 +287,13 @@ func TestLeafKeysUnderLowerFloor(t *testing.T) {
 	if err := s.RaiseFloor([]kv.Partition{0}, selfFloor(1)); err != nil {
 		t.Fatal(err)
 	}
+	_, _, before := s.Tree(0)
 	if n := list(selfFloor(1)); n != 0 {
 		t.Errorf("%d keys under the floor", n)
 	}
-	if _, root, _ := s.Tree(0); root != 0 {
-		t.Error("the tree has a record of which the floor leaves nothing")
+	// A digest that is refreshed is no change of an object.
+	if _, root, changes := s.Tree(0); root != 0 || changes != before {
+		t.Errorf("of a record of which the floor leaves nothing the root is %x, after %d changes", root, changes-before)
 	}
 	e.apply = func() { t.Error("it is written") }
 	if n := list(nil); n != 1 {
@@ -353,6 +366,14 @@ func TestReap(t *testing.T) {
 		f = vclock.AppendFloorJoin(nil, f, vclock.AppendFloorEntry(nil, kv.NodeID(100+id), 100))
 	}
 	_, _, before := s.Tree(p)
+	// One entry alone of the four of "many" is not worth a write.
+	if err := s.RaiseFloor([]kv.Partition{p}, vclock.AppendFloorEntry(nil, 100, 100)); err != nil {
+		t.Fatal(err)
+	}
+	upkeep(t, s)
+	if _, _, changes := s.Tree(p); changes != before {
+		t.Errorf("%d records were changed for an entry each", changes-before)
+	}
 	if err := s.RaiseFloor([]kv.Partition{p}, f); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package replica
 import (
 	"flag"
 	"testing"
+
+	"github.com/ringtaildb/ringtail/internal/object"
 )
 
 // seeds is how many random histories are played; `make sim` asks for more.
@@ -244,6 +246,24 @@ func TestOvertakingFloor(t *testing.T) {
 		}
 		if err := play(t, c.script, c.caught, newOvertakingDisk); err == nil {
 			t.Errorf("%s: nothing is lost without the rule that %s", c.name, c.caught)
+		}
+	}
+}
+
+// TestAcknowledgedIsDurable: what a waiter was told of outlives a crash, unless
+// it is told before the log has it.
+func TestAcknowledgedIsDurable(t *testing.T) {
+	for omit, want := range map[Omit]int{0: 1, OmitLog: 0} {
+		d := newLogDisk()
+		s := mustOpen(t, omit, self, d.open(t), &counter{}, rings{}, 1)
+		var ack acknowledged
+		_, _, _, err := s.Put(0, 0, historyKey, object.Write{Value: []byte("v")}, nil, &ack)
+		if err != nil || ack.n.Load() != 1 {
+			t.Fatalf("%v, told %d times", err, ack.n.Load())
+		}
+		s = mustOpen(t, 0, self, d.crashed().open(t), &counter{}, rings{}, 100)
+		if got := mustRead(t, s, 0, historyKey).Len(); got != want {
+			t.Errorf("omitting %d, %d values are left, want %d", omit, got, want)
 		}
 	}
 }

@@ -335,8 +335,8 @@ func TestHandleFloors(t *testing.T) {
 	k := kv.AppendKey(nil, "b", []byte("k"))
 	p := r.PartitionOf(k)
 	o := mustPut(t, s, p, k, object.Write{Value: []byte("v")})
-	tombstone := mustPut(t, s, p, k, object.Write{Deleted: true, Context: object.ContextOf(o)})
-	other := mustPut(t, s, p, k, object.Write{Value: []byte("w"), Context: object.ContextOf(tombstone)})
+	mustPut(t, s, p, k, object.Write{Deleted: true, Context: object.ContextOf(o)})
+	other := mustPut(t, s, p, k, object.Write{Value: []byte("w")})
 	if err := s.RaiseFloor([]kv.Partition{p}, selfFloor(2)); err != nil {
 		t.Fatal(err)
 	}

@@ -221,11 +221,16 @@ func (s *Store) scanRecords(p kv.Partition, l merkle.Leaf, fn func(stored) bool)
 	return bad
 }
 
-// leafRange returns the range of the engine keys of leaves from to to-1 of p.
+// leafRange returns the range of the engine keys of leaves from to to-1 of p. The
+// ranges of all leaves are all of the prefix's: where one is cut out, no sliver
+// is left over that is damaged still, though nothing stands in it.
 func leafRange(p kv.Partition, from, to merkle.Leaf) (low, high []byte) {
 	prefix := storage.NewPrefix(storage.SpaceData, p)
 	start, high := prefix.Range()
-	low = appendPosition(start, from)
+	low = start
+	if from > 0 {
+		low = appendPosition(start, from)
+	}
 	if int(to) < merkle.Leaves {
 		high = appendPosition(start, to)
 	}

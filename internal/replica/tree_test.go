@@ -388,6 +388,64 @@ func TestTreeUnderTraffic(t *testing.T) {
 	}
 }
 
+// TestLeafRanges: the ranges of the leaves are those of their keys, touch, and
+// come to all of the partition's.
+func TestLeafRanges(t *testing.T) {
+	p := kv.Partition(0x0203)
+	want, end := storage.NewPrefix(storage.SpaceData, p).Range()
+	for l := range merkle.Leaf(merkle.Leaves) {
+		low, high := leafRange(p, l, l+1)
+		if !slices.Equal(low, want) {
+			t.Fatalf("leaf %d begins at %x, the one before ends at %x", l, low, want)
+		}
+		want = high
+	}
+	if !slices.Equal(want, end) {
+		t.Errorf("the last leaf ends at %x, the partition at %x", want, end)
+	}
+	for i := range 100 {
+		key := appendDataKey(nil, p, kv.AppendKey(nil, "b", fmt.Append(nil, i)))
+		k, _ := dataKey(key)
+		l := merkle.LeafOf(merkle.Position(k))
+		if low, high := leafRange(p, l, l+1); slices.Compare(low, key) > 0 || slices.Compare(key, high) >= 0 {
+			t.Errorf("%x is not between %x and %x", key, low, high)
+		}
+	}
+}
+
+// TestKeptTrees: a tree that was kept at another stop, or is damaged, is not
+// taken for this one's.
+func TestKeptTrees(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(b []byte) []byte
+		want  TreeState
+	}{
+		"as it is":        {func(b []byte) []byte { return b }, TreeReady},
+		"of another stop": {func(b []byte) []byte { b[7]++; return b }, TreeBuilding},
+		"cut":             {func(b []byte) []byte { return b[:keptHeader-1] }, TreeBuilding},
+		"longer":          {func(b []byte) []byte { return append(b, 0) }, TreeBuilding},
+	} {
+		s, e := newStore(t, testRing(t, 1))
+		fillKeys(t, s, 5)
+		if err := s.Save(); err != nil {
+			t.Fatal(err)
+		}
+		b, _, err := e.Get(metaKey(0, metaTree), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inject(t, e, metaKey(0, metaTree), c.spoil(b))
+		s = mustOpen(t, 0, self, e, &counter{}, rings{testRing(t, 1)}, 100)
+		if state, _, _ := s.Tree(0); state != c.want {
+			t.Errorf("%s: the tree is in state %d, want %d", name, state, c.want)
+		}
+		upkeep(t, s)
+		if err := checkTree(s, e, 0); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzKept(f *testing.F) {
 	var tree merkle.Tree
 	tree.Toggle(5, 77)
