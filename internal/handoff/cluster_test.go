@@ -3,6 +3,7 @@ package handoff
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -83,14 +84,12 @@ type slowEngine struct {
 	slow    bool
 	waiting []storage.Waiter
 	fail    error
-	applied int
 }
 
 func (e *slowEngine) Apply(b *storage.Batch, w storage.Waiter) error {
 	if e.fail != nil {
 		return e.fail
 	}
-	e.applied++
 	if w == nil || !e.slow {
 		return e.Engine.Apply(b, w)
 	}
@@ -363,28 +362,35 @@ func (c *cluster) comeUp(id kv.NodeID) {
 	}
 }
 
-// keyOf returns the i-th key whose owners include all of with and none of
-// without.
+// keys yields the keys whose owners include all of with and none of without.
+func (c *cluster) keys(with, without []kv.NodeID) iter.Seq[kv.Key] {
+	return func(yield func(kv.Key) bool) {
+		for n := range 100_000 {
+			k := kv.AppendKey(nil, "b", fmt.Appendf(nil, "key%05d", n))
+			p, ok := c.ring.PartitionOf(k), true
+			for _, id := range with {
+				ok = ok && c.ring.Owns(p, id)
+			}
+			for _, id := range without {
+				ok = ok && !c.ring.Owns(p, id)
+			}
+			if ok && !yield(k) {
+				return
+			}
+		}
+		c.t.Fatal("there is no such key")
+	}
+}
+
+// keyOf returns the i-th of keys.
 func (c *cluster) keyOf(i int, with, without []kv.NodeID) kv.Key {
 	c.t.Helper()
-	for n := range 100_000 {
-		k := kv.AppendKey(nil, "b", fmt.Appendf(nil, "key%05d", n))
-		p, ok := c.ring.PartitionOf(k), true
-		for _, id := range with {
-			ok = ok && c.ring.Owns(p, id)
-		}
-		for _, id := range without {
-			ok = ok && !c.ring.Owns(p, id)
-		}
-		if !ok {
-			continue
-		}
+	for k := range c.keys(with, without) {
 		if i == 0 {
 			return k
 		}
 		i--
 	}
-	c.t.Fatal("there is no such key")
 	return nil
 }
 

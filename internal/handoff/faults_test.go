@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -287,4 +288,20 @@ func TestManyGoroutines(t *testing.T) {
 	if got := senders[1].Totals(); got.Delivered != hints {
 		t.Errorf("counted %+v", got)
 	}
+}
+
+// BenchmarkDelivery hands 1000 hints of 1 KiB over, both sides in one goroutine
+// and in memory, without a limit of the rate.
+func BenchmarkDelivery(b *testing.B) {
+	const hints = 1000
+	cfg := Default()
+	cfg.Rate = 1 << 40
+	for b.Loop() {
+		b.StopTimer()
+		c := newCluster(b, 5, cfg)
+		c.node(1).fill(2, hints, strings.Repeat("v", 1024))
+		b.StartTimer()
+		c.settle(time.Minute)
+	}
+	b.ReportMetric(hints*float64(b.N)/b.Elapsed().Seconds(), "hints/s")
 }

@@ -17,8 +17,10 @@ type written struct {
 // fill has node n keep hints for owner, of keys that n does not own.
 func (n *node) fill(owner kv.NodeID, hints int, value string) (all []written) {
 	n.t.Helper()
-	for i := range hints {
-		k := n.keyOf(i, []kv.NodeID{owner}, []kv.NodeID{n.id})
+	for k := range n.keys([]kv.NodeID{owner}, []kv.NodeID{n.id}) {
+		if len(all) == hints {
+			break
+		}
 		all = append(all, written{k, n.hint(owner, k, value)})
 	}
 	return all
