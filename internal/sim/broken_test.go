@@ -20,7 +20,7 @@ func TestBroken(t *testing.T) {
 					if at < 0 {
 						t.Fatalf("no scenario %q", name)
 					}
-					if r := Play(scenarios[at], seed, &b.Variant, nil, ""); len(r.Violations) > 0 {
+					if r := Play(scenarios[at], seed, &b.Variant, Trace{}); len(r.Violations) > 0 {
 						t.Logf("noticed by %s with seed %d of %s: %v", r.Violations[0].Promise, seed, name, r.Violations[0])
 						return
 					}

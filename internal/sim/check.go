@@ -2,10 +2,12 @@ package sim
 
 import (
 	"bytes"
+	"fmt"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // settle notes what a client was told of its write.
@@ -62,6 +64,22 @@ func (n *node) waiting(k kv.Key, wr object.Write) *Op {
 	return nil
 }
 
+// passedOn returns the put that n passes on with a message.
+func (n *node) passedOn(payload []byte) *Op {
+	m, err := wire.ParsePut(payload)
+	if err != nil {
+		panic(err)
+	}
+	for _, b := range n.begun {
+		x := b.op.write
+		if !b.op.done && bytes.Equal(b.op.key.Key, m.Key) && bytes.Equal(b.op.context, m.Context) &&
+			x.deleted == (m.Flags&wire.FlagDeleted != 0) && bytes.Equal(x.value, m.Value) {
+			return b.op
+		}
+	}
+	panic("sim: a put that no client asked for is passed on")
+}
+
 // asks tells whether a node that carries out wr does what op asks for.
 func (op *Op) asks(k kv.Key, wr object.Write) bool {
 	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
@@ -78,7 +96,7 @@ func (w *World) check(op *Op) {
 	if op.err != nil {
 		return
 	}
-	w.checkSiblings(op.key, op.siblings, op.String())
+	w.checkSiblings(op.key, op.siblings, op)
 	if op.write == nil {
 		w.checkFresh(op)
 	}
@@ -99,8 +117,12 @@ func (w *World) checkAlways(op *Op) {
 	if w.lossy() {
 		return
 	}
+	need := int(op.options.W)
+	if op.write.deleted && len(op.context) == 0 {
+		need = max(need, int(op.options.R)) // it reads before it deletes
+	}
 	reach, owners, ok := w.reach(op)
-	if ok && reach >= int(op.options.W) && (!op.options.Strict || owners >= int(op.options.W)) {
+	if ok && reach >= need && (!op.options.Strict || owners >= need) {
 		w.violate("P1", op.key, "%v failed with %d nodes and %d owners in reach: %v", op, reach, owners, op.err)
 	}
 }
@@ -144,19 +166,19 @@ func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
 
 // checkSiblings is P6, and the part of P8 that can be seen at once: siblings
 // are distinct writes, none of them before another, none of them refused.
-func (w *World) checkSiblings(k *Key, siblings []*Write, where string) {
+func (w *World) checkSiblings(k *Key, siblings []*Write, where fmt.Stringer) {
 	for i, a := range siblings {
 		if a.fate == refused {
-			w.violate("P8", k, "%s shows w%d, which was certainly not applied", where, a.id)
+			w.violate("P8", k, "%v shows w%d, which was certainly not applied", where, a.id)
 		}
 		for _, b := range siblings[:i] {
 			switch {
 			case a == b:
-				w.violate("P6", k, "%s shows w%d twice: %s", where, a.id, names(siblings))
+				w.violate("P6", k, "%v shows w%d twice: %s", where, a.id, names(siblings))
 			case k.lww:
-				w.violate("P6", k, "%s shows two lww writes: %s", where, names(siblings))
+				w.violate("P6", k, "%v shows two lww writes: %s", where, names(siblings))
 			case a.after.has(b.id) || b.after.has(a.id):
-				w.violate("P6", k, "%s shows w%d beside w%d, one of which is after the other", where, b.id, a.id)
+				w.violate("P6", k, "%v shows w%d beside w%d, one of which is after the other", where, b.id, a.id)
 			}
 		}
 	}

@@ -218,6 +218,11 @@ func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appen
 	}
 	w := n.world
 	payload := encode(m)
+	if was := w.cause; was == nil && rq.Type == wire.TypePut {
+		// A coordinator that had waited passes the request on in its own time.
+		w.cause = n.passedOn(payload)
+		defer func() { w.cause = was }()
+	}
 	k := &call{conn: c, done: done, tag: tag, deadline: w.now + left, at: len(c.calls), cause: w.cause}
 	c.calls = append(c.calls, k)
 	peer := c.peer

@@ -153,7 +153,7 @@ func (w *World) checkEnd() {
 			w.violate("P8", k, "in the end %v holds %v", k, err)
 			return
 		}
-		w.checkSiblings(k, siblings, "in the end "+k.String())
+		w.checkSiblings(k, siblings, k)
 		if k.lww {
 			w.checkGreatest(k, siblings)
 		} else {

@@ -118,7 +118,7 @@ type scrub struct {
 
 // scrubLeaves is how much one slice of scrubbing reads: a run of some seconds
 // sees several rounds.
-const scrubLeaves = 256
+const scrubLeaves = 128
 
 // upkeep does a slice of what a node does to its copies besides: rebuilding,
 // reaping, salvaging, scrubbing.

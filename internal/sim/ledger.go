@@ -25,19 +25,23 @@ func (w *Write) excused() bool { return w.applied <= 0 && w.durable <= 0 }
 // account does something that destroys copies on m, and books what it did to
 // the writes of keys.
 func (w *World) account(m *machine, keys []*Key, destroy func()) {
-	applied, durable := w.copies(keys, appliedTable), w.copies(keys, syncedTable)
+	before := make([]copies, len(keys))
+	for i, k := range keys {
+		before[i] = w.copies(k)
+	}
 	destroy()
 	for i, k := range keys {
 		owners := w.ring().Owners(k.partition)
-		left, safe := recordsOf(m.disk, m.disk.applied, k.Key), recordsOf(m.disk, m.disk.synced, k.Key)
+		after := m.copy(k)
 		for _, x := range k.writes {
-			if durable[i].all(w, owners, x) {
+			if before[i].all(w, owners, x) {
 				x.applied, x.durable = max(x.applied, len(owners)), max(x.durable, len(owners))
 			}
-			if applied[i].of(m).hold(x) && !left.hold(x) && applied[i].count(x) <= x.applied {
+			there := before[i][m.index]
+			if there.holds(x) && !after.holds(x) && before[i].count(x, aCopy.holds) <= x.applied {
 				x.applied--
 			}
-			if durable[i].of(m).hold(x) && !safe.hold(x) && durable[i].count(x) <= x.durable {
+			if there.keeps(x) && !after.keeps(x) && before[i].count(x, aCopy.keeps) <= x.durable {
 				x.durable--
 			}
 		}
@@ -55,42 +59,50 @@ func (w *World) unsynced(m *machine) []*Key {
 	return out
 }
 
-// copies are the records of one key on every machine.
-type copies []records
+// copies are what each machine has of a key.
+type copies []aCopy
 
-// records are the objects of one key on one machine, data and hints.
+// aCopy is the records of a key on one machine, data and hints: as they are,
+// and as they are on stable storage.
+type aCopy struct{ applied, synced records }
+
+// records are objects of one key.
 type records []object.Object
 
-func appliedTable(d *disk) *table { return d.applied }
-func syncedTable(d *disk) *table  { return d.synced }
-
-func (w *World) copies(keys []*Key, at func(*disk) *table) []copies {
-	out := make([]copies, len(keys))
-	for i, k := range keys {
-		for _, m := range w.machines {
-			out[i] = append(out[i], recordsOf(m.disk, at(m.disk), k.Key))
-		}
+func (w *World) copies(k *Key) copies {
+	var out copies
+	for _, m := range w.machines {
+		out = append(out, m.copy(k))
 	}
 	return out
 }
 
-func (c copies) of(m *machine) records { return c[m.index] }
+func (m *machine) copy(k *Key) aCopy {
+	return aCopy{recordsOf(m.disk, m.disk.applied, k.Key), recordsOf(m.disk, m.disk.synced, k.Key)}
+}
 
-// count returns how many machines hold x.
-func (c copies) count(x *Write) int {
+// holds tells whether x, or what superseded it, is there.
+func (c aCopy) holds(x *Write) bool { return c.applied.hold(x) }
+
+// keeps tells whether it is there, and would be after a crash. What the node has
+// dropped is not, though its disk may not know yet.
+func (c aCopy) keeps(x *Write) bool { return c.applied.hold(x) && c.synced.hold(x) }
+
+// count returns on how many machines x is.
+func (c copies) count(x *Write, is func(aCopy, *Write) bool) int {
 	n := 0
-	for _, r := range c {
-		if r.hold(x) {
+	for _, m := range c {
+		if is(m, x) {
 			n++
 		}
 	}
 	return n
 }
 
-// all tells whether all of these nodes hold x.
+// all tells whether all of these nodes keep x.
 func (c copies) all(w *World, owners []kv.NodeID, x *Write) bool {
 	for _, id := range owners {
-		if !c.of(w.ids[id]).hold(x) {
+		if !c[w.ids[id].index].keeps(x) {
 			return false
 		}
 	}
@@ -166,14 +178,22 @@ func isRecordOf(key string, k kv.Key) bool {
 func recordsOf(d *disk, t *table, k kv.Key) records {
 	var out records
 	for _, key := range t.keys {
-		if !isRecordOf(key, k) || len(d.damage) > 0 && d.spoiled(t, key) {
-			continue
+		if isRecordOf(key, k) {
+			out = append(out, recordsAt(d, t, key)...)
 		}
-		o, err := object.Parse(t.rows[key].value[objectAt:])
-		if err != nil {
-			panic("sim: a record on disk cannot be read: " + err.Error())
-		}
-		out = append(out, o)
 	}
 	return out
+}
+
+// recordsAt reads the record at an engine's key, if there is one.
+func recordsAt(d *disk, t *table, key string) records {
+	r, ok := t.rows[key]
+	if !ok || len(d.damage) > 0 && d.spoiled(t, key) {
+		return nil
+	}
+	o, err := object.Parse(r.value[objectAt:])
+	if err != nil {
+		panic("sim: a record on disk cannot be read: " + err.Error())
+	}
+	return records{o}
 }

@@ -17,6 +17,8 @@ import (
 const (
 	// tickEvery is how often a node looks at its deadlines.
 	tickEvery = 20 * time.Millisecond
+	// workEvery is how often hand-off and anti-entropy look what there is to do.
+	workEvery = 50 * time.Millisecond
 	// flushEvery is how often buffered writes are made durable.
 	flushEvery = 500 * time.Millisecond
 	// upkeepEvery is how often it looks after its copies.
@@ -95,6 +97,7 @@ func newNode(m *machine) (*node, error) {
 		n.connTo(id)
 	}
 	n.every(tickEvery, n.tick)
+	n.every(workEvery, n.work)
 	n.every(flushEvery, n.flush)
 	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
@@ -153,6 +156,10 @@ func (n *node) tick() {
 		c.expire()
 	}
 	n.coord.Expire(n.Now())
+}
+
+// work is the tick of what goes on in the background.
+func (n *node) work() {
 	n.sender.Tick(n.world.steady())
 	n.keeper.Tick(n.world.steady())
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -23,14 +22,13 @@ type Result struct {
 	Counts
 }
 
-// Play plays a scenario under a seed. The trace goes to out, if that is not
-// nil; with a key, only what concerns it.
-func Play(s *Scenario, seed uint64, v *Variant, out io.Writer, key string) Result {
+// Play plays a scenario under a seed; a nil Variant leaves out nothing.
+func Play(s *Scenario, seed uint64, v *Variant, t Trace) Result {
 	if v == nil {
 		v = &Variant{}
 	}
 	w := newWorld(s, seed, v)
-	w.trace.out, w.trace.key = out, key
+	w.trace.Trace = t
 	n := &nemesis{world: w, undo: map[int]func(){}}
 	for _, m := range w.machines {
 		m.start()

@@ -98,7 +98,7 @@ type Step struct {
 // Parse reads a scenario.
 func Parse(name string, in io.Reader) (*Scenario, error) {
 	s := &Scenario{
-		Name: name, Nodes: 5, N: 3, R: 2, W: 2, Partitions: 8, Clients: 4, Think: 20 * time.Millisecond, Keys: 6,
+		Name: name, Nodes: 5, N: 3, R: 2, W: 2, Partitions: 8, Clients: 4, Think: 40 * time.Millisecond, Keys: 6,
 		Mix:     Mix{opGet: 4, opPut: 4, opBlind: 1, opOld: 1, opDelete: 1},
 		Options: Options{Strict: 50, Body: 30, Timeout: time.Second},
 		Links:   LinkFaults{Delay: 200 * time.Microsecond, Jitter: time.Millisecond},

@@ -3,7 +3,6 @@ package sim
 import (
 	"math/bits"
 	"strconv"
-	"strings"
 )
 
 // set is a set of a key's writes, by their numbers.
@@ -38,14 +37,33 @@ func (s set) all(fn func(int) bool) {
 	}
 }
 
-// String returns the members, as values show them: "4,5,12", or "nothing".
+// String returns the members, as values show them: "4-9,12", or "nothing".
 func (s set) String() string {
-	var names []string
-	for i := range s.all {
-		names = append(names, strconv.Itoa(i))
+	b := make([]byte, 0, 32)
+	first, last := -1, -1
+	flush := func() {
+		if first < 0 {
+			return
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(first), 10)
+		if last > first {
+			b = append(b, '-')
+			b = strconv.AppendInt(b, int64(last), 10)
+		}
 	}
-	if names == nil {
+	for i := range s.all {
+		if i != last+1 || first < 0 {
+			flush()
+			first = i
+		}
+		last = i
+	}
+	flush()
+	if len(b) == 0 {
 		return "nothing"
 	}
-	return strings.Join(names, ",")
+	return string(b)
 }

@@ -14,6 +14,7 @@ import (
 var (
 	seeds = flag.Int("seeds", 100, "worlds to play, dealt out among the scenarios")
 	only  = flag.Int64("seed", -1, "the one seed to play, with its trace")
+	watch = flag.Int("write", 0, "the write of that key whose copies the trace follows")
 	about = flag.String("key", "", "the key that the trace is about, all if empty")
 )
 
@@ -83,7 +84,7 @@ func (s *Scenario) random() bool { return len(s.Steps) == 0 }
 func playAll(t *testing.T, s *Scenario, count int) {
 	var sum Counts
 	for seed := range uint64(count) {
-		r := Play(s, seed, nil, nil, "")
+		r := Play(s, seed, nil, Trace{})
 		sum.add(r.Counts)
 		if len(r.Violations) > 0 {
 			playAgain(t, s, seed, r)
@@ -107,7 +108,7 @@ func (c Counts) checkUse(t *testing.T, s *Scenario) {
 // playOnce plays one seed, with its trace.
 func playOnce(t *testing.T, s *Scenario, seed uint64) {
 	var out bytes.Buffer
-	r := Play(s, seed, nil, &out, *about)
+	r := Play(s, seed, nil, Trace{&out, *about, *watch})
 	t.Logf("%+v\n%s", r.Counts, out.String())
 	if len(r.Violations) > 0 {
 		t.Errorf("%v", r.Violations)
@@ -119,17 +120,25 @@ func playOnce(t *testing.T, s *Scenario, seed uint64) {
 func playAgain(t *testing.T, s *Scenario, seed uint64, failed Result) {
 	const last = 60
 	var out bytes.Buffer
-	Play(s, seed, nil, &out, failed.key())
+	trace := failed.trace()
+	trace.Out = &out
+	Play(s, seed, nil, trace)
 	lines := strings.SplitAfter(out.String(), "\n")
-	t.Errorf("%v\n\n  go test ./internal/sim -run 'TestSim/%s$' -seed %d -v\n\nthe last lines of that, of %d:\n%s",
-		failed.Violations, s.Name, seed, len(lines), strings.Join(lines[max(0, len(lines)-last):], ""))
+	t.Errorf("%v\n\n  go test ./internal/sim -run 'TestSim/%s$' -seed %d -v -key %q -write %d\n\nthe last lines of that, of %d:\n%s",
+		failed.Violations, s.Name, seed, trace.Key, trace.Write, len(lines), strings.Join(lines[max(0, len(lines)-last):], ""))
 }
 
-func (r Result) key() string {
-	if k := r.Violations[0].key; k != nil {
-		return k.String()
+// trace is about what the first violation is about.
+func (r Result) trace() Trace {
+	v := r.Violations[0]
+	var t Trace
+	if v.Key != nil {
+		t.Key = v.Key.String()
 	}
-	return ""
+	if v.Write != nil {
+		t.Write = v.Write.id
+	}
+	return t
 }
 
 // TestSeedFixesRun plays one seed of each scenario twice.
@@ -137,11 +146,11 @@ func TestSeedFixesRun(t *testing.T) {
 	for _, s := range load(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			a, b := Play(s, 1, nil, nil, ""), Play(s, 1, nil, nil, "")
+			a, b := Play(s, 1, nil, Trace{}), Play(s, 1, nil, Trace{})
 			if a.Hash != b.Hash || fmt.Sprint(a.Counts) != fmt.Sprint(b.Counts) {
 				t.Errorf("the same seed gave two runs: %x %+v, %x %+v", a.Hash, a.Counts, b.Hash, b.Counts)
 			}
-			if c := Play(s, 2, nil, nil, ""); c.Hash == a.Hash {
+			if c := Play(s, 2, nil, Trace{}); c.Hash == a.Hash {
 				t.Error("two seeds gave one run")
 			}
 		})

@@ -3,16 +3,29 @@ package sim
 import (
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
-// trace is what happened in a run: always as a hash, and in words when somebody
-// wants to read it.
+// Trace says what somebody wants to read of a run. Its zero value is nothing.
+type Trace struct {
+	// Out takes the words, if it is set.
+	Out io.Writer
+	// Key, if set, leaves out what is about other keys.
+	Key string
+	// Write, if positive, is the number of a write of that key: it is told when
+	// a machine comes to hold it, or to hold it no more.
+	Write int
+}
+
+// trace is what happened in a run: always as a hash, and in words if anybody
+// reads them.
 type trace struct {
+	Trace
 	hash uint64
-	// out takes the words; with key set, only those about that key and those
-	// about none.
-	out io.Writer
-	key string
+	// held is where the watched write was when it was last looked for.
+	held string
 }
 
 // note takes an event into the hash.
@@ -42,15 +55,60 @@ func (w *World) note(kind byte, a, b uint64) { w.trace.note(uint64(w.now), kind,
 // say writes a line about k, or about no key.
 func (w *World) say(k *Key, format string, args ...any) {
 	t := &w.trace
-	if t.out == nil || k != nil && t.key != "" && t.key != k.String() {
+	if t.Out == nil || k != nil && t.Key != "" && t.Key != k.String() {
 		return
 	}
-	fmt.Fprintf(t.out, "%12v  %s\n", w.now, fmt.Sprintf(format, args...))
+	fmt.Fprintf(t.Out, "%12v  %s\n", w.now, fmt.Sprintf(format, args...))
 }
 
 // arrived writes a line about a message that came for the present request.
 func (w *World) arrived(from, to *node, what string) {
-	if w.trace.out != nil && w.cause != nil {
+	if w.trace.Out != nil && w.cause != nil {
 		w.say(w.cause.key, "  %v → %v %s for %s.%d", from.machine, to.machine, what, w.cause.client.name, w.cause.number)
 	}
+}
+
+// watch writes a line if it has changed where the watched write is.
+func (w *World) watch() {
+	t := &w.trace
+	if t.Out == nil || t.Write <= 0 {
+		return
+	}
+	for _, k := range w.keys {
+		if k.String() != t.Key || t.Write >= len(k.writes) {
+			continue
+		}
+		if held := w.whereabouts(k.writes[t.Write]); held != t.held {
+			t.held = held
+			w.say(k, "  w%d is at%s", t.Write, held)
+		}
+	}
+}
+
+// whereabouts lists the machines that hold x or what superseded it: as data or
+// as a hint, in brackets while it is not durable.
+func (w *World) whereabouts(x *Write) string {
+	var b strings.Builder
+	for _, m := range w.machines {
+		for _, key := range m.disk.applied.keys {
+			if !isRecordOf(key, x.key.Key) {
+				continue
+			}
+			kind := "data"
+			if storage.Space(key[0]) == storage.SpaceHints {
+				kind = "hint"
+			}
+			record := func(t *table) records { return recordsAt(m.disk, t, key) }
+			switch {
+			case record(m.disk.synced).hold(x):
+				fmt.Fprintf(&b, " %v:%s", m, kind)
+			case record(m.disk.applied).hold(x):
+				fmt.Fprintf(&b, " (%v:%s)", m, kind)
+			}
+		}
+	}
+	if b.Len() == 0 {
+		return " no machine"
+	}
+	return b.String()
 }

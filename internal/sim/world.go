@@ -74,7 +74,9 @@ type Violation struct {
 	Promise string
 	At      time.Duration
 	Text    string
-	key     *Key
+	// Key and Write are what it is about, where it is about one.
+	Key   *Key
+	Write *Write
 }
 
 func (v Violation) String() string { return fmt.Sprintf("%s at %v: %s", v.Promise, v.At, v.Text) }
@@ -119,6 +121,7 @@ func (w *World) run(d time.Duration) {
 		w.now, w.cause = e.at, e.cause
 		w.count.Events++
 		e.run()
+		w.watch()
 	}
 	w.now, w.cause = max(w.now, end), nil
 }
@@ -128,7 +131,12 @@ func (w *World) violate(promise string, k *Key, format string, args ...any) {
 	if len(w.violations) == maxViolations {
 		return
 	}
-	v := Violation{Promise: promise, At: w.now, Text: fmt.Sprintf(format, args...), key: k}
+	v := Violation{Promise: promise, At: w.now, Text: fmt.Sprintf(format, args...), Key: k}
+	for _, a := range args {
+		if x, ok := a.(*Write); ok {
+			v.Write = x
+		}
+	}
 	w.note(noteViolation, uint64(len(v.Text)), 0)
 	w.say(nil, "VIOLATION of %s: %s", promise, v.Text)
 	w.violations = append(w.violations, v)
