@@ -163,6 +163,11 @@ func TestLog(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("logged without a failure:\n%s", out.String())
 	}
+	var b storage.Batch
+	b.Set([]byte("key"), nil)
+	if err := e.Apply(&b, nil); err != nil {
+		t.Fatal(err)
+	}
 	inject.On()
 	if err := e.Sync(); kv.KindOf(err) != kv.KindStorage || kv.AppliedOf(err) != kv.AppliedUnknown {
 		t.Errorf("sync: %v", err)

@@ -15,6 +15,9 @@ type counts struct {
 	// last successful flush began, flushing when the present one did. Their
 	// difference estimates the keys that are in no table yet.
 	sets, flushed, flushing atomic.Uint64
+	// applied counts the batches applied since Open, synced is its value when the
+	// last Sync that went to the disk began.
+	applied, synced atomic.Uint64
 	// last is the sizes that Stats returns when Pebble cannot be asked.
 	last atomic.Pointer[sizes]
 }
