@@ -99,21 +99,6 @@ func (n *Node) peerChanged(id kv.NodeID, up bool) {
 	}
 }
 
-// care tells hand-off and anti-entropy the time.
-func (n *Node) care(ctx context.Context) error {
-	t := time.NewTicker(careEvery)
-	defer t.Stop()
-	for {
-		select {
-		case now := <-t.C:
-			n.sender.Tick(now)
-			n.keeper.Tick(now)
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // upkeep rebuilds trees after a crash and reaps, at a pace.
 func (n *Node) upkeep(ctx context.Context) error {
 	pause := time.Duration(0)
@@ -170,15 +155,23 @@ func (n *Node) heal(ctx context.Context) error {
 				n.scrubber.start()
 				continue
 			}
-			for _, p := range damagedParts(d, n.store.Held()) {
-				if err := n.store.MarkDamaged(p, &d); err != nil {
-					n.log.Warn("a damaged copy is not marked yet", "partition", p, "error", err)
-				}
+			if err := n.mend(d); err != nil {
+				n.log.Warn("the damage is not mended yet", "error", err)
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// mend marks the copies within d's span, and has the rest of it cut out.
+func (n *Node) mend(d storage.Damage) error {
+	for _, p := range damagedParts(d, n.store.Held()) {
+		if err := n.store.MarkDamaged(p, &d); err != nil {
+			return err
+		}
+	}
+	return n.store.CutGaps(d.From, d.To)
 }
 
 // damagedParts returns those of held whose data records lie in d's span.

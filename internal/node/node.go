@@ -23,7 +23,8 @@ import (
 )
 
 const (
-	// expireEvery is how often requests are checked for passed deadlines.
+	// expireEvery is how often requests under way are checked for passed
+	// deadlines; the first after a pause waits careEvery at most.
 	expireEvery = 10 * time.Millisecond
 	// flushEvery is how often buffered writes (dw=0) are made durable: what a
 	// crash of all owners at once can cost (§6.1).
@@ -161,7 +162,6 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, n.tick)
 	watch(&parts, inner, n.flush)
 	watch(&parts, inner, n.background.run)
-	watch(&parts, inner, n.care)
 	watch(&parts, inner, n.upkeep)
 	watch(&parts, inner, n.heal)
 	watch(&parts, inner, n.scrubber.run)
@@ -189,22 +189,29 @@ func (n *Node) drain() {
 	}
 }
 
-// tick drives what goes by time.
+// tick drives what goes by time: deadlines, hand-off and anti-entropy, the
+// figures of the last minute. It is one goroutine, and slower while no request
+// is under way, so that an idle node costs next to nothing.
 func (n *Node) tick(ctx context.Context) error {
-	expire := time.NewTicker(expireEvery)
-	defer expire.Stop()
-	window := time.NewTicker(metrics.TickEvery)
-	defer window.Stop()
-	for {
-		select {
-		case now := <-expire.C:
-			n.coord.Expire(now)
-		case now := <-window.C:
+	var cared, counted time.Time
+	for pause := careEvery; waitFor(ctx, pause, nil); {
+		now := time.Now()
+		n.coord.Expire(now)
+		if now.Sub(cared) >= careEvery {
+			cared = now
+			n.sender.Tick(now)
+			n.keeper.Tick(now)
+		}
+		if now.Sub(counted) >= metrics.TickEvery {
+			counted = now
 			n.metrics.Tick(now)
-		case <-ctx.Done():
-			return nil
+		}
+		pause = careEvery
+		if n.coord.InFlight() > 0 {
+			pause = expireEvery
 		}
 	}
+	return nil
 }
 
 // flush makes buffered writes durable every flushEvery.
