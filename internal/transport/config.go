@@ -70,7 +70,7 @@ func Default() Config {
 		MaxConns:            4096,
 		MaxHandshakes:       128,
 		HandshakeTimeout:    5 * time.Second,
-		Tick:                10 * time.Millisecond,
+		Tick:                50 * time.Millisecond,
 		ProbeInterval:       250 * time.Millisecond,
 		DownAfter:           750 * time.Millisecond,
 		DeadAfter:           4 * time.Second,
