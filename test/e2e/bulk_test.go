@@ -50,15 +50,16 @@ func bulk(t *testing.T, what string, n int, do func(client *http.Client, i int) 
 
 func keyPath(key string) string { return "/buckets/default/keys/" + key }
 
-// putAll puts n keys, prefix-0 and so on, through the given nodes, and returns
-// what was acknowledged. Each that was not is an error.
+// putAll puts n keys, prefix-0 and so on, through the given nodes, with values of
+// size bytes more than their name, and returns what was acknowledged. Each that
+// was not is an error.
 func (c *cluster) putAll(t *testing.T, prefix string, n, size int, query string, nodes ...int) map[string]string {
 	t.Helper()
 	var mu sync.Mutex
 	acked := map[string]string{}
 	bulk(t, "put", n, func(client *http.Client, i int) string {
 		key := fmt.Sprintf("%s-%d", prefix, i)
-		value := fmt.Sprintf("%-*s", size, "value of "+key)
+		value := "value of " + key + noise(i, len(prefix), size)
 		p := c.nodes[nodes[i%len(nodes)]]
 		if a := p.do(client, "PUT", keyPath(key)+query, []byte(value)); a.status != 204 {
 			return fmt.Sprintf("%s at %s: %v", key, p.name, a)

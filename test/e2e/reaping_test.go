@@ -75,7 +75,7 @@ func TestReaping(t *testing.T) {
 
 	t.Run("a healthy cluster", func(t *testing.T) {
 		const n = 100_000
-		c.putAll(t, "gone", n, 200, "?dw=1", 0, 1, 2)
+		c.putAll(t, "gone", n, 1000, "?dw=1", 0, 1, 2)
 		c.awaitKeys(t, n+living)
 		c.logSizes(t, "put")
 		keys := c.deleteAll(t, "gone", n, 0, 1, 2)
@@ -104,6 +104,7 @@ func TestReaping(t *testing.T) {
 		c.awaitKeys(t, living)
 		c.nowhere(t, keys[:2000])
 		c.everywhere(t, alive)
+		c.logSizes(t, "restarted")
 	})
 
 	t.Run("a node down", func(t *testing.T) {
