@@ -181,7 +181,7 @@ func TestTimeout(t *testing.T) {
 		c := newCluster(t, 1)
 		b := c.dial().Bucket("b")
 		c.nodes[0].setFault(hang)
-		const tick = 10 * time.Millisecond // of package transport
+		const tick = 10 * time.Millisecond // of its connection
 		for _, timeout := range []time.Duration{time.Millisecond, 2 * time.Second, time.Minute} {
 			began := time.Now()
 			_, err := b.Put(background, "k", nil, nil, client.Timeout(timeout))

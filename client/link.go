@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	// tick is how late a request may notice that its deadline has passed.
+	tick = 10 * time.Millisecond
 	// deadAfter is how long a connection may be silent, in spite of pings, before
 	// its requests fail and it is made anew. A node's own limit is longer, for
 	// it has nowhere else to go.
@@ -60,6 +62,7 @@ func (l *link) run(ctx context.Context, first chan<- error) {
 
 func (l *link) connect(ctx context.Context) (*transport.Conn, error) {
 	cfg := transport.Default()
+	cfg.Tick = tick
 	cfg.DeadAfter = deadAfter
 	hello := wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Role: wire.RoleClient, Cluster: l.pool.cluster()}
 	conn, err := transport.Dial(ctx, cfg, l.dial, l.addr, hello)
