@@ -216,7 +216,6 @@ func (h *Sender) settled(d *delivery, deleted bool, err error) {
 		h.mu.totals.Failed++
 	case deleted || h.cfg.Omit&OmitAck != 0:
 		d.pause = 0
-		d.pause = 0
 		size := uint64(sizeOf(d.hint))
 		t.delivered(h.Now(), size)
 		h.mu.totals.Delivered++
