@@ -105,8 +105,6 @@ func TestDamagedFiles(t *testing.T) {
 		t.Run(tc.name+" while it is stopped", func(t *testing.T) {
 			n3.stop()
 			flipped := n3.damage(tc.kind, tc.step)
-			n3.start()
-			n3.await("/healthz")
 			c.refills(t, acked, fmt.Sprintf("%d bytes of %s", flipped, tc.kind))
 		})
 	}
@@ -117,15 +115,11 @@ func TestDamagedFiles(t *testing.T) {
 		c.strictly(t, acked)
 		// What is still in its cache is found once that is gone.
 		n3.kill()
-		n3.start()
-		n3.await("/healthz")
 		c.refills(t, acked, fmt.Sprintf("%d bytes of both", flipped))
 	})
 	t.Run("an engine that cannot be opened", func(t *testing.T) {
 		n3.stop()
 		n3.damage("MANIFEST-*", 64)
-		n3.start()
-		n3.await("/healthz")
 		c.refills(t, acked, "the manifest")
 		if kept, _ := filepath.Glob(filepath.Join(n3.data, "engine.damaged-*")); len(kept) != 1 {
 			t.Errorf("what could not be opened was not set aside: %v", kept)
@@ -133,12 +127,14 @@ func TestDamagedFiles(t *testing.T) {
 	})
 }
 
-// refills checks that the third node, damaged, never shows a wrong value, says
+// refills starts the third node, whose files are damaged, and checks that it never shows a wrong value, says
 // that it is damaged, and fills itself again from the others.
 func (c *cluster) refills(t *testing.T, want map[string]string, what string) {
 	t.Helper()
 	n3 := c.nodes[2]
 	said := strings.Count(n3.log.String(), "damaged")
+	n3.start()
+	n3.await("/healthz")
 	wrong, refused := 0, 0
 	for key, value := range want {
 		switch a := n3.do(http.DefaultClient, "GET", keyPath(key)+"?r=1", nil); {
