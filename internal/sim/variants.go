@@ -3,7 +3,6 @@ package sim
 import (
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
-	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/replica"
 )
 
@@ -19,30 +18,13 @@ var Variants = []Broken{
 	{Variant{Name: "acknowledges before the log", Replica: replica.OmitLog}, []string{"crashes"}},
 	{Variant{Name: "counts W once too often", Coordinator: coordinator.OmitLastAck}, []string{"crashes", "partitions"}},
 	{Variant{Name: "last writer wins in disguise", Coordinator: coordinator.OmitSiblings}, []string{"calm", "network"}},
-	{Variant{Name: "read repair overwrites", Coordinator: coordinator.OmitRepairMerge}, []string{"network", "partitions"}},
 	{Variant{Name: "stand-ins count as owners", Coordinator: coordinator.OmitStrict}, []string{"partitions", "cuts"}},
-	{Variant{Name: "hints are not sent", Coordinator: coordinator.OmitHints}, []string{"partitions", "crashes"}},
-	{Variant{Name: "hints forget their owner", Coordinator: coordinator.OmitOwners}, []string{"partitions", "crashes", "wipes"}},
-	{Variant{Name: "gets know no floors", Coordinator: coordinator.OmitFloors}, []string{"deletes", "reaping"}},
-	{Variant{Name: "hints are dropped when sent", Handoff: handoff.OmitAck}, []string{"network", "crashes"}},
-	{Variant{Name: "changed hints are dropped", Handoff: handoff.OmitVersion}, []string{"network", "partitions", "cuts"}},
-	{Variant{Name: "acknowledgements of an earlier boot are believed", Handoff: handoff.OmitBoot}, []string{"damage"}},
-	{Variant{Name: "hints are acknowledged before the log", Handoff: handoff.OmitDurable}, []string{"crashes"}},
 	{Variant{Name: "merges set a record's actor", Replica: replica.OmitOwnByWrites}, []string{"moves", "damage"}},
 	{Variant{Name: "actors outlive their process", Replica: replica.OmitNewBoots}, []string{"buffered", "crashes"}},
 	{Variant{Name: "actors outlive their disk", KeepIDs: true}, []string{"wipes", "restores"}},
 	{Variant{Name: "one actor for all records", Replica: replica.OmitOwnActors}, []string{"calm", "partitions"}},
 	{Variant{Name: "tombstones are dropped at once", Replica: replica.OmitFloor}, []string{"deletes"}},
-	{Variant{Name: "a dropped copy keeps its floor", Replica: replica.OmitFloorReset}, []string{"moves", "reaping"}},
-	{Variant{Name: "floors before data", Replica: replica.OmitDataBeforeFloor}, []string{"reaping", "deletes"}},
 	{Variant{Name: "half of the leaves are in no tree", Replica: replica.OmitLeaf}, []string{"cuts", "network"}},
 	{Variant{Name: "branches that are never compared", AntiEntropy: antientropy.OmitBranch}, []string{"cuts", "network"}},
 	{Variant{Name: "exchanges overwrite", AntiEntropy: antientropy.OmitMerge}, []string{"cuts", "network"}},
-	{Variant{Name: "sweeps without the drain", AntiEntropy: antientropy.OmitReports}, []string{"deletes", "reaping", "moves"}},
-	{Variant{Name: "sweeps without the exchange", AntiEntropy: antientropy.OmitExchange}, []string{"deletes", "reaping"}},
-	{Variant{Name: "sweeps that only collect", AntiEntropy: antientropy.OmitReturn}, []string{"deletes", "reaping"}},
-	{Variant{Name: "sweeps through restarts", AntiEntropy: antientropy.OmitBoots}, []string{"deletes", "reaping"}},
-	{Variant{Name: "sweeps through changes of the ring", AntiEntropy: antientropy.OmitEpochs}, []string{"moves", "reaping"}},
-	{Variant{Name: "damaged copies pass for whole ones", AntiEntropy: antientropy.OmitDamage}, []string{"damage"}},
-	{Variant{Name: "left-overs are dropped with their floor", AntiEntropy: antientropy.OmitTakeover}, []string{"moves", "reaping"}},
 }
