@@ -10,14 +10,24 @@ import (
 // CutGaps drops what the engine has from from up to, and without, to, wherever
 // this node keeps nothing: between the partitions of which it has records, and
 // the hints that it has. What a damaged file says of such keys nobody will ever
-// read, but the engine would come upon it again and again. No write is taken
-// meanwhile.
+// read, but the engine would come upon it again and again. What it knows of the
+// partitions is dropped as well, and written anew. No write is taken meanwhile.
 func (s *Store) CutGaps(from, to []byte) error {
 	if err := s.loadAll(); err != nil {
 		return err
 	}
 	defer s.hold()()
 	at := from
+	if meta := endOfMeta(); bytes.Compare(from, meta) < 0 {
+		end := meta
+		if to != nil && bytes.Compare(to, meta) < 0 {
+			end = to
+		}
+		if err := s.rewriteMeta(from, end); err != nil {
+			return err
+		}
+		at = end
+	}
 	for _, p := range s.occupied() {
 		start, end := p.Range()
 		if to != nil && bytes.Compare(start, to) >= 0 {
@@ -41,13 +51,17 @@ func (s *Store) CutGaps(from, to []byte) error {
 	return s.engine.Drop(at, to)
 }
 
+// endOfMeta returns the first key behind SpaceMeta.
+func endOfMeta() []byte {
+	from, _ := storage.NewPrefix(storage.SpaceMeta+1, 0).Range()
+	return from
+}
+
 // occupied returns, ascending, the prefixes under which this node may have
 // something. The caller holds all stripes.
 func (s *Store) occupied() []storage.Prefix {
 	var data, hints []storage.Prefix
-	var list []storage.Prefix
 	s.all(func(p *partition) bool {
-		list = append(list, storage.NewPrefix(storage.SpaceMeta, p.id))
 		p.mu.Lock()
 		empty := p.mu.built == merkle.Leaves && p.mu.sum.keys == 0
 		p.mu.Unlock()
@@ -59,5 +73,5 @@ func (s *Store) occupied() []storage.Prefix {
 		}
 		return true
 	})
-	return append(append(list, data...), hints...)
+	return append(data, hints...)
 }

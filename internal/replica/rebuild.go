@@ -1,8 +1,13 @@
 package replica
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
 // A tree is rebuilt leaf by leaf, a window of leaves at a time: the window's
@@ -125,15 +130,21 @@ func (s *Store) cut(part *partition, l merkle.Leaf, turn uint64) error {
 	if err := s.marked(part); err != nil {
 		return err
 	}
-	end := l
+	end, known := l, l
 	for ; int(end) < merkle.Leaves; end++ {
 		s.locks[end].Lock()
 		defer s.locks[end].Unlock()
-		if _, err := s.sumOf(part.id, end); err == nil {
+		if end < known {
+			continue
+		}
+		_, err := s.sumOf(part.id, end)
+		if err == nil {
 			break
-		} else if kv.KindOf(err) != kv.KindCorrupt {
+		}
+		if kv.KindOf(err) != kv.KindCorrupt {
 			return err
 		}
+		known = leafBefore(part.id, err)
 	}
 	if end == l {
 		return nil // it can be read after all, and the next window will
@@ -148,4 +159,23 @@ func (s *Store) cut(part *partition, l merkle.Leaf, turn uint64) error {
 		}
 	}
 	return nil
+}
+
+// leafBefore returns the last leaf of p of which nothing can be read because of
+// err, as far as err tells; 0 when it does not.
+func leafBefore(p kv.Partition, err error) merkle.Leaf {
+	var d *storage.Damage
+	if !errors.As(err, &d) || d.To == nil {
+		return 0
+	}
+	from, to := storage.NewPrefix(storage.SpaceData, p).Range()
+	switch {
+	case bytes.Compare(d.To, from) < 0:
+		return 0
+	case to != nil && bytes.Compare(d.To, to) >= 0:
+		return merkle.Leaves - 1
+	case len(d.To) < len(from)+4:
+		return 0
+	}
+	return merkle.LeafOf(binary.BigEndian.Uint32(d.To[len(from):]))
 }

@@ -58,9 +58,11 @@ type Store struct {
 	// first is the first sequence number of this process, and names its stop;
 	// keptBy is the stop whose kept trees are valid, 0 for none.
 	first, keptBy uint64
-	work          sync.Pool
-	reads         sync.Pool
-	acks          sync.Pool
+	// upkept is the partition that Upkeep looked at last. It is Upkeep's.
+	upkept kv.Partition
+	work   sync.Pool
+	reads  sync.Pool
+	acks   sync.Pool
 }
 
 // lock is a stripe: a mutex on a cache line of its own, for the keys of one
@@ -92,6 +94,9 @@ func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, ring
 	s.reads.New = func() any { return new(reading) }
 	s.acks.New = func() any { return new(durableAck) }
 	s.hints.open(cfg)
+	if err := s.endRedo(); err != nil {
+		return nil, err
+	}
 	if err := s.openKept(); err != nil {
 		return nil, err
 	}

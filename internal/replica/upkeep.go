@@ -13,7 +13,9 @@ import (
 // many bytes it read, 0 when there is nothing to do. In this order: it builds the
 // trees that a crash left behind, cutting out what cannot be read of damaged
 // copies; then it reaps what the floors let it drop. A slice reads whole leaves,
-// until they come to maxBytes. One goroutine may call it at a time.
+// until they come to maxBytes. Partitions take turns: one that has to be built
+// again and again, because the engine has not rid itself of what is damaged yet,
+// keeps no other one from being cut out. One goroutine may call it at a time.
 //
 // After an error the slice is tried again by the next call.
 func (s *Store) Upkeep(maxBytes int) (did int, err error) {
@@ -24,10 +26,16 @@ func (s *Store) Upkeep(maxBytes int) (did int, err error) {
 		return 0, nil
 	}
 	for _, job := range []func(*partition, int) (int, error){s.build, s.reap} {
-		s.all(func(p *partition) bool {
+		last := s.upkept
+		step := func(p *partition) bool {
 			did, err = job(p, maxBytes)
+			s.upkept = p.id
 			return did == 0 && err == nil
-		})
+		}
+		s.all(func(p *partition) bool { return p.id <= last || step(p) })
+		if did == 0 && err == nil {
+			s.all(func(p *partition) bool { return p.id <= last && step(p) })
+		}
 		if did > 0 || err != nil {
 			return did, err
 		}

@@ -30,6 +30,8 @@ const (
 	SpaceData Space = 2
 	// SpaceHints holds objects that the node keeps for an owner that is down.
 	SpaceHints Space = 3
+	// SpaceMending holds what is to be done before anything else after a crash.
+	SpaceMending Space = 4
 )
 
 // NewPrefix returns the prefix of partition p's keys in space s.

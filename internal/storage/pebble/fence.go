@@ -120,7 +120,7 @@ func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	case isBlob(base):
 		return openBlob(file, err, name, f.damages)
 	case strings.HasSuffix(base, tableSuffix) && err == nil:
-		return tableFile{file}, nil
+		return openTableFile(file, name, f.damages)
 	case strings.HasSuffix(base, logSuffix), strings.HasPrefix(base, manifestPrefix):
 		return openRecords(file, err, name, base)
 	}

@@ -75,7 +75,35 @@ func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 	if end != nil && s.empty() {
 		return nil
 	}
-	return e.scanSpan("scan", s, fn)
+	return e.bound(e.scanSpan("scan", s, fn), s.from)
+}
+
+// bound returns err, of a scan from a key on, with the bounds of what cannot be
+// read if they are known and hold that key.
+func (e *Engine) bound(err error, from []byte) error {
+	var damage *storage.Damage
+	if err == nil || !errors.As(err, &damage) || damage.From != nil {
+		return err
+	}
+	f := e.damages.find(damage.File)
+	if f == nil || !f.wasSeen() {
+		return err
+	}
+	tables, _, lerr := liveFiles(e.db, e.fence, e.dir)
+	if lerr != nil {
+		return err
+	}
+	for _, t := range tables {
+		if t.path != f.path {
+			continue
+		}
+		for _, s := range clip(f.spans, t.bounds) {
+			if s.holds(from) {
+				return kv.Wrap(kv.KindCorrupt, "scan", &storage.Damage{File: f.path, From: s.from, To: s.to, Err: damage.Err})
+			}
+		}
+	}
+	return err
 }
 
 // scanSpan is Scan for the keys in s; a nil s.to is the end.
