@@ -201,7 +201,7 @@ func (n *node) Call(to kv.NodeID, w wire.Call, m wire.Appender, done wire.Comple
 	n.send(&message{from: n, to: peer, typ: w.Type, payload: payload, run: func() {
 		borrowed := slices.Clone(payload)
 		peer.keeper.Handle(wire.Request{
-			Type: w.Type, From: n.id, Deadline: w.Deadline, Epoch: w.Epoch, Payload: borrowed,
+			Type: w.Type, From: n.id, Deadline: w.Deadline, Level: w.Level, Payload: borrowed,
 			Reply: wire.Reply{To: back, Type: w.Type},
 		})
 		for i := range borrowed {

@@ -108,9 +108,9 @@ func (h *history) write(cl *client, deleted bool) {
 	var o object.Object
 	var err error
 	if n.ring.Owns(0, n.id) {
-		o, _, _, err = n.store.Put(n.ring.Epoch(), 0, key(cl.key), w, nil, durable{})
+		o, _, _, err = n.store.Put(kv.LevelOf(n.ring.Epoch()), 0, key(cl.key), w, nil, durable{})
 	} else {
-		o, _, _, err = n.store.PutHint(n.ring.Epoch(), owners[0], 0, key(cl.key), w, nil, durable{})
+		o, _, _, err = n.store.PutHint(kv.LevelOf(n.ring.Epoch()), owners[0], 0, key(cl.key), w, nil, durable{})
 		owners = owners[1:]
 	}
 	if err != nil {

@@ -177,7 +177,7 @@ func (k *Keeper) mailed() func() {
 
 // call sends a request, and has done called with its outcome in the task.
 func (k *Keeper) call(to kv.NodeID, t wire.Type, payload []byte, done func(answer []byte, err error)) {
-	c := wire.Call{Type: t, Deadline: k.Now().Add(k.cfg.Timeout), Epoch: k.epoch()}
+	c := wire.Call{Type: t, Deadline: k.Now().Add(k.cfg.Timeout), Level: kv.LevelOf(k.epoch())}
 	k.Peers.Call(to, c, wire.Raw(payload), &outcome{k, done}, 0)
 }
 

@@ -23,7 +23,7 @@ func (n *node) put(k, value string, ctx object.Object) object.Object {
 	if value == "" {
 		w.Value, w.Deleted = nil, true
 	}
-	o, _, _, err := n.store.Put(n.ring.Epoch(), n.place(key(k)), key(k), w, nil, nil)
+	o, _, _, err := n.store.Put(kv.LevelOf(n.ring.Epoch()), n.place(key(k)), key(k), w, nil, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (n *node) values(k string) string {
 func (n *node) hint(owner kv.NodeID, k, value string) object.Object {
 	n.t.Helper()
 	w := object.Write{Now: kv.TimeOf(n.now), Value: []byte(value)}
-	o, _, _, err := n.store.PutHint(n.ring.Epoch(), owner, n.place(key(k)), key(k), w, nil, nil)
+	o, _, _, err := n.store.PutHint(kv.LevelOf(n.ring.Epoch()), owner, n.place(key(k)), key(k), w, nil, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (s *instant) ReadUnder(_ kv.Partition, _ kv.Key, buf []byte) (object.Object
 	return o, nil, 0, buf, err
 }
 
-func (s *instant) Put(_ uint64, _ kv.Partition, _ kv.Key, _ object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (s *instant) Put(_ kv.Level, _ kv.Partition, _ kv.Key, _ object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	buf = append(buf, s.object...)
 	o, err := object.Parse(buf)
 	if durable != nil {
@@ -39,7 +39,7 @@ func (s *instant) Put(_ uint64, _ kv.Partition, _ kv.Key, _ object.Write, buf []
 func (s *instant) Merge(kv.Partition, kv.Key, object.Object, vclock.Floor, storage.Waiter) error {
 	return nil
 }
-func (s *instant) PutHint(uint64, kv.NodeID, kv.Partition, kv.Key, object.Write, []byte, storage.Waiter) (object.Object, []byte, int, error) {
+func (s *instant) PutHint(kv.Level, kv.NodeID, kv.Partition, kv.Key, object.Write, []byte, storage.Waiter) (object.Object, []byte, int, error) {
 	panic("unused")
 }
 func (s *instant) MergeHint(kv.NodeID, kv.Partition, kv.Key, object.Object, storage.Waiter) error {

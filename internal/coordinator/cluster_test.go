@@ -177,7 +177,7 @@ func (n *node) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.Com
 	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, payload: payload, run: func() {
 		payload := bytes.Clone(payload) // it may come twice
 		req := wire.Request{
-			Type: call.Type, From: n.id, Deadline: call.Deadline, Epoch: call.Epoch, Payload: payload,
+			Type: call.Type, From: n.id, Deadline: call.Deadline, Level: call.Level, Payload: payload,
 			Reply: wire.Reply{To: back, Type: call.Type},
 		}
 		if call.Type == wire.TypeGet || call.Type == wire.TypePut {

@@ -27,7 +27,7 @@ import (
 type Local interface {
 	// ReadUnder returns with the object the floor of its copy, and its version.
 	ReadUnder(p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
-	Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
+	Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error
 	// Floor is that of the node's copy of p, with its version.
 	Floor(p kv.Partition) (vclock.Floor, uint64)
@@ -37,7 +37,7 @@ type Local interface {
 // Hints are what the node keeps for owners that it stands in for (package
 // replica). Put and Merge are as those of Local, for the hint record of owner.
 type Hints interface {
-	PutHint(epoch uint64, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
+	PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	MergeHint(owner kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error
 	// ReadHints appends the merge of all hints of k to buf.
 	ReadHints(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byte, error)

@@ -54,7 +54,7 @@ func (c *Coordinator) forward(t wire.Type, p *plan, preferred kv.NodeID, start t
 	c.Stats.Forwarded()
 	o := c.forwards.Get().(*forward)
 	o.typ, o.ring, o.partition, o.all = t, p.ring, p.partition, p.Options.Strict
-	o.call = wire.Call{Type: t, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
+	o.call = wire.Call{Type: t, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
 	o.msg = appendForward(o.msg[:0], t, p)
 	for _, id := range p.owners {
 		if id != c.Self && c.Peers.Up(id) {

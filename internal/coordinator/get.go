@@ -100,7 +100,7 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	o := c.gets.Get().(*get)
 	o.begin(p, c.loose(p))
 	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
-	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
+	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
 	o.readOwn(p)
 	o.launch(start, p.Deadline, to)
 	o.spread(p)

@@ -123,7 +123,7 @@ func (l *listing) page(id kv.NodeID, m wire.ListKeys) (wire.KeysPage, error) {
 		return l.Local.KeysPage(m)
 	}
 	w := &pageWaiter{done: make(chan struct{})}
-	call := wire.Call{Type: wire.TypeListKeys, Deadline: l.Now().Add(pageTimeout), Epoch: l.ring.Epoch()}
+	call := wire.Call{Type: wire.TypeListKeys, Deadline: l.Now().Add(pageTimeout), Level: kv.LevelOf(l.ring.Epoch())}
 	l.Peers.Call(id, call, &m, w, 0)
 	<-w.done
 	return w.page, w.err

@@ -74,7 +74,7 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	if c.omits(OmitLastAck) {
 		o.tally = quorum.NewPut(len(p.owners), o.w-1, min(o.dw, o.w-1))
 	}
-	o.call = wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Epoch: p.ring.Epoch()}
+	o.call = wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
 	o.launch(start, p.Deadline, to)
 	defer o.release()
 	if err := o.writeLocal(p, ctx); err != nil {
@@ -118,7 +118,7 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
 	if p.standIn {
 		o.floor = 0
-		obj, o.buf, dropped, err = o.c.Hints.PutHint(p.ring.Epoch(), p.owners[p.self], p.partition, p.Key, *w, o.buf[:0], durable)
+		obj, o.buf, dropped, err = o.c.Hints.PutHint(kv.LevelOf(p.ring.Epoch()), p.owners[p.self], p.partition, p.Key, *w, o.buf[:0], durable)
 		if err == nil {
 			o.c.Stats.StandIn()
 		}
@@ -127,7 +127,7 @@ func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj objec
 	// The object stands for what the floor covers if the copy had that floor all
 	// the while.
 	_, o.floor = o.c.Local.Floor(p.partition)
-	obj, o.buf, dropped, err = o.c.Local.Put(p.ring.Epoch(), p.partition, p.Key, *w, o.buf[:0], durable)
+	obj, o.buf, dropped, err = o.c.Local.Put(kv.LevelOf(p.ring.Epoch()), p.partition, p.Key, *w, o.buf[:0], durable)
 	if _, now := o.c.Local.Floor(p.partition); now != o.floor {
 		o.floor = 0
 	}

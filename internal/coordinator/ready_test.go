@@ -36,8 +36,8 @@ type slowReturn struct {
 	after func()
 }
 
-func (l slowReturn) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	o, buf, dropped, err := l.Local.Put(epoch, p, k, w, buf, durable)
+func (l slowReturn) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	o, buf, dropped, err := l.Local.Put(level, p, k, w, buf, durable)
 	l.after()
 	return o, buf, dropped, err
 }

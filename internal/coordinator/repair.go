@@ -30,7 +30,7 @@ func (o *get) repair() {
 	}
 	o.repairOwn(all, floor, want)
 	m := wire.ReplicaPut{Ack: wire.AckApplied, Key: o.key, Object: all.Bytes()}
-	call := wire.Call{Type: wire.TypeReplicaPut, Deadline: o.c.Now().Add(repairWithin), Epoch: o.call.Epoch}
+	call := wire.Call{Type: wire.TypeReplicaPut, Deadline: o.c.Now().Add(repairWithin), Level: o.call.Level}
 	for i := range o.answers {
 		a := &o.answers[i]
 		if !o.stale(a, floor, want) {
@@ -87,7 +87,7 @@ func (o *get) repairOwn(all object.Object, floor vclock.Floor, want uint64) {
 func (o *get) overwrite(all object.Object) object.Object {
 	for s := o.seen.Siblings(); s.Next(); {
 		w := object.Write{Context: object.ContextOf(all), Now: kv.TimeOf(o.c.Now()), Deleted: s.Deleted, ContentType: s.ContentType, Value: s.Value}
-		if out, _, _, err := o.c.Local.Put(o.call.Epoch, o.partition, o.key, w, nil, nil); err == nil {
+		if out, _, _, err := o.c.Local.Put(o.call.Level, o.partition, o.key, w, nil, nil); err == nil {
 			return out
 		}
 	}

@@ -26,9 +26,9 @@ func (c *Coordinator) Handle(req wire.Request) {
 		req.Reply.Fail(err)
 		return
 	}
-	if ring := c.Cluster.Ring(); m.Flags&wire.FlagForwarded != 0 && ring != nil && req.Epoch > ring.Epoch() {
+	if ring := c.Cluster.Ring(); m.Flags&wire.FlagForwarded != 0 && ring != nil && req.Level.Epoch() > ring.Epoch() {
 		c.Cluster.Refresh(req.From)
-		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Epoch))
+		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Level.Epoch()))
 		return
 	}
 	if req.From == 0 {

@@ -98,7 +98,7 @@ type lateRing struct {
 	change func()
 }
 
-func (l lateRing) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (l lateRing) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	l.change()
-	return l.Local.Put(epoch, p, k, w, buf, durable)
+	return l.Local.Put(level, p, k, w, buf, durable)
 }

@@ -518,7 +518,7 @@ func TestAClientMakesNoStandIn(t *testing.T) {
 		m := wire.Get{R: 1, W: 1, DW: 1, Key: testKey(t, "a")}
 		payload := m.AppendTo(nil)
 		wire.AddFlags(payload, wire.FlagForwarded|wire.FlagStandIn)
-		req := wire.Request{Type: wire.TypeGet, Deadline: c.now.Add(time.Second), Epoch: c.nodes[0].ring.Epoch(), Payload: payload}
+		req := wire.Request{Type: wire.TypeGet, Deadline: c.now.Add(time.Second), Level: kv.LevelOf(c.nodes[0].ring.Epoch()), Payload: payload}
 		answer := &recorder{}
 		if from {
 			req.From = list[3].id

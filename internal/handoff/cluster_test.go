@@ -221,7 +221,7 @@ func (p *process) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.
 	request := func() {
 		payload := bytes.Clone(payload)
 		back.callee.sender.Handle(wire.Request{
-			Type: call.Type, From: p.id, Deadline: call.Deadline, Epoch: call.Epoch, Payload: payload,
+			Type: call.Type, From: p.id, Deadline: call.Deadline, Level: call.Level, Payload: payload,
 			Reply: wire.Reply{To: back, Type: call.Type},
 		})
 		for i := range payload {
@@ -399,7 +399,7 @@ func (n *node) hint(owner kv.NodeID, k kv.Key, value string) object.Object {
 	n.t.Helper()
 	r := n.Ring()
 	w := object.Write{Value: []byte(value), Now: kv.TimeOf(n.now)}
-	o, _, _, err := n.store.PutHint(r.Epoch(), owner, r.PartitionOf(k), k, w, nil, nil)
+	o, _, _, err := n.store.PutHint(kv.LevelOf(r.Epoch()), owner, r.PartitionOf(k), k, w, nil, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func (h *Sender) send(d *delivery, now time.Time) {
 	if r := h.Cluster.Ring(); r != nil {
 		epoch = r.Epoch()
 	}
-	call := wire.Call{Type: wire.TypeHandoff, Deadline: now.Add(h.cfg.Timeout), Epoch: epoch}
+	call := wire.Call{Type: wire.TypeHandoff, Deadline: now.Add(h.cfg.Timeout), Level: kv.LevelOf(epoch)}
 	h.Peers.Call(d.to, call, &wire.Handoff{Key: d.hint.Key, Object: d.hint.Object.Bytes()}, d, 0)
 }
 

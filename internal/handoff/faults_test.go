@@ -237,7 +237,7 @@ func (p threads) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.C
 	payload := m.AppendTo(nil)
 	p.wg.Go(func() {
 		p.senders[to].Handle(wire.Request{
-			Type: call.Type, From: p.id, Epoch: call.Epoch, Payload: payload, Reply: wire.Reply{To: direct{done, tag}, Type: call.Type},
+			Type: call.Type, From: p.id, Level: call.Level, Payload: payload, Reply: wire.Reply{To: direct{done, tag}, Type: call.Type},
 		})
 	})
 }

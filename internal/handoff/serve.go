@@ -79,10 +79,10 @@ func (h *Sender) owned(req wire.Request, k kv.Key) (kv.Partition, error) {
 	p := r.PartitionOf(k)
 	switch {
 	case r.Owns(p, h.Self):
-	case req.Epoch > r.Epoch():
+	case req.Level.Epoch() > r.Epoch():
 		h.Cluster.Refresh(req.From)
 	default:
-		return 0, kv.Errorf(kv.KindStaleRing, "take hint", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Epoch)
+		return 0, kv.Errorf(kv.KindStaleRing, "take hint", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Level.Epoch())
 	}
 	return p, nil
 }

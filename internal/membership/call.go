@@ -74,5 +74,5 @@ func (s *Service) callAll(ctx context.Context, nodes []kv.NodeID, t wire.Type, m
 // describe returns a call that ends with ctx, which has a deadline.
 func (s *Service) describe(ctx context.Context, t wire.Type) wire.Call {
 	deadline, _ := ctx.Deadline()
-	return wire.Call{Type: t, Deadline: deadline, Epoch: s.State().Epoch()}
+	return wire.Call{Type: t, Deadline: deadline, Level: kv.LevelOf(s.State().Epoch())}
 }

@@ -206,7 +206,7 @@ func (l *link) deliver(addr string, c wire.Call, payload []byte, done func([]byt
 		return
 	}
 	answer := &oneAnswer{done: done}
-	peer.Handle(wire.Request{Type: c.Type, From: l.self.ID(), Deadline: c.Deadline, Epoch: c.Epoch, Payload: payload, Reply: wire.Reply{To: answer, Type: c.Type}})
+	peer.Handle(wire.Request{Type: c.Type, From: l.self.ID(), Deadline: c.Deadline, Level: c.Level, Payload: payload, Reply: wire.Reply{To: answer, Type: c.Type}})
 	clear(payload)
 }
 

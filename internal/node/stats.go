@@ -115,7 +115,7 @@ func (n *Node) trafficSamples(side string, t transport.Traffic, emit func(metric
 }
 
 func (n *Node) clusterSamples(emit func(metrics.Sample)) {
-	emit(gauge("ringtail_ring_epoch", "Epoch of the ring; 0 before the node has one.", float64(n.epoch())))
+	emit(gauge("ringtail_ring_epoch", "Epoch of the ring; 0 before the node has one.", float64(n.level().Epoch())))
 	emit(gauge("ringtail_cluster_members", "Nodes that the cluster knows.", float64(len(n.service.State().Members()))))
 	emit(gauge("ringtail_requests_in_flight", "Requests that wait for their outcome.", float64(n.coord.InFlight())))
 	emit(gauge("ringtail_clock_skew_seconds", "This node's clock, ahead of its peers' median.", n.Skew().Seconds()))

@@ -205,7 +205,7 @@ func TestMarkOnFullDisk(t *testing.T) {
 		if _, _, err := s.Read(0, keys[3], nil); err == nil || kv.KindOf(err) != kv.KindCorrupt {
 			t.Errorf("a read: %v", err)
 		}
-		if _, _, _, err := s.Put(epochOf(s), 0, keys[3], object.Write{}, nil, nil); err == nil || kv.KindOf(err) != kv.KindDiskFull {
+		if _, _, _, err := s.Put(levelOf(s), 0, keys[3], object.Write{}, nil, nil); err == nil || kv.KindOf(err) != kv.KindDiskFull {
 			t.Errorf("a put: %v", err)
 		}
 		if _, err := s.Upkeep(1 << 20); err == nil || kv.KindOf(err) != kv.KindDiskFull {
@@ -302,7 +302,7 @@ func TestMarkOutlivesRestarts(t *testing.T) {
 			if err := s.Save(); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, _, err := s.Put(epochOf(s), 0, keys[0], object.Write{}, nil, nil); err == nil || kv.KindOf(err) != kv.KindClosed {
+			if _, _, _, err := s.Put(levelOf(s), 0, keys[0], object.Write{}, nil, nil); err == nil || kv.KindOf(err) != kv.KindClosed {
 				t.Errorf("a put after the trees are kept: %v", err)
 			}
 		}

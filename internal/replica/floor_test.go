@@ -177,7 +177,7 @@ func TestDropCopyRefusesWrites(t *testing.T) {
 	e.drop = func() {
 		e.apply = func() { t.Error("something is written") }
 		defer func() { e.apply = nil }()
-		_, _, _, err := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
+		_, _, _, err := s.Put(levelOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
 		merge := s.Merge(0, kv.AppendKey(nil, "b", []byte("other")), o, nil, nil)
 		for op, err := range map[string]error{"put": err, "merge": merge} {
 			if err == nil || kv.KindOf(err) != kv.KindStaleRing || kv.AppliedOf(err) != kv.AppliedNo {

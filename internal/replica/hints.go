@@ -48,7 +48,7 @@ type Hint struct {
 // PutHint is Put for the hint that stands for owner's record of k: who
 // coordinates a write without being an owner does so on a hint. Over the budget
 // for hints (Config.MaxHintBytes) a new one is declined with KindHintsFull.
-func (s *Store) PutHint(epoch uint64, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (s *Store) PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	if err := s.loadHints(); err != nil {
 		return object.Object{}, buf, 0, err
 	}
@@ -57,7 +57,7 @@ func (s *Store) PutHint(epoch uint64, owner kv.NodeID, p kv.Partition, k kv.Key,
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendHintKey(scratch.key[:0], owner, p, k)
-	return s.put(epoch, scratch, spot{shelf, scratch.key, k}, w, buf, durable)
+	return s.put(level, scratch, spot{shelf, scratch.key, k}, w, buf, durable)
 }
 
 // ReadHints appends what this node keeps of k for any owner to buf, merged, and

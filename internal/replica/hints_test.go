@@ -55,7 +55,7 @@ func newHintStore(t testing.TB) (*Store, storage.Engine) {
 
 func mustHint(t testing.TB, s *Store, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write) object.Object {
 	t.Helper()
-	o, _, _, err := s.PutHint(epochOf(s), owner, p, k, w, nil, nil)
+	o, _, _, err := s.PutHint(levelOf(s), owner, p, k, w, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -278,7 +278,7 @@ func (h *history) put(n *node, c command) {
 	if p := h.find(c.seen); p != nil {
 		w.Context = object.ContextOf(p.obj)
 	}
-	o, _, _, err := n.store.put(epochOf(n.store), new(work), n.spotOf(c.hint), w, nil, nil)
+	o, _, _, err := n.store.put(levelOf(n.store), new(work), n.spotOf(c.hint), w, nil, nil)
 	if failed := c.verb == "fail"; failed != (err != nil) {
 		h.t.Fatalf("%s %s: %v", c.verb, c.name, err)
 	}

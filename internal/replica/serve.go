@@ -147,8 +147,8 @@ func (s *Store) served(req wire.Request, k kv.Key, standIn bool) (kv.Partition, 
 		return 0, kv.Errorf(kv.KindUnavailable, "serve", "this node is not in a ring yet")
 	}
 	p := r.PartitionOf(k)
-	if standIn || req.Epoch >= r.Epoch() || r.Owns(p, s.self) {
+	if standIn || req.Level.Epoch() >= r.Epoch() || r.Owns(p, s.self) {
 		return p, nil
 	}
-	return 0, kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Epoch)
+	return 0, kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Level.Epoch())
 }

@@ -55,7 +55,7 @@ func (a *answers) Respond(id uint64, t wire.Type, f wire.Flags, m wire.Appender)
 // ask has s serve one request, and returns the answers to it.
 func ask(s *Store, t wire.Type, epoch uint64, payload []byte) []string {
 	var a answers
-	s.Handle(wire.Request{Type: t, Epoch: epoch, Payload: payload, Reply: wire.Reply{To: &a, ID: 9, Type: t}})
+	s.Handle(wire.Request{Type: t, Level: kv.LevelOf(epoch), Payload: payload, Reply: wire.Reply{To: &a, ID: 9, Type: t}})
 	return a.lines
 }
 

@@ -32,9 +32,9 @@ type rings struct{ ring *ring.Ring }
 func (r rings) Ring() *ring.Ring { return r.ring }
 
 // epochOf is the epoch of the ring that s has, 0 without one.
-func epochOf(s *Store) uint64 {
+func levelOf(s *Store) kv.Level {
 	if r := s.rings.Ring(); r != nil {
-		return r.Epoch()
+		return kv.LevelOf(r.Epoch())
 	}
 	return 0
 }
@@ -70,7 +70,7 @@ func mustRead(t testing.TB, s *Store, p kv.Partition, k kv.Key) object.Object {
 
 func mustPut(t testing.TB, s *Store, p kv.Partition, k kv.Key, w object.Write) object.Object {
 	t.Helper()
-	o, _, _, err := s.Put(epochOf(s), p, k, w, nil, nil)
+	o, _, _, err := s.Put(levelOf(s), p, k, w, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestPutThenRead(t *testing.T) {
 		t.Errorf("a key that was never put has %d bytes", len(o.Bytes()))
 	}
 	var ack acknowledged
-	put, buf, _, err := s.Put(epochOf(s), 3, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
+	put, buf, _, err := s.Put(levelOf(s), 3, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
 	if err != nil || ack.n.Load() != 1 || !bytes.HasPrefix(buf, []byte("before")) {
 		t.Fatalf("%v, %d acknowledgements, buffer %q", err, ack.n.Load(), buf)
 	}
@@ -133,7 +133,7 @@ func TestRefusedPutChangesNothing(t *testing.T) {
 	}
 	before, _, _ := e.Get(appendDataKey(nil, 0, k), nil)
 	var ack acknowledged
-	_, buf, _, err := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
+	_, buf, _, err := s.Put(levelOf(s), 0, k, object.Write{Value: []byte("v")}, []byte("before"), &ack)
 	if kv.KindOf(err) != kv.KindTooManySiblings || kv.AppliedOf(err) != kv.AppliedNo {
 		t.Errorf("one sibling too many: %v", err)
 	}
@@ -174,7 +174,7 @@ func TestCorruptRecord(t *testing.T) {
 			case "read":
 				_, _, err = s.Read(0, k, nil)
 			case "put":
-				_, _, _, err = s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
+				_, _, _, err = s.Put(levelOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
 			case "merge":
 				err = s.Merge(0, k, o, nil, nil)
 			}
@@ -209,7 +209,7 @@ func TestLaterRelease(t *testing.T) {
 		b[at] = version
 		inject(t, e, appendDataKey(nil, 0, k), b)
 		_, _, readErr := s.Read(0, k, nil)
-		_, _, _, putErr := s.Put(epochOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
+		_, _, _, putErr := s.Put(levelOf(s), 0, k, object.Write{Value: []byte("w")}, nil, nil)
 		for op, err := range map[string]error{"read": readErr, "put": putErr, "merge": s.Merge(0, k, o, nil, nil)} {
 			if err == nil || kv.KindOf(err) != kv.KindWrongVersion {
 				t.Errorf("%s: %v", op, err)
@@ -255,7 +255,7 @@ func TestConcurrentWrites(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				o, _, _, err := s.Put(epochOf(s), 0, k, object.Write{Now: 5, Value: []byte(value)}, nil, nil)
+				o, _, _, err := s.Put(levelOf(s), 0, k, object.Write{Now: 5, Value: []byte(value)}, nil, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -321,7 +321,7 @@ func TestFreeze(t *testing.T) {
 					return
 				default:
 				}
-				_, _, _, err := s.Put(epochOf(s), 0, k, object.Write{Merge: kv.MergeLWW, Value: []byte("v"), Context: ctx}, nil, nil)
+				_, _, _, err := s.Put(levelOf(s), 0, k, object.Write{Merge: kv.MergeLWW, Value: []byte("v"), Context: ctx}, nil, nil)
 				if err == nil {
 					err = s.Merge(0, k, o, nil, nil)
 				}
@@ -358,7 +358,7 @@ func TestFreeze(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	s.Freeze(1)
-	if _, _, _, err := s.Put(epochOf(s), 0, k, object.Write{}, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
+	if _, _, _, err := s.Put(levelOf(s), 0, k, object.Write{}, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
 		t.Errorf("a put while frozen: %v", err)
 	}
 	if err := s.Merge(0, k, o, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {

@@ -142,13 +142,13 @@ func (l *life) step() error {
 		if o, _, err := l.s.Read(p, k, nil); err == nil && l.rng.IntN(2) == 0 {
 			w.Context = object.ContextOf(o)
 		}
-		_, _, _, err := l.s.Put(epochOf(l.s), p, k, w, nil, nil)
+		_, _, _, err := l.s.Put(levelOf(l.s), p, k, w, nil, nil)
 		if kv.KindOf(err) == kv.KindTooManySiblings {
 			return nil
 		}
 		return err
 	case 6, 7, 8:
-		o, _, _, err := l.donor.Put(epochOf(l.donor), p, k, l.write(), nil, nil)
+		o, _, _, err := l.donor.Put(levelOf(l.donor), p, k, l.write(), nil, nil)
 		if err != nil {
 			return nil
 		}
@@ -221,7 +221,7 @@ func (l *life) spoil(p kv.Partition, k kv.Key) error {
 	case 0:
 		_, _, _ = l.s.Read(p, k, nil)
 	case 1:
-		_, _, _, _ = l.s.Put(epochOf(l.s), p, k, object.Write{Value: []byte("v")}, nil, nil)
+		_, _, _, _ = l.s.Put(levelOf(l.s), p, k, object.Write{Value: []byte("v")}, nil, nil)
 	case 2:
 		_ = l.s.LeafKeys(p, leaf, nil, func(kv.Key, uint64) bool { return true })
 	default:
@@ -335,7 +335,7 @@ func TestTreeUnderTraffic(t *testing.T) {
 					err = s.Merge(0, k, foreign, nil, nil)
 				}
 				if err == nil {
-					_, _, _, err = s.Put(epochOf(s), 0, k, object.Write{Deleted: (i+w)%3 == 0, Context: object.ContextOf(o)}, nil, nil)
+					_, _, _, err = s.Put(levelOf(s), 0, k, object.Write{Deleted: (i+w)%3 == 0, Context: object.ContextOf(o)}, nil, nil)
 				}
 				if err != nil {
 					t.Error(err)

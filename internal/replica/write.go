@@ -71,10 +71,10 @@ func errFrozen(op string) error {
 // it is on stable storage, possibly before Put returns. After an error nothing
 // was applied, durable is not told, and nothing may be sent to others.
 //
-// Epoch is that of the ring under which the caller planned the write. If the
+// Level is that of the ring under which the caller planned the write. If the
 // node has another one by the time it holds the lock, the error is of
 // KindStaleRing: the write was meant for other owners, or fewer.
-func (s *Store) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (s *Store) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	part, err := s.part(p)
 	if err != nil {
 		return object.Object{}, buf, 0, err
@@ -82,11 +82,11 @@ func (s *Store) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf 
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendDataKey(scratch.key[:0], p, k)
-	return s.put(epoch, scratch, spot{part, scratch.key, k}, w, buf, durable)
+	return s.put(level, scratch, spot{part, scratch.key, k}, w, buf, durable)
 }
 
 // put is Put for any record, data or hint.
-func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+func (s *Store) put(level kv.Level, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	mu := s.lockOf(at.k)
 	node, seq, err := s.draw(mu)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *Store) put(epoch uint64, scratch *work, at spot, w object.Write, buf []
 	if s.frozen.Load() != 0 {
 		return object.Object{}, buf, 0, errFrozen("put")
 	}
-	if r := s.rings.Ring(); r != nil && r.Epoch() != epoch {
-		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "the ring is of epoch %d, the write was planned under epoch %d; try again", r.Epoch(), epoch)
+	if r := s.rings.Ring(); r != nil && r.Epoch() != level.Epoch() {
+		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "the ring is of epoch %d, the write was planned under epoch %d; try again", r.Epoch(), level.Epoch())
 	}
 	rec, old, err := s.held(scratch, at)
 	if err != nil {

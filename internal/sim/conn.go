@@ -226,7 +226,7 @@ func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appen
 	k := &call{conn: c, done: done, tag: tag, deadline: w.now + left, at: len(c.calls), cause: w.cause}
 	c.calls = append(c.calls, k)
 	peer := c.peer
-	req := wire.Request{Type: rq.Type, From: n.id, Epoch: rq.Epoch, Reply: wire.Reply{To: &responder{peer, k}, Type: rq.Type}}
+	req := wire.Request{Type: rq.Type, From: n.id, Level: rq.Level, Reply: wire.Reply{To: &responder{peer, k}, Type: rq.Type}}
 	// A request that would be carried out twice is never doubled.
 	twice := rq.Type != wire.TypePut
 	w.send(n.machine, c.to, twice, func() {
@@ -273,9 +273,9 @@ func (r *responder) deliver(f wire.Flags, epoch uint64, payload []byte) {
 	case f&wire.FlagError != 0:
 		k.end(wire.Response{}, wire.ParseError(payload))
 	case f&wire.FlagInterim != 0:
-		k.done.Complete(k.tag, wire.Response{Epoch: epoch, Interim: true, Payload: payload}, nil)
+		k.done.Complete(k.tag, wire.Response{Level: kv.LevelOf(epoch), Interim: true, Payload: payload}, nil)
 	default:
-		k.end(wire.Response{Epoch: epoch, Payload: payload}, nil)
+		k.end(wire.Response{Level: kv.LevelOf(epoch), Payload: payload}, nil)
 		spoil(payload)
 	}
 }

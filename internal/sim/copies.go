@@ -20,8 +20,8 @@ type local struct {
 }
 
 // Put implements coordinator.Local.
-func (l local) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	o, out, dropped, err := l.Store.Put(epoch, p, k, w, buf, durable)
+func (l local) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	o, out, dropped, err := l.Store.Put(level, p, k, w, buf, durable)
 	if err == nil {
 		l.node.minted(k, w, o)
 	}
@@ -29,8 +29,8 @@ func (l local) Put(epoch uint64, p kv.Partition, k kv.Key, w object.Write, buf [
 }
 
 // PutHint implements coordinator.Hints.
-func (l local) PutHint(epoch uint64, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
-	o, out, dropped, err := l.Store.PutHint(epoch, owner, p, k, w, buf, durable)
+func (l local) PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	o, out, dropped, err := l.Store.PutHint(level, owner, p, k, w, buf, durable)
 	if err == nil {
 		l.node.minted(k, w, o)
 	}

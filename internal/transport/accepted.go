@@ -118,7 +118,7 @@ func (c *accepted) handle(h wire.Header, payload []byte) {
 		reply.Fail(kv.Errorf(kv.KindTimeout, "serve", "the deadline passed before the request was read"))
 	default:
 		c.server.handler.Handle(wire.Request{
-			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Epoch: h.Epoch,
+			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Level: h.Level,
 			Payload: payload, Reply: reply,
 		})
 	}
@@ -128,7 +128,7 @@ func (c *accepted) handle(h wire.Header, payload []byte) {
 // error; one that the queue has no room for ends the connection, since its
 // caller would wait in vain.
 func (c *accepted) Respond(id uint64, t wire.Type, f wire.Flags, m wire.Appender) {
-	h := wire.Header{Type: t, Flags: f | wire.FlagResponse, ID: id, Epoch: c.server.hooks.epoch()}
+	h := wire.Header{Type: t, Flags: f | wire.FlagResponse, ID: id, Level: c.server.hooks.level()}
 	if n := m.Size(); n > kv.MaxMessage {
 		err := kv.Errorf(kv.KindTooLarge, "respond", "the response has %d bytes, the limit is %d", n, kv.MaxMessage)
 		err.Applied = kv.AppliedUnknown

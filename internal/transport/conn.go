@@ -160,7 +160,7 @@ func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	case size > c.limit:
 		return kv.Errorf(kv.KindTooLarge, "call", "the request has %d bytes, the limit is %d", size, c.limit)
 	}
-	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Epoch: rq.Epoch}
+	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Level: rq.Level}
 	if size > wire.MaxChunk {
 		entry.large = newLarge(h, m, size, rq.Deadline)
 	}
@@ -210,7 +210,7 @@ func (c *Conn) read() error {
 
 // settle hands a response to its call.
 func (c *Conn) settle(h wire.Header, payload []byte) {
-	resp := wire.Response{Epoch: h.Epoch, Payload: payload}
+	resp := wire.Response{Level: h.Level, Payload: payload}
 	if h.Flags&(wire.FlagInterim|wire.FlagError) == wire.FlagInterim {
 		c.settleInterim(h.ID, resp)
 		return
@@ -227,7 +227,7 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 		entry.done.Complete(entry.tag, resp, nil)
 		return
 	}
-	entry.done.Complete(entry.tag, wire.Response{Epoch: h.Epoch}, c.answer(payload))
+	entry.done.Complete(entry.tag, wire.Response{Level: h.Level}, c.answer(payload))
 }
 
 func (c *Conn) settleInterim(id uint64, resp wire.Response) {

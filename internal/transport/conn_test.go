@@ -22,7 +22,7 @@ func TestCallAndAnswer(t *testing.T) {
 			rq.Reply.Interim(wire.Raw("half"))
 			rq.Reply.Send(wire.Raw("whole of " + string(rq.Payload)))
 		})
-		s := NewServer(Default(), Hooks{Identity: identityOf(2), Epoch: func() uint64 { return 9 }}, h, nil)
+		s := NewServer(Default(), Hooks{Identity: identityOf(2), Level: func() kv.Level { return 9 }}, h, nil)
 		addr, _ := serve(t, s, m.Host("b"), "b:1")
 		c := dial(t, Default(), m.Host("a"), addr, 1)
 		if c.Peer().Node != 2 || c.Peer().Cluster != testCluster {
@@ -30,17 +30,17 @@ func TestCallAndAnswer(t *testing.T) {
 		}
 
 		done, began := make(outcomesOf, 2), time.Now()
-		c.Call(wire.Call{Type: wire.TypeReplicaPut, Deadline: began.Add(time.Second), Epoch: 8}, wire.Raw("it"), done, 5)
-		if o := <-done; o != (outcome{tag: 5, payload: "half", epoch: 9, interim: true}) {
+		c.Call(wire.Call{Type: wire.TypeReplicaPut, Deadline: began.Add(time.Second), Level: 8}, wire.Raw("it"), done, 5)
+		if o := <-done; o != (outcome{tag: 5, payload: "half", level: 9, interim: true}) {
 			t.Errorf("first response: %+v", o)
 		}
-		if o := <-done; o != (outcome{tag: 5, payload: "whole of it", epoch: 9}) {
+		if o := <-done; o != (outcome{tag: 5, payload: "whole of it", level: 9}) {
 			t.Errorf("second response: %+v", o)
 		}
 		if d := time.Since(began); d != 7*time.Millisecond {
 			t.Errorf("round trip took %v, want 7ms", d)
 		}
-		if got.Type != wire.TypeReplicaPut || got.From != 1 || got.Epoch != 8 {
+		if got.Type != wire.TypeReplicaPut || got.From != 1 || got.Level != 8 {
 			t.Errorf("the handler got %+v", got)
 		}
 		if late := got.Deadline.Sub(began.Add(time.Second)); late < 0 || late > 4*time.Millisecond {

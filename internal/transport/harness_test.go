@@ -26,7 +26,7 @@ var echo = handlerFunc(func(rq wire.Request) { rq.Reply.Send(wire.Raw(rq.Payload
 type outcome struct {
 	tag     uint32
 	payload string
-	epoch   uint64
+	level   kv.Level
 	interim bool
 	err     error
 }
@@ -35,7 +35,7 @@ type outcome struct {
 type outcomesOf chan outcome
 
 func (o outcomesOf) Complete(tag uint32, resp wire.Response, err error) {
-	o <- outcome{tag: tag, payload: string(resp.Payload), epoch: resp.Epoch, interim: resp.Interim, err: err}
+	o <- outcome{tag: tag, payload: string(resp.Payload), level: resp.Level, interim: resp.Interim, err: err}
 }
 
 // lines collects the messages that are logged.

@@ -29,8 +29,8 @@ type Hooks struct {
 	// Identity is asked at each handshake. Without it, a Server and a Pool
 	// present cluster 0 and a zero identity.
 	Identity func() (kv.ClusterID, wire.Identity)
-	// Epoch is that of the local ring, stamped on every response.
-	Epoch func() uint64
+	// Level is that of the local ring, stamped on every response.
+	Level func() kv.Level
 	// Admit decides, at the accepting side, about a peer whose version fits and
 	// that names this cluster or none. An error refuses it and is sent to it.
 	Admit func(wire.Hello) error
@@ -51,11 +51,11 @@ func (h Hooks) identity() (kv.ClusterID, wire.Identity) {
 	return h.Identity()
 }
 
-func (h Hooks) epoch() uint64 {
-	if h.Epoch == nil {
+func (h Hooks) level() kv.Level {
+	if h.Level == nil {
 		return 0
 	}
-	return h.Epoch()
+	return h.Level()
 }
 
 func (h Hooks) admit(hello wire.Hello) error {

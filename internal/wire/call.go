@@ -28,14 +28,14 @@ type Call struct {
 	Type Type
 	// Deadline is when the caller stops waiting.
 	Deadline time.Time
-	// Epoch is that of the caller's ring.
-	Epoch uint64
+	// Level says how far the caller knows the ring, or the partition that the call is about, to be.
+	Level kv.Level
 }
 
 // Response is what came back for a Call.
 type Response struct {
-	// Epoch is that of the responder's ring.
-	Epoch uint64
+	// Level says how far the responder knows the ring to be.
+	Level kv.Level
 	// Interim says that a further response will follow.
 	Interim bool
 	// Payload is valid only until Complete returns.
@@ -73,8 +73,8 @@ type Request struct {
 	From kv.NodeID
 	// Deadline is when the sender stops waiting.
 	Deadline time.Time
-	// Epoch is that of the sender's ring.
-	Epoch uint64
+	// Level says how far the sender knows the ring, or the partition in question, to be.
+	Level kv.Level
 	// Payload is valid only until Handle returns.
 	Payload []byte
 	// Reply answers it.

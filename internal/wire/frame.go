@@ -14,7 +14,7 @@
 //	     6     2  zero
 //	     8     8  request id
 //	    16     4  deadline: milliseconds left when the request was sent
-//	    20     8  epoch of the sender's ring
+//	    20     8  level: how far the sender knows the ring or the partition to be
 //	    28     n  payload
 //	  28+n     4  CRC-32C of the bytes from offset 4 to 28+n
 //
@@ -113,8 +113,8 @@ type Header struct {
 	ID uint64
 	// Deadline is the milliseconds that the sender still waits; 0 in responses.
 	Deadline uint32
-	// Epoch is that of the sender's ring; 0 when it has none.
-	Epoch uint64
+	// Level says how far the sender knows the ring, or the partition in question, to be; 0 when it has none.
+	Level kv.Level
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -140,7 +140,7 @@ func EndFrame(b []byte, at int, h Header) []byte {
 	f[4], f[5], f[6], f[7] = byte(h.Type), byte(h.Flags), 0, 0
 	binary.BigEndian.PutUint64(f[8:], h.ID)
 	binary.BigEndian.PutUint32(f[16:], h.Deadline)
-	binary.BigEndian.PutUint64(f[20:], h.Epoch)
+	binary.BigEndian.PutUint64(f[20:], uint64(h.Level))
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(f[4:], castagnoli))
 }
 
@@ -174,7 +174,7 @@ func ParseFrame(b []byte) (Header, []byte, error) {
 		Flags:    Flags(b[5]),
 		ID:       binary.BigEndian.Uint64(b[8:]),
 		Deadline: binary.BigEndian.Uint32(b[16:]),
-		Epoch:    binary.BigEndian.Uint64(b[20:]),
+		Level:    kv.Level(binary.BigEndian.Uint64(b[20:])),
 	}
 	if h.Type == 0 || h.Type >= NumTypes || h.Flags&^knownFlags != 0 || b[6]|b[7] != 0 {
 		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "unknown type %d or flags %#x", h.Type, h.Flags)

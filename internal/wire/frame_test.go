@@ -22,7 +22,7 @@ func wantKind(t testing.TB, what string, err error, want kv.Kind) {
 
 // The layout is what other releases rely on: it is fixed byte by byte.
 func TestFrameLayout(t *testing.T) {
-	h := Header{Type: TypeReplicaPut, Flags: FlagResponse | FlagMore, ID: 0x0102030405060708, Deadline: 0x11121314, Epoch: 0x2122232425262728}
+	h := Header{Type: TypeReplicaPut, Flags: FlagResponse | FlagMore, ID: 0x0102030405060708, Deadline: 0x11121314, Level: 0x2122232425262728}
 	got := appendFrame(nil, h, []byte("hi"))
 	want := []byte{
 		0, 0, 0, 30,
@@ -41,7 +41,7 @@ func TestFrameLayout(t *testing.T) {
 func TestFramesRoundTrip(t *testing.T) {
 	headers := []Header{
 		{Type: TypePing},
-		{Type: TypeListKeys, Flags: knownFlags, ID: 1<<64 - 1, Deadline: 1<<32 - 1, Epoch: 1<<64 - 1},
+		{Type: TypeListKeys, Flags: knownFlags, ID: 1<<64 - 1, Deadline: 1<<32 - 1, Level: 1<<64 - 1},
 	}
 	var stream []byte
 	sizes := []int{0, 1, 1000, MaxChunk}
@@ -98,7 +98,7 @@ func TestEndFramePanicsPastMaxChunk(t *testing.T) {
 
 // Every bit of a frame counts: with any one of them changed it is refused.
 func TestAnyChangedBitIsRefused(t *testing.T) {
-	frame := appendFrame(nil, Header{Type: TypePut, Flags: FlagMore, ID: 5, Deadline: 9, Epoch: 3}, []byte("payload"))
+	frame := appendFrame(nil, Header{Type: TypePut, Flags: FlagMore, ID: 5, Deadline: 9, Level: 3}, []byte("payload"))
 	for i := range 8 * len(frame) {
 		bad := bytes.Clone(frame)
 		bad[i/8] ^= 1 << (i % 8)
