@@ -1,0 +1,104 @@
+package ring
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+// Step replaces, adds or drops one owner of a partition, in four phases (DESIGN
+// section 5):
+//
+//	phase  a put needs              a get needs  it may be used once
+//	    0  W of Old                 R of Old
+//	    1  W of Old and W of New    R of Old     the transition is chosen
+//	    2  the same                 R of New     Done of New are done
+//	    3  W of New                 R of New     Stage2 of Old are at stage 2
+//
+// Phase 3 of a step is phase 0 of the next one of the partition. Quorums over a
+// set of n owners are min(W, n) and min(R, n), and n stands for N in what
+// follows from them.
+type Step struct {
+	// Old and New are the owners before and after it, Union all of them: those of
+	// Old, then the one that is new. Shared, read-only.
+	Old, New, Union []kv.NodeID
+	// Sources is how many owners of Old an owner of New must have all of, each as
+	// it was after it had sealed, before it is done: N-W+1, for then it has met
+	// one of those that acknowledged each put.
+	Sources int
+	// Done and Stage2 are how many marks phases 2 and 3 take.
+	Done, Stage2 int
+
+	// before and after are Old and New as sets of places in Union.
+	before, after uint32
+}
+
+func newStep(params Params, before, after []kv.NodeID) Step {
+	s := Step{Old: before, New: after, Union: before}
+	for _, id := range after {
+		if !slices.Contains(before, id) {
+			s.Union = append(slices.Clip(s.Union), id)
+		}
+	}
+	for i, id := range s.Union {
+		if i < len(before) {
+			s.before |= 1 << i
+		}
+		if slices.Contains(after, id) {
+			s.after |= 1 << i
+		}
+	}
+	was, is := len(before), len(after)
+	s.Sources = was - min(params.W, was) + 1
+	s.Stage2 = was - min(params.R, was) + 1
+	s.Done = max(min(params.W, is), is-min(params.R, is)+1)
+	return s
+}
+
+// Marks are what the owners of one step have said, as a set that only grows: the
+// lower half has those that are done, the upper half those at stage 2, by their
+// places in Step.Union.
+type Marks uint64
+
+const stage2Marks = 32
+
+// MarkDone and MarkStage2 return the mark of the owner at a place in Step.Union.
+func MarkDone(place int) Marks   { return 1 << place }
+func MarkStage2(place int) Marks { return 1 << (place + stage2Marks) }
+
+// Done and Stage2 tell whether the owner at a place has said so.
+func (m Marks) Done(place int) bool   { return m&MarkDone(place) != 0 }
+func (m Marks) Stage2(place int) bool { return m&MarkStage2(place) != 0 }
+
+// Phase returns the phase that the marks are evidence for, 1 to 3, of a step of
+// which the one before is over.
+func (s *Step) Phase(m Marks) int {
+	switch {
+	case bits.OnesCount32(uint32(m)&s.after) < s.Done:
+		return 1
+	case bits.OnesCount32(uint32(m>>stage2Marks)&s.before) < s.Stage2:
+		return 2
+	}
+	return 3
+}
+
+// Place returns the place of id in Union, -1 for a stranger.
+func (s *Step) Place(id kv.NodeID) int { return slices.Index(s.Union, id) }
+
+// valid returns m without what owners of this step cannot say: only those of New
+// are done, only those of Old at stage 2.
+func (s *Step) valid(m Marks) Marks {
+	return m & (Marks(s.after) | Marks(s.before)<<stage2Marks)
+}
+
+// everyone returns all the marks of the nodes in ids.
+func (s *Step) everyone(ids []kv.NodeID) Marks {
+	var m Marks
+	for place, id := range s.Union {
+		if slices.Contains(ids, id) {
+			m |= MarkDone(place) | MarkStage2(place)
+		}
+	}
+	return s.valid(m)
+}
