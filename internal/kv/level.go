@@ -11,8 +11,13 @@ type Level uint64
 
 const levelBits = 16
 
-// MaxSteps bounds the steps of one partition in one change of the ring.
-const MaxSteps = 2 * MaxReplicas
+const (
+	// MaxSteps bounds the steps of one partition in one change of the ring: none
+	// takes more than one for each owner.
+	MaxSteps = 2 * MaxReplicas
+	// MaxEpoch is the last epoch that has a level.
+	MaxEpoch = 1<<(64-levelBits) - 1
+)
 
 // LevelOf returns the level at which an epoch's ring is settled, which is that of
 // phase 0 of the first step towards the next.

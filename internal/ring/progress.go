@@ -13,13 +13,18 @@ import (
 type Progress struct {
 	*Transition
 	marks []atomic.Uint64
+	// left counts the steps that are not over.
+	left atomic.Int64
 }
 
 // NewProgress returns a Progress without marks, but for those of lost nodes.
 func NewProgress(t *Transition) *Progress {
 	g := &Progress{Transition: t, marks: make([]atomic.Uint64, len(t.steps))}
-	for i := range t.steps {
-		g.marks[i].Store(uint64(t.steps[i].everyone(t.lost)))
+	g.left.Store(int64(len(t.steps)))
+	if len(t.lost) > 0 {
+		for i := range t.steps {
+			g.Add(i, t.steps[i].everyone(t.lost))
+		}
 	}
 	return g
 }
@@ -28,10 +33,15 @@ func NewProgress(t *Transition) *Progress {
 func (g *Progress) Marks(i int) Marks { return Marks(g.marks[i].Load()) }
 
 // Add adds marks of step i of all steps, and tells whether any was news. Marks
-// that the step's owners cannot set are left out.
+// that the step's owners cannot set are left out. It panics unless i is below
+// Len.
 func (g *Progress) Add(i int, m Marks) bool {
-	m = g.steps[i].valid(m)
+	s := &g.steps[i]
+	m = s.valid(m)
 	was := Marks(g.marks[i].Or(uint64(m)))
+	if s.Phase(was) < 3 && s.Phase(was|m) == 3 {
+		g.left.Add(-1)
+	}
 	return was|m != was
 }
 
@@ -46,23 +56,17 @@ func (g *Progress) At(p kv.Partition) (k, phase int) {
 }
 
 // Over tells whether every step is over: each has the evidence for phase 3.
-func (g *Progress) Over() bool {
-	for i := range g.steps {
-		if g.steps[i].Phase(g.Marks(i)) < 3 {
-			return false
-		}
-	}
-	return true
-}
+func (g *Progress) Over() bool { return g.left.Load() == 0 }
 
-// AppendTo appends all marks to dst, for Join: of each step that has any, the
-// distance from the one before, and the marks, as varints.
+// AppendTo appends all marks to dst, for Join: of each step that has any, as
+// varints, the distance from the one before, and the marks, those at stage 2
+// right above those that are done.
 func (g *Progress) AppendTo(dst []byte) []byte {
 	last := -1
 	for i := range g.marks {
 		if m := g.Marks(i); m != 0 {
 			dst = binary.AppendUvarint(dst, uint64(i-last))
-			dst = binary.AppendUvarint(dst, uint64(m))
+			dst = binary.AppendUvarint(dst, g.steps[i].pack(m))
 			last = i
 		}
 	}
@@ -79,12 +83,13 @@ func (g *Progress) Join(b []byte) (news bool, err error) {
 		if n <= 0 || gap == 0 || gap > uint64(len(g.marks)-1-at) {
 			return news, kv.Errorf(kv.KindInvalid, "read marks", "malformed behind step %d of %d", at, len(g.marks))
 		}
+		at += int(gap)
 		m, k := binary.Uvarint(b[n:])
 		if k <= 0 {
 			return news, kv.Errorf(kv.KindInvalid, "read marks", "malformed at step %d of %d", at, len(g.marks))
 		}
-		at, b = at+int(gap), b[n+k:]
-		news = g.Add(at, Marks(m)) || news
+		b = b[n+k:]
+		news = g.Add(at, g.steps[at].unpack(m)) || news
 	}
 	return news, nil
 }

@@ -46,17 +46,22 @@ func newRing(params Params, epoch uint64, nodes []Node, owners []uint16) (*Ring,
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	r.ids = make([]kv.NodeID, len(owners))
-	r.loads = make([]int, len(nodes))
-	r.tokens = make([]int, len(nodes))
-	for slot, v := range owners {
-		r.ids[slot] = nodes[v].ID
+	r.fill()
+	return r, nil
+}
+
+// fill sets what follows from nodes and owners.
+func (r *Ring) fill() {
+	r.ids = make([]kv.NodeID, len(r.owners))
+	r.loads = make([]int, len(r.nodes))
+	r.tokens = make([]int, len(r.nodes))
+	for slot, v := range r.owners {
+		r.ids[slot] = r.nodes[v].ID
 		r.loads[v]++
 		if slot%r.width == 0 {
 			r.tokens[v]++
 		}
 	}
-	return r, nil
 }
 
 // check returns an error of KindInvalid for the first invariant that does not

@@ -8,7 +8,7 @@ import (
 )
 
 // Step replaces, adds or drops one owner of a partition, in four phases (DESIGN
-// section 5):
+// section 5; docs/adr/0010-steps.md):
 //
 //	phase  a put needs              a get needs  it may be used once
 //	    0  W of Old                 R of Old
@@ -24,8 +24,9 @@ type Step struct {
 	// Old, then the one that is new. Shared, read-only.
 	Old, New, Union []kv.NodeID
 	// Sources is how many owners of Old an owner of New must have all of, each as
-	// it was after it had sealed, before it is done: N-W+1, for then it has met
-	// one of those that acknowledged each put.
+	// it was after it had sealed, before it is done; itself, if it is one of Old,
+	// counts once it has sealed. It is N-W+1, for then it has met one of those that
+	// acknowledged each put, or all that are not lost, if they are fewer.
 	Sources int
 	// Done and Stage2 are how many marks phases 2 and 3 take.
 	Done, Stage2 int
@@ -34,19 +35,13 @@ type Step struct {
 	before, after uint32
 }
 
-func newStep(params Params, before, after []kv.NodeID) Step {
-	s := Step{Old: before, New: after, Union: before}
-	for _, id := range after {
-		if !slices.Contains(before, id) {
-			s.Union = append(slices.Clip(s.Union), id)
-		}
-	}
-	for i, id := range s.Union {
-		if i < len(before) {
-			s.before |= 1 << i
-		}
+// newStep returns the step from the owners before to those after, without regard
+// to lost nodes. Union is before, and whom only after has.
+func newStep(params Params, before, after, union []kv.NodeID) Step {
+	s := Step{Old: before, New: after, Union: union, before: 1<<len(before) - 1}
+	for place, id := range union {
 		if slices.Contains(after, id) {
-			s.after |= 1 << i
+			s.after |= 1 << place
 		}
 	}
 	was, is := len(before), len(after)
@@ -64,6 +59,7 @@ type Marks uint64
 const stage2Marks = 32
 
 // MarkDone and MarkStage2 return the mark of the owner at a place in Step.Union.
+// They panic for the place of a stranger.
 func MarkDone(place int) Marks   { return 1 << place }
 func MarkStage2(place int) Marks { return 1 << (place + stage2Marks) }
 
@@ -90,6 +86,16 @@ func (s *Step) Place(id kv.NodeID) int { return slices.Index(s.Union, id) }
 // are done, only those of Old at stage 2.
 func (s *Step) valid(m Marks) Marks {
 	return m & (Marks(s.after) | Marks(s.before)<<stage2Marks)
+}
+
+// pack returns valid marks in as few bits as there are owners, twice, and unpack
+// what may be marks from that.
+func (s *Step) pack(m Marks) uint64 {
+	return uint64(m)&(1<<stage2Marks-1) | uint64(m>>stage2Marks)<<len(s.Union)
+}
+
+func (s *Step) unpack(b uint64) Marks {
+	return Marks(b&(1<<len(s.Union)-1) | b>>len(s.Union)<<stage2Marks)
 }
 
 // everyone returns all the marks of the nodes in ids.

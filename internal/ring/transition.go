@@ -23,8 +23,9 @@ type Transition struct {
 
 // NewTransition returns the transition between two rings of one cluster, the
 // second of the epoch after the first's. The nodes in lost, ascending, are gone
-// for good with all that they had: they count as sealed, empty, at stage 2 and
-// done. The error is of KindInvalid.
+// for good with all that they had: they count as at stage 2 and done, and nobody
+// waits to be filled from them. The steps are the same whoever is lost. The error
+// is of KindInvalid.
 func NewTransition(from, to *Ring, lost []kv.NodeID) (*Transition, error) {
 	const op = "check transition"
 	switch {
@@ -32,76 +33,39 @@ func NewTransition(from, to *Ring, lost []kv.NodeID) (*Transition, error) {
 		return nil, kv.Errorf(kv.KindInvalid, op, "the parameters differ: %+v, %+v", from.params, to.params)
 	case to.epoch != from.epoch+1:
 		return nil, kv.Errorf(kv.KindInvalid, op, "epoch %d does not follow epoch %d", to.epoch, from.epoch)
-	case !slices.IsSorted(lost):
-		return nil, kv.Errorf(kv.KindInvalid, op, "the lost nodes are not ascending")
+	case to.epoch > kv.MaxEpoch:
+		return nil, kv.Errorf(kv.KindInvalid, op, "epoch %d is past the last, %d", to.epoch, uint64(kv.MaxEpoch))
 	}
-	t := &Transition{from: from, to: to, lost: lost, first: make([]uint32, from.params.Q+1)}
-	zones := zonesOf(from, to)
+	for i := 1; i < len(lost); i++ {
+		if lost[i] <= lost[i-1] {
+			return nil, kv.Errorf(kv.KindInvalid, op, "the lost nodes are not ascending: %v, %v", lost[i-1], lost[i])
+		}
+	}
+	t := &Transition{from: from, to: to, lost: slices.Clone(lost), first: make([]uint32, 0, from.params.Q+1)}
+	w := newWay(from, to)
 	for p := range from.params.Q {
-		t.first[p] = uint32(len(t.steps))
-		t.addSteps(from.Owners(kv.Partition(p)), to.Owners(kv.Partition(p)), zones)
+		t.first = append(t.first, uint32(len(w.steps)))
+		w.walk(from.Owners(kv.Partition(p)), to.Owners(kv.Partition(p)))
 	}
-	t.first[from.params.Q] = uint32(len(t.steps))
+	t.first = append(t.first, uint32(len(w.steps)))
+	t.steps = w.steps
+	for i := range t.steps {
+		s := &t.steps[i]
+		s.Sources = min(s.Sources, len(s.Old)-t.gone(s.Old))
+	}
 	t.id = t.hash()
 	return t, nil
 }
 
-func zonesOf(rings ...*Ring) map[kv.NodeID]string {
-	zones := map[kv.NodeID]string{}
-	for _, r := range rings {
-		for _, n := range r.nodes {
-			zones[n.ID] = n.Zone
+// gone counts the lost nodes among ids.
+func (t *Transition) gone(ids []kv.NodeID) int {
+	n := 0
+	for _, id := range ids {
+		if _, is := slices.BinarySearch(t.lost, id); is {
+			n++
 		}
 	}
-	return zones
-}
-
-// addSteps appends the steps from one list of owners to another: first those
-// that replace an owner, if possible by one of its zone, then those that add or
-// drop one.
-func (t *Transition) addSteps(from, to []kv.NodeID, zones map[kv.NodeID]string) {
-	lost, gained := without(from, to), without(to, from)
-	if len(lost)+len(gained) == 0 {
-		return
-	}
-	slices.SortStableFunc(gained, func(a, b kv.NodeID) int { return rank(lost, a, zones) - rank(lost, b, zones) })
-	now := from
-	for i := range max(len(lost), len(gained)) {
-		next := slices.Clone(now)
-		switch {
-		case i >= len(gained):
-			next = slices.DeleteFunc(next, func(id kv.NodeID) bool { return id == lost[i] })
-		case i >= len(lost):
-			next = append(next, gained[i])
-		default:
-			next[slices.Index(next, lost[i])] = gained[i]
-		}
-		if i == max(len(lost), len(gained))-1 {
-			next = to // the same owners, in the order of the ring to come
-		}
-		t.steps = append(t.steps, newStep(t.from.params, now, next))
-		now = next
-	}
-}
-
-// rank orders those gained as those lost whose zone they share.
-func rank(lost []kv.NodeID, gained kv.NodeID, zones map[kv.NodeID]string) int {
-	i := slices.IndexFunc(lost, func(id kv.NodeID) bool { return zones[id] == zones[gained] })
-	if i < 0 {
-		return len(lost)
-	}
-	return i
-}
-
-// without returns the ids of a that are not in b.
-func without(a, b []kv.NodeID) []kv.NodeID {
-	var out []kv.NodeID
-	for _, id := range a {
-		if !slices.Contains(b, id) {
-			out = append(out, id)
-		}
-	}
-	return out
+	return n
 }
 
 func (t *Transition) hash() uint64 {
@@ -123,6 +87,27 @@ func (t *Transition) To() *Ring { return t.to }
 
 // Lost returns the nodes that are gone for good, ascending: shared, read-only.
 func (t *Transition) Lost() []kv.NodeID { return t.lost }
+
+// Lapsed returns the partitions that have lost so many owners, W of one set, that
+// they may have lost what was acknowledged: ascending, in a slice of the caller's.
+func (t *Transition) Lapsed() []kv.Partition {
+	var out []kv.Partition
+	for p := range t.from.params.Q {
+		part := kv.Partition(p)
+		lapsed := t.lapsed(t.from.Owners(part))
+		for _, s := range t.Steps(part) {
+			lapsed = lapsed || t.lapsed(s.New)
+		}
+		if lapsed {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (t *Transition) lapsed(owners []kv.NodeID) bool {
+	return t.gone(owners) >= min(t.from.params.W, len(owners))
+}
 
 // ID tells two transitions apart.
 func (t *Transition) ID() uint64 { return t.id }
