@@ -171,6 +171,12 @@ func (n *node) upkeep() {
 	}
 }
 
+func (n *node) Current() *ring.Current {
+	if r := n.Ring(); r != nil {
+		return &ring.Current{Ring: r}
+	}
+	return nil
+}
 func (n *node) Next() (kv.NodeID, uint64, error) { n.seq++; return n.id, n.seq, nil }
 func (n *node) Ring() *ring.Ring                 { return n.ring }
 func (n *node) Refresh(kv.NodeID)                { n.refreshed++ }

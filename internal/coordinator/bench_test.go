@@ -21,7 +21,7 @@ type instant struct {
 	down   kv.NodeID
 }
 
-func (s *instant) ReadUnder(_ kv.Partition, _ kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+func (s *instant) ReadUnder(_ kv.Level, _ kv.Partition, _ kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
 	buf = append(buf, s.object...)
 	o, err := object.Parse(buf)
 	return o, nil, 0, buf, err

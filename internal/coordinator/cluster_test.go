@@ -139,6 +139,12 @@ func (n *node) open(cfg Config, stored replica.Config) {
 	})
 }
 
+func (n *node) Current() *ring.Current {
+	if r := n.Ring(); r != nil {
+		return &ring.Current{Ring: r}
+	}
+	return nil
+}
 func (n *node) Next() (kv.NodeID, uint64, error)   { n.seq++; return n.id, n.seq, nil }
 func (n *node) Ring() *ring.Ring                   { return n.ring }
 func (n *node) Sealer() *object.Sealer             { return testSealer }

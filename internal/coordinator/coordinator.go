@@ -26,7 +26,7 @@ import (
 // Local is the node's own copies (package replica).
 type Local interface {
 	// ReadUnder returns with the object the floor of its copy, and its version.
-	ReadUnder(p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
+	ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
 	Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error
 	// Floor is that of the node's copy of p, with its version.

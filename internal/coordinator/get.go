@@ -114,7 +114,7 @@ func (o *get) readOwn(p *plan) {
 	if p.standIn {
 		own.object, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf[:0])
 	} else {
-		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(p.partition, p.Key, o.buf[:0])
+		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(o.call.Level, p.partition, p.Key, o.buf[:0])
 	}
 	if own.err != nil {
 		*own, o.differ = ownCopy{err: own.err}, true

@@ -339,7 +339,7 @@ type broken struct {
 	merged int
 }
 
-func (l *broken) ReadUnder(_ kv.Partition, _ kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+func (l *broken) ReadUnder(_ kv.Level, _ kv.Partition, _ kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
 	return object.Object{}, nil, 0, buf, kv.Errorf(kv.KindCorrupt, "read record", "the checksum does not match")
 }
 

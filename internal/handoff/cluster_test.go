@@ -180,6 +180,12 @@ func (n *node) stop() {
 	}
 }
 
+func (n *node) Current() *ring.Current {
+	if r := n.Ring(); r != nil {
+		return &ring.Current{Ring: r}
+	}
+	return nil
+}
 func (n *node) Next() (kv.NodeID, uint64, error) { n.seq++; return n.id, n.seq, nil }
 func (n *node) Refresh(from kv.NodeID)           { n.refreshed = append(n.refreshed, from) }
 func (n *node) Ring() *ring.Ring {

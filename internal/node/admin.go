@@ -116,11 +116,6 @@ func (a admin) Plan(context.Context) (httpapi.PlanView, error) {
 			TokensBefore: p.TokensBefore, TokensAfter: p.TokensAfter, Before: p.LoadBefore, After: p.LoadAfter,
 		})
 	}
-	if empty, err := n.empty(); err != nil {
-		return view, err
-	} else if !empty {
-		view.Obstacle = fmt.Sprintf("node %s holds data: moving data comes with a later release", n.cfg.Name)
-	}
 	return view, nil
 }
 

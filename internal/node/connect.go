@@ -8,7 +8,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
-	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/transport"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -48,6 +47,19 @@ func (n *Node) Handle(req wire.Request) {
 // Ring implements coordinator.Cluster.
 func (n *Node) Ring() *ring.Ring { return n.service.Ring() }
 
+// Current implements replica.Rings.
+func (n *Node) Current() *ring.Current {
+	r, c := n.service.Ring(), n.current.Load()
+	if r == nil {
+		return nil
+	}
+	if c == nil || c.Ring != r {
+		c = &ring.Current{Ring: r}
+		n.current.Store(c)
+	}
+	return c
+}
+
 // Props implements coordinator.Cluster.
 func (n *Node) Props(bucket []byte) kv.Props { return n.service.Props(bucket) }
 
@@ -84,58 +96,6 @@ func (n *Node) stateChanged(s *membership.State) {
 	if n.sealer.Load() == nil && s.Ring() != nil {
 		n.sealer.Store(object.NewSealer(s.Secret()))
 	}
-}
-
-// frost is a freeze of the node's writes while a change of the ring is agreed
-// on; it thaws by itself when nobody ends it.
-type frost struct {
-	mu    sync.Mutex
-	epoch uint64
-	// turn counts the freezes: a timer ends only its own.
-	turn  uint64
-	timer *time.Timer
-}
-
-func (n *Node) freeze(epoch uint64, until time.Time) {
-	n.frost.mu.Lock()
-	defer n.frost.mu.Unlock()
-	if n.frost.timer != nil {
-		n.frost.timer.Stop()
-	}
-	n.frost.epoch = epoch
-	n.frost.turn++
-	turn := n.frost.turn
-	n.frost.timer = time.AfterFunc(time.Until(until), func() {
-		n.frost.mu.Lock()
-		defer n.frost.mu.Unlock()
-		if n.frost.turn == turn {
-			n.frost.end(n.store)
-		}
-	})
-	n.store.Freeze(epoch)
-}
-
-func (n *Node) thaw(epoch uint64) {
-	n.frost.mu.Lock()
-	defer n.frost.mu.Unlock()
-	if epoch != 0 && n.frost.epoch == epoch {
-		n.frost.end(n.store)
-	}
-}
-
-// end thaws s; the caller holds mu.
-func (f *frost) end(s *replica.Store) {
-	f.timer.Stop()
-	f.epoch = 0
-	s.Thaw()
-}
-
-// empty tells membership whether the node holds no object at all.
-func (n *Node) empty() (bool, error) {
-	if r := n.service.Ring(); r != nil {
-		return n.store.Empty(r)
-	}
-	return true, nil
 }
 
 // peerTimes remembers since when each peer is up or down, as this node sees it.

@@ -60,12 +60,10 @@ func (n *Node) begin() error {
 	case begun:
 		return nil
 	}
-	if r := n.Ring(); r != nil && n.boot() > 1 {
+	if n.boot() > 1 {
 		lost := kv.Errorf(kv.KindCorrupt, "open engine", "the engine that held the copy is gone")
-		for _, p := range r.Partitions(n.service.ID()) {
-			if err := n.store.MarkDamaged(p, lost); err != nil {
-				return err
-			}
+		if err := n.store.MarkLost(lost); err != nil {
+			return err
 		}
 	}
 	return n.store.Begin()

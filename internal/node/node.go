@@ -18,6 +18,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
@@ -58,12 +59,12 @@ type Node struct {
 
 	httpListener, peerListener net.Listener
 
+	current  atomic.Pointer[ring.Current]
 	sealer   atomic.Pointer[object.Sealer]
 	peers    peerTimes
 	draining atomic.Bool
 	// failed takes the engine's failure, which ends the node.
 	failed chan error
-	frost  frost
 	// changing holds a token while bucket properties are changed here, so that
 	// of two changes of one bucket the second sees the first.
 	changing chan struct{}
@@ -108,7 +109,7 @@ func (n *Node) open() error {
 	}, n.log)
 	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
 		Peers: n.pool, Log: n.log,
-		Hooks: membership.Hooks{Changed: n.stateChanged, Freeze: n.freeze, Thaw: n.thaw, Empty: n.empty},
+		Hooks: membership.Hooks{Changed: n.stateChanged},
 	})
 	if err != nil {
 		return err
@@ -117,7 +118,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.cfg.Replica.Hooks = n.storeHooks()
-	n.store, err = replica.Open(n.cfg.Replica, n.service.ID(), n.engine, n.service.Mint(), n.service, n.service.Mint().First())
+	n.store, err = replica.Open(n.cfg.Replica, n.service.ID(), n.engine, n.service.Mint(), n, n.service.Mint().First())
 	if err != nil {
 		return err
 	}

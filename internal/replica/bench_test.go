@@ -39,7 +39,7 @@ func BenchmarkPut(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		n := i % benchKeys
-		o, buf, _, err := s.Put(0, 0, keys[n], object.Write{Value: value, Context: seen[n]}, bufs[n][:0], nil)
+		o, buf, _, err := s.Put(1, 0, keys[n], object.Write{Value: value, Context: seen[n]}, bufs[n][:0], nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -76,6 +76,12 @@ const (
 	OmitLeaf
 	// OmitLog tells that a write is durable when it is applied.
 	OmitLog
+	// OmitSeal takes puts of all levels into a copy that is sealed.
+	OmitSeal
+	// OmitStage2 answers gets of all levels from a copy at stage 2.
+	OmitStage2
+	// OmitStageLog keeps stages in memory only: a restart forgets them.
+	OmitStageLog
 
 	omitEnd
 )

@@ -9,13 +9,16 @@ import (
 // A copy of which something cannot be read is damaged (DESIGN section 5, rule
 // 7): it has lost what it has seen, so it must not answer for its keys, and its
 // floor is no longer true. It takes writes, its unreadable leaves are cut out,
-// it is filled again from other owners, and then it counts again.
+// it is filled again from other owners, and then it counts again. What it was
+// filled with in a change of the ring it has no longer, but its stage it keeps.
+// Only where the stage itself cannot be read, or with the engine (MarkLost), the
+// stage is lost too, and made up for (loseStage).
 
 func errDamaged(p kv.Partition) error {
 	return kv.Errorf(kv.KindCorrupt, "read copy", "the copy of partition %d is damaged, and is being filled again", p)
 }
 
-// damage marks a copy as damaged, and resets its floor, in one batch: whatever
+// damage marks a copy as damaged, and resets its floor and its fill, in one batch: whatever
 // is durable afterwards, the mark is. In memory both come first; when the engine
 // refuses the mark, Upkeep tries again. The copy's tree is built anew.
 func (s *Store) damage(part *partition, cause error) error {
@@ -32,15 +35,8 @@ func (p *partition) damage(cause error) (first bool, err error) {
 	defer p.meta.Unlock()
 	first = !p.damaged.Swap(true)
 	p.floor.Store(&floor{})
-	if !p.meta.marked {
-		var b storage.Batch
-		b.Set(metaKey(p.id, metaDamaged), []byte(cause.Error()))
-		b.Delete(metaKey(p.id, metaFloor))
-		if err = p.store.engine.Apply(&b, nil); err == nil {
-			p.meta.marked, p.meta.written = true, nil
-			p.meta.resets++
-		}
-	}
+	p.loseFill()
+	err = p.mark(cause)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.damages++
@@ -54,10 +50,45 @@ func (p *partition) damage(cause error) (first bool, err error) {
 	return first, err
 }
 
+// mark brings what damage has changed into the engine, unless it is there. p.meta
+// is locked.
+func (p *partition) mark(cause error) error {
+	if p.isMarked() {
+		return nil
+	}
+	var b storage.Batch
+	if !p.meta.marked {
+		b.Set(metaKey(p.id, metaDamaged), []byte(cause.Error()))
+		b.Delete(metaKey(p.id, metaFloor))
+	}
+	if p.meta.fillLost {
+		b.Delete(metaKey(p.id, metaFill))
+	}
+	if p.meta.stageLost {
+		b.Set(metaKey(p.id, metaStage), p.stage.Load().appendTo(nil))
+	}
+	if err := p.store.engine.Apply(&b, nil); err != nil {
+		return err
+	}
+	if !p.meta.marked {
+		p.meta.written = nil
+		p.meta.resets++
+	}
+	p.meta.marked, p.meta.stageLost = true, false
+	p.meta.filled, p.meta.fillLost = p.meta.filled && !p.meta.fillLost, false
+	return nil
+}
+
+// isMarked tells whether the engine has all that damage has changed. p.meta is
+// locked.
+func (p *partition) isMarked() bool {
+	return p.meta.marked && !p.meta.fillLost && !p.meta.stageLost
+}
+
 // marked has the mark of a damaged copy in the engine, if it is not yet.
 func (s *Store) marked(part *partition) error {
 	part.meta.Lock()
-	marked := part.meta.marked
+	marked := part.isMarked()
 	part.meta.Unlock()
 	if marked {
 		return nil
@@ -118,10 +149,38 @@ func (s *Store) MarkDamaged(p kv.Partition, cause error) error {
 	return s.engine.Sync()
 }
 
+// MarkLost marks all copies that the node has, by what it knows of the ring, as
+// damaged, durably: they were lost with the engine that had them, their stages
+// included. That is the way of a node that finds an engine which is not Begun, and
+// has had copies.
+func (s *Store) MarkLost(cause error) error {
+	c := s.rings.Current()
+	if c == nil {
+		return nil
+	}
+	for i := range c.Ring.Params().Q {
+		p := kv.Partition(i)
+		// An owner in a step between the two rings is one in one of them.
+		if !c.Ring.Owns(p, s.self) && !c.Latest().Owns(p, s.self) {
+			continue
+		}
+		part, err := s.part(p)
+		if err != nil {
+			return err
+		}
+		part.loseStage()
+		if err := s.damage(part, cause); err != nil {
+			return err
+		}
+	}
+	return s.engine.Sync()
+}
+
 // Repaired makes the copy of p durable and takes its mark away: it has been
-// filled from enough other owners since damages was what Damages returned. The
-// error is of KindRefused when more damage was found since, or when what cannot
-// be read is not cut out yet; else the engine's.
+// filled from enough other owners since damages was what Damages returned, and,
+// where it was filled in a step of a change of the ring that is not over, filled
+// again as SetFills says. The error is of KindRefused when more damage was found
+// since, or when what cannot be read is not cut out yet; else the engine's.
 func (s *Store) Repaired(p kv.Partition, damages uint64) error {
 	part, err := s.part(p)
 	if err != nil {

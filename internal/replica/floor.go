@@ -116,8 +116,8 @@ func (p *partition) resetFloor() error {
 
 // DropCopy drops the copy of p, one that is left over, if no object of it was
 // changed since Tree returned changes; it tells whether it did. The floor is
-// reset durably before the first record goes. While the copy is being dropped it
-// takes no writes.
+// reset durably before the first record goes, and so is the fill; the stage stays.
+// While the copy is being dropped it takes no writes.
 //
 // After an error of which kv.AppliedOf says that nobody knows, the copy is there
 // in whole, or not at all; the tree is built anew.
@@ -141,6 +141,9 @@ func (s *Store) DropCopy(p kv.Partition, changes uint64) (bool, error) {
 		if err := part.resetFloor(); err != nil {
 			return false, err
 		}
+	}
+	if err := part.resetFill(); err != nil {
+		return false, err
 	}
 	if err := s.engine.Drop(leafRange(p, 0, merkle.Leaves)); err != nil {
 		part.restart()

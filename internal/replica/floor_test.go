@@ -414,7 +414,7 @@ func TestReadUnder(t *testing.T) {
 		}
 	}}
 	s.engine = slow
-	got, f, version, _, err := s.ReadUnder(0, k, nil)
+	got, f, version, _, err := s.ReadUnder(levelOf(s), 0, k, nil)
 	if err != nil || !slices.Equal(got.Bytes(), o.Bytes()) || !slices.Equal(f, selfFloor(1)) || version != f.Version() || slow.reads != 2 {
 		t.Errorf("%v: floor %x of version %x after %d reads", err, f, version, slow.reads)
 	}

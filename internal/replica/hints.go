@@ -57,7 +57,7 @@ func (s *Store) PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Ke
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendHintKey(scratch.key[:0], owner, p, k)
-	return s.put(level, scratch, spot{shelf, scratch.key, k}, w, buf, durable)
+	return s.put(level, p, scratch, spot{shelf, scratch.key, k}, w, buf, durable)
 }
 
 // ReadHints appends what this node keeps of k for any owner to buf, merged, and

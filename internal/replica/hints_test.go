@@ -196,7 +196,7 @@ func TestHintPages(t *testing.T) {
 func TestHandleHints(t *testing.T) {
 	s, _ := newHintStore(t)
 	k := hintTestKey(1)
-	p := s.rings.Ring().PartitionOf(k)
+	p := s.ring().PartitionOf(k)
 	donor, _ := newStore(t, nil)
 	in := mustPut(t, donor, p, k, object.Write{Value: []byte("in")})
 	put := (&wire.ReplicaPut{Ack: wire.AckDurable, For: 2, Key: k, Object: in.Bytes()}).AppendTo(nil)
@@ -263,9 +263,7 @@ func TestHintBudget(t *testing.T) {
 }
 
 // lateRings is a Rings that gets its ring later.
-type lateRings struct{ ring *ring.Ring }
-
-func (r *lateRings) Ring() *ring.Ring { return r.ring }
+type lateRings struct{ rings }
 
 // TestHintsFoundOnceThereIsARing: a node that does not know its ring when it
 // starts finds its hints once it does.
@@ -329,9 +327,9 @@ func TestRefusedHintLeavesNothing(t *testing.T) {
 	if _, _, _, err := s.PutHint(2, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, nil); kv.KindOf(err) != kv.KindStaleRing {
 		t.Fatal(err)
 	}
-	s.Freeze(2)
+	s.saved.Store(true)
 	donor, _ := newStore(t, nil)
-	if err := s.MergeHint(2, 1, hintTestKey(1), mustPut(t, donor, 1, hintTestKey(1), object.Write{}), nil); kv.KindOf(err) != kv.KindUnavailable {
+	if err := s.MergeHint(2, 1, hintTestKey(1), mustPut(t, donor, 1, hintTestKey(1), object.Write{}), nil); kv.KindOf(err) != kv.KindClosed {
 		t.Fatal(err)
 	}
 	if s.HoldsHints(1) || len(s.Hints()) != 0 || len(s.hints.mu.owners)+len(s.hints.mu.shelves) != 0 {

@@ -13,7 +13,7 @@ func (s *Store) loadHints() error {
 	if s.hints.loaded.Load() {
 		return nil
 	}
-	r := s.rings.Ring()
+	r := s.ring()
 	if r == nil {
 		return nil
 	}

@@ -154,6 +154,10 @@ func (t *hintTable) shelvesOf(p kv.Partition) []*hintShelf {
 // under implements shelf: hints know no floor.
 func (s *hintShelf) under() *floor { return nil }
 
+// serves implements shelf: a hint counts by the owner that it names, who decides
+// when it is delivered.
+func (s *hintShelf) serves(kv.Level) error { return nil }
+
 // admit implements shelf: over the budget it declines what would be new.
 func (s *hintShelf) admit(old entry) error {
 	t := s.table

@@ -165,6 +165,7 @@ func (n *node) spotOf(hint bool) spot {
 type pile struct{}
 
 func (pile) under() *floor                { return nil }
+func (pile) serves(kv.Level) error        { return nil }
 func (pile) admit(entry) error            { return nil }
 func (pile) unreadable(cause error) error { return cause }
 func (pile) changed(kv.Key, entry, entry) {}
@@ -278,7 +279,7 @@ func (h *history) put(n *node, c command) {
 	if p := h.find(c.seen); p != nil {
 		w.Context = object.ContextOf(p.obj)
 	}
-	o, _, _, err := n.store.put(levelOf(n.store), new(work), n.spotOf(c.hint), w, nil, nil)
+	o, _, _, err := n.store.put(levelOf(n.store), 0, new(work), n.spotOf(c.hint), w, nil, nil)
 	if failed := c.verb == "fail"; failed != (err != nil) {
 		h.t.Fatalf("%s %s: %v", c.verb, c.name, err)
 	}

@@ -27,7 +27,7 @@ func (s *Store) serveListKeys(req wire.Request) error {
 // of them.
 func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
 	var page wire.KeysPage
-	r := s.rings.Ring()
+	r := s.ring()
 	if r == nil {
 		return page, kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
 	}

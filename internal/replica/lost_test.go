@@ -257,7 +257,7 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 		d := newLogDisk()
 		s := mustOpen(t, omit, self, d.open(t), &counter{}, rings{}, 1)
 		var ack acknowledged
-		_, _, _, err := s.Put(0, 0, historyKey, object.Write{Value: []byte("v")}, nil, &ack)
+		_, _, _, err := s.Put(1, 0, historyKey, object.Write{Value: []byte("v")}, nil, &ack)
 		if err != nil || ack.n.Load() != 1 {
 			t.Fatalf("%v, told %d times", err, ack.n.Load())
 		}

@@ -15,6 +15,10 @@ const (
 	metaFloor = "floor"
 	// metaDamaged is there while the copy is damaged.
 	metaDamaged = "damaged"
+	// metaStage is how far the copy is (stage); none is the zero stage.
+	metaStage = "stage"
+	// metaFill is what the copy has been filled from (Fill), if anything.
+	metaFill = "fill"
 	// metaTree is the tree as it was at a clean stop (kept).
 	metaTree = "tree"
 	// metaTrees, of partition 0, tells which kept trees are valid: those of the
@@ -27,17 +31,32 @@ func metaKey(p kv.Partition, name string) []byte {
 	return append(prefix[:], name...)
 }
 
-// loadMeta reads the floor and the mark. The error is the engine's, or of
-// KindCorrupt.
+// loadMeta reads all that the engine has of the partition but its tree. The error
+// is the engine's; of KindCorrupt, when something is lost that leaves the copy
+// damaged: the rest is read then.
 func (p *partition) loadMeta() error {
-	engine := p.store.engine
-	_, marked, err := engine.Get(metaKey(p.id, metaDamaged), nil)
-	if err != nil {
-		return err
+	var lost error
+	for _, load := range []func() error{p.loadMark, p.loadStage, p.loadFill, p.loadFloor} {
+		err := load()
+		if err != nil && kv.KindOf(err) != kv.KindCorrupt {
+			return err
+		}
+		if lost == nil {
+			lost = err
+		}
 	}
+	return lost
+}
+
+func (p *partition) loadMark() error {
+	_, marked, err := p.store.engine.Get(metaKey(p.id, metaDamaged), nil)
 	p.meta.marked = marked
 	p.damaged.Store(marked)
-	b, _, err := engine.Get(metaKey(p.id, metaFloor), nil)
+	return err
+}
+
+func (p *partition) loadFloor() error {
+	b, _, err := p.store.engine.Get(metaKey(p.id, metaFloor), nil)
 	if err != nil {
 		return err
 	}
@@ -48,6 +67,42 @@ func (p *partition) loadMeta() error {
 	p.meta.written = f
 	p.floor.Store(newFloor(f))
 	return nil
+}
+
+// loadStage reads the stage.
+func (p *partition) loadStage() error {
+	b, found, err := p.store.engine.Get(metaKey(p.id, metaStage), nil)
+	var st *stage
+	if err == nil && found {
+		st, err = parseStage(b)
+	}
+	switch {
+	case err == nil && found:
+		p.stage.Store(st)
+		p.durable.Store(st)
+	case kv.KindOf(err) == kv.KindCorrupt:
+		p.loseStage()
+	}
+	return err
+}
+
+// loadFill reads the fill. One that cannot be read is no loss but of time: the
+// copy is filled again.
+func (p *partition) loadFill() error {
+	b, found, err := p.store.engine.Get(metaKey(p.id, metaFill), nil)
+	var f *Fill
+	if err == nil && found {
+		f, err = parseFill(b)
+	}
+	p.meta.filled = found || err != nil
+	switch {
+	case err == nil && found:
+		p.fill.Store(f)
+	case kv.KindOf(err) == kv.KindCorrupt:
+		p.loseFill()
+		return nil
+	}
+	return err
 }
 
 // set applies one change of the partition's meta keys; it is durable after a

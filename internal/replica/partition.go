@@ -26,6 +26,11 @@ type partition struct {
 	damaged atomic.Bool
 	// shut refuses writes, while the copy is dropped.
 	shut atomic.Bool
+	// stage is how far the copy is, durable what of that is on stable storage.
+	// Neither is nil. The stage is raised first, and then written.
+	stage, durable atomic.Pointer[stage]
+	// fill is what the copy has been filled from, durably; never nil.
+	fill atomic.Pointer[Fill]
 
 	mu struct {
 		sync.Mutex
@@ -54,6 +59,12 @@ type partition struct {
 		marked  bool
 		// resets counts how often the floor was reset.
 		resets uint64
+		// stageLost tells that the stage was lost, and that the engine has no
+		// other yet.
+		stageLost bool
+		// filled tells that the engine may have a fill, and fillLost that it is
+		// one that was lost since.
+		filled, fillLost bool
 	}
 
 	// reaping is the floor under which the leaves below reapAt were reaped. Both
@@ -225,7 +236,7 @@ func (t *partitions) known(p kv.Partition) *partition {
 
 // loadAll makes the states of all partitions of the ring, once there is one.
 func (s *Store) loadAll() error {
-	r := s.rings.Ring()
+	r := s.ring()
 	if r == nil || int(s.parts.loaded.Load()) >= r.Params().Q {
 		return nil
 	}
@@ -254,6 +265,9 @@ func (s *Store) all(yield func(*partition) bool) {
 func (s *Store) load(p kv.Partition) (*partition, error) {
 	part := &partition{id: p, store: s}
 	part.floor.Store(&floor{})
+	part.stage.Store(&stage{})
+	part.durable.Store(&stage{})
+	part.fill.Store(&Fill{})
 	cause := part.loadMeta()
 	if cause != nil && kv.KindOf(cause) != kv.KindCorrupt {
 		return nil, cause
@@ -264,7 +278,9 @@ func (s *Store) load(p kv.Partition) (*partition, error) {
 	}
 	switch {
 	case cause != nil:
-		err = s.damage(part, cause) // without its floor a copy has lost what it has seen
+		// Without its floor a copy has lost what it has seen, without its stage what
+		// it must not do.
+		err = s.damage(part, cause)
 	case err != nil:
 		err = s.damage(part, err)
 	case empty:

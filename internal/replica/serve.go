@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -54,7 +56,11 @@ func (s *Store) serveRead(req wire.Request) error {
 	var o object.Object
 	var f vclock.Floor
 	var version uint64
-	o, f, version, r.buf, err = s.ReadUnder(p, m.Key, r.buf[:0])
+	level := req.Level
+	if m.Hints {
+		level = unplanned // what a stand-in adds is not counted
+	}
+	o, f, version, r.buf, err = s.ReadUnder(level, p, m.Key, r.buf[:0])
 	if m.Hints && (err == nil || kv.KindOf(err) == kv.KindCorrupt) {
 		// A stand-in answers with its hints, whatever became of a copy of its own.
 		o, r.buf, err = s.withHints(p, m.Key, o, f, r.buf)
@@ -90,7 +96,7 @@ func (s *Store) servePut(req wire.Request) error {
 		return err
 	}
 	if m.Ack == wire.AckApplied {
-		if err := s.mergePut(p, &m, in, nil); err != nil {
+		if err := s.mergePut(req.Level, p, &m, in, nil); err != nil {
 			return err
 		}
 		req.Reply.Send(wire.AckApplied)
@@ -98,7 +104,7 @@ func (s *Store) servePut(req wire.Request) error {
 	}
 	w := s.acks.Get().(*durableAck)
 	w.store, w.reply = s, req.Reply
-	if err := s.mergePut(p, &m, in, w); err != nil {
+	if err := s.mergePut(req.Level, p, &m, in, w); err != nil {
 		*w = durableAck{}
 		s.acks.Put(w)
 		return err
@@ -112,11 +118,11 @@ func (s *Store) servePut(req wire.Request) error {
 }
 
 // mergePut merges in where m wants it.
-func (s *Store) mergePut(p kv.Partition, m *wire.ReplicaPut, in object.Object, durable storage.Waiter) error {
+func (s *Store) mergePut(level kv.Level, p kv.Partition, m *wire.ReplicaPut, in object.Object, durable storage.Waiter) error {
 	if m.For != 0 {
 		return s.MergeHint(m.For, p, m.Key, in, durable)
 	}
-	return s.mergeData(p, m.Key, in, sender{version: m.Floor}, durable)
+	return s.mergeData(p, m.Key, in, sender{level: level, version: m.Floor}, durable)
 }
 
 // durableAck answers a put once it is on stable storage.
@@ -137,18 +143,21 @@ func (w *durableAck) Durable(err error) {
 	reply.Send(wire.AckDurable)
 }
 
-// served returns k's partition, or an error of KindStaleRing when this node
-// knows a newer ring than the sender in which the partition is not its own. A
-// node that is behind the sender serves the request: it will learn. So does one
-// that stands in for an owner, of whatever ring.
+// served returns k's partition, or an error of KindStaleRing when this node is
+// none of those that take part in it, and knows at least as much of the ring as
+// the sender. A node that is behind the sender serves the request: it will learn.
+// So does one that stands in for an owner, at whatever level.
 func (s *Store) served(req wire.Request, k kv.Key, standIn bool) (kv.Partition, error) {
-	r := s.rings.Ring()
-	if r == nil {
+	c := s.rings.Current()
+	if c == nil {
 		return 0, kv.Errorf(kv.KindUnavailable, "serve", "this node is not in a ring yet")
 	}
-	p := r.PartitionOf(k)
-	if standIn || req.Level.Epoch() >= r.Epoch() || r.Owns(p, s.self) {
+	p := c.Ring.PartitionOf(k)
+	if standIn {
 		return p, nil
 	}
-	return 0, kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Level.Epoch())
+	if v := c.View(p); req.Level <= v.Level && !slices.Contains(v.Owners, s.self) {
+		return 0, kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's at %v, the request was planned at %v", p, v.Level, req.Level)
+	}
+	return p, nil
 }

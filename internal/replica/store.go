@@ -29,24 +29,22 @@ type Source interface {
 	Next() (kv.NodeID, uint64, error)
 }
 
-// Rings tells the ring that the node believes in; nil before it has one.
+// Rings tells where the node believes the ring to be; nil before it has one. It
+// is asked for every write: it does not allocate, nor lock.
 type Rings interface {
-	Ring() *ring.Ring
+	Current() *ring.Current
 }
 
 // Store is a node's copies. It is safe for concurrent use.
 //
-// Locks, in the order in which they are taken: stripes, ascending; the meta of a
-// partition; its mu. Nothing waits for the disk's sync under any of them, but
+// Locks, in the order in which they are taken: stripes, ascending; the meta of
+// partitions, ascending; the mu of one. Nothing waits for the disk's sync under any of them, but
 // for the cutting out of damage.
 type Store struct {
 	cfg    Config
 	engine storage.Engine
 	source Source
 	rings  Rings
-	// frozen is the epoch of a change of the ring that is being agreed on, 0
-	// for none: until it is over no write is taken.
-	frozen atomic.Uint64
 	// saved tells that the trees are kept as they are, and nothing is written.
 	saved atomic.Bool
 	// reaped counts what Upkeep has reaped.
@@ -111,14 +109,17 @@ func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, ring
 // is the engine's, or of KindCorrupt, for every key of a damaged copy: what it
 // has lost it cannot tell.
 func (s *Store) Read(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byte, error) {
-	o, _, _, buf, err := s.ReadUnder(p, k, buf)
+	o, _, _, buf, err := s.ReadUnder(unplanned, p, k, buf)
 	return o, buf, err
 }
 
 // ReadUnder is Read, with the copy's floor of that moment and its version. Only
 // such a pair may be merged with other copies: a later floor would claim that
 // the object has seen what it has not, and what is live elsewhere would go.
-func (s *Store) ReadUnder(p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+//
+// Level is that of the view under which the read was planned. If the copy does
+// not serve it any more the error is of KindStaleRing.
+func (s *Store) ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
 	part, err := s.part(p)
 	if err != nil {
 		return object.Object{}, nil, 0, buf, err
@@ -140,6 +141,11 @@ func (s *Store) ReadUnder(p kv.Partition, k kv.Key, buf []byte) (object.Object, 
 			}
 			return object.Object{}, nil, 0, buf[:start], err
 		}
+		// Only now: a copy that is dropped after this was read is at a stage
+		// that refuses it.
+		if err = part.answers(level); err != nil {
+			return object.Object{}, nil, 0, buf[:start], err
+		}
 		if part.floor.Load() == f {
 			return rec.obj, f.Floor, f.version, buf, nil
 		}
@@ -156,15 +162,26 @@ func (s *Store) read(key, buf []byte) (record, []byte, error) {
 	return rec, buf, err
 }
 
-// Freeze refuses writes until Thaw, while a change of the ring to epoch is
-// being agreed on. No write is under way when it returns.
-func (s *Store) Freeze(epoch uint64) {
-	s.frozen.Store(epoch)
-	s.barrier()
+// ring returns the ring that is settled, as far as the node knows; nil before it
+// has one.
+func (s *Store) ring() *ring.Ring {
+	if c := s.rings.Current(); c != nil {
+		return c.Ring
+	}
+	return nil
 }
 
-// Thaw takes writes again.
-func (s *Store) Thaw() { s.frozen.Store(0) }
+// level returns the level of p in the node's own view, 0 before it has one.
+func (s *Store) level(p kv.Partition) kv.Level {
+	switch c := s.rings.Current(); {
+	case c == nil:
+		return 0
+	case c.Progress == nil:
+		return kv.LevelOf(c.Ring.Epoch())
+	default:
+		return c.View(p).Level
+	}
+}
 
 // barrier waits for the writes that are under way.
 func (s *Store) barrier() {
@@ -173,14 +190,4 @@ func (s *Store) barrier() {
 		//lint:ignore SA2001 whoever held it, and had not seen what went before, is gone
 		s.locks[i].Unlock()
 	}
-}
-
-// Empty tells whether the node holds no object in any partition of r.
-func (s *Store) Empty(r *ring.Ring) (bool, error) {
-	for p := range r.Params().Q {
-		if empty, err := s.emptyPartition(kv.Partition(p)); err != nil || !empty {
-			return false, err
-		}
-	}
-	return true, nil
 }

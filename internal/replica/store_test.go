@@ -28,16 +28,16 @@ func (c *counter) Next() (kv.NodeID, uint64, error) { return self, c.last.Add(1)
 // rings is a Rings; the zero rings has none yet.
 type rings struct{ ring *ring.Ring }
 
-// Ring implements Rings.
-func (r rings) Ring() *ring.Ring { return r.ring }
-
-// epochOf is the epoch of the ring that s has, 0 without one.
-func levelOf(s *Store) kv.Level {
-	if r := s.rings.Ring(); r != nil {
-		return kv.LevelOf(r.Epoch())
+// Current implements Rings.
+func (r rings) Current() *ring.Current {
+	if r.ring == nil {
+		return nil
 	}
-	return 0
+	return &ring.Current{Ring: r.ring}
 }
+
+// levelOf is a level at which s is, 1 without a ring.
+func levelOf(s *Store) kv.Level { return max(s.level(0), 1) }
 
 // newStore returns a Store on an empty engine, and the engine.
 func newStore(t testing.TB, r *ring.Ring) (*Store, storage.Engine) {
@@ -302,89 +302,18 @@ func (e *slowEngine) Apply(b *storage.Batch, w storage.Waiter) error {
 	return e.Engine.Apply(b, w)
 }
 
-// TestFreeze: once Freeze has returned nothing is written, until Thaw.
-func TestFreeze(t *testing.T) {
-	s, e := newStore(t, nil)
-	slow := &slowEngine{Engine: e}
-	s.engine = slow
-	donor, _ := newStore(t, nil)
-	k := kv.AppendKey(nil, "b", []byte("k"))
-	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("foreign")})
-	ctx := object.Context{}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				_, _, _, err := s.Put(levelOf(s), 0, k, object.Write{Merge: kv.MergeLWW, Value: []byte("v"), Context: ctx}, nil, nil)
-				if err == nil {
-					err = s.Merge(0, k, o, nil, nil)
-				}
-				if err != nil && (kv.KindOf(err) != kv.KindUnavailable || kv.AppliedOf(err) != kv.AppliedNo) {
-					t.Errorf("while frozen: %v", err)
-				}
-			}
-		})
-	}
-	at := func() []byte {
-		b, _, err := e.Get(appendDataKey(nil, 0, k), nil)
-		if err != nil {
-			t.Error(err)
-		}
-		return b
-	}
-	for epoch := range uint64(50) {
-		for slow.writing.Load() == 0 {
-			runtime.Gosched()
-		}
-		s.Freeze(epoch + 1)
-		if n := slow.writing.Load(); n != 0 {
-			t.Errorf("epoch %d: %d writes are under way", epoch, n)
-		}
-		before := at()
-		for range 100 {
-			if after := at(); !bytes.Equal(before, after) {
-				t.Errorf("epoch %d: a write went through", epoch)
-				break
-			}
-		}
-		s.Thaw()
-	}
-	close(stop)
-	wg.Wait()
-	s.Freeze(1)
-	if _, _, _, err := s.Put(levelOf(s), 0, k, object.Write{}, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
-		t.Errorf("a put while frozen: %v", err)
-	}
-	if err := s.Merge(0, k, o, nil, nil); kv.KindOf(err) != kv.KindUnavailable || err == nil {
-		t.Errorf("a merge while frozen: %v", err)
-	}
-	mustRead(t, s, 0, k)
-	s.Thaw()
-	mustPut(t, s, 0, k, object.Write{Value: []byte("v")})
-}
-
-func TestEmptyAndUsage(t *testing.T) {
+func TestUsage(t *testing.T) {
 	r := testRing(t, 1)
 	s, _ := newStore(t, r)
 	k := kv.AppendKey(nil, "b", []byte("k"))
-	check := func(empty bool, keys uint64) {
+	check := func(keys uint64) {
 		t.Helper()
-		got, err := s.Empty(r)
-		if err != nil || got != empty {
-			t.Errorf("empty: %v, %v; want %v", got, err, empty)
-		}
 		n, size, reapable := s.Usage(r.PartitionOf(k))
 		if n != keys || (size > 0) != (keys > 0) || reapable != keys {
 			t.Errorf("usage: %d keys, %d bytes, %d to reap; want %d keys", n, size, reapable, keys)
 		}
 	}
-	check(true, 0)
+	check(0)
 	mustPut(t, s, r.PartitionOf(k), k, object.Write{Deleted: true})
-	check(false, 1)
+	check(1)
 }

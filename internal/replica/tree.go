@@ -103,7 +103,7 @@ func (s *Store) Held() []kv.Partition {
 }
 
 func (s *Store) everyPartition() []kv.Partition {
-	parts := make([]kv.Partition, s.rings.Ring().Params().Q)
+	parts := make([]kv.Partition, s.ring().Params().Q)
 	for i := range parts {
 		parts[i] = kv.Partition(i)
 	}

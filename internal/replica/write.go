@@ -15,6 +15,8 @@ type shelf interface {
 	// under returns the floor under which records are merged and digested; nil
 	// for hints, which have neither.
 	under() *floor
+	// serves refuses the writes of a request whose level is too low by now.
+	serves(level kv.Level) error
 	// admit may refuse a write before it is made; old is the record that it
 	// would replace.
 	admit(old entry) error
@@ -59,9 +61,7 @@ func (s *Store) release(w *work) {
 
 func (s *Store) lockOf(k kv.Key) *lock { return &s.locks[merkle.LeafOf(merkle.Position(k))] }
 
-func errFrozen(op string) error {
-	return kv.Errorf(kv.KindUnavailable, op, "a change of the ring is being agreed on; try again")
-}
+func errStopping(op string) error { return kv.Errorf(kv.KindClosed, op, "the node is stopping") }
 
 // Put carries out a local put or delete: under k's lock it reads the copy,
 // issues a dot, applies w (whose Own and Seq it fills in), and writes the result
@@ -71,9 +71,10 @@ func errFrozen(op string) error {
 // it is on stable storage, possibly before Put returns. After an error nothing
 // was applied, durable is not told, and nothing may be sent to others.
 //
-// Level is that of the ring under which the caller planned the write. If the
-// node has another one by the time it holds the lock, the error is of
-// KindStaleRing: the write was meant for other owners, or fewer.
+// Level is that of the view under which the caller planned the write. If the copy
+// does not serve it any more by the time that Put holds the lock, or the node's
+// own view has a higher one, the error is of KindStaleRing: the write was meant
+// for other owners, or fewer.
 func (s *Store) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	part, err := s.part(p)
 	if err != nil {
@@ -82,22 +83,22 @@ func (s *Store) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, bu
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendDataKey(scratch.key[:0], p, k)
-	return s.put(level, scratch, spot{part, scratch.key, k}, w, buf, durable)
+	return s.put(level, p, scratch, spot{part, scratch.key, k}, w, buf, durable)
 }
 
-// put is Put for any record, data or hint.
-func (s *Store) put(level kv.Level, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+// put is Put for any record of p, data or hint.
+func (s *Store) put(level kv.Level, p kv.Partition, scratch *work, at spot, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
 	mu := s.lockOf(at.k)
 	node, seq, err := s.draw(mu)
 	if err != nil {
 		return object.Object{}, buf, 0, err
 	}
 	defer mu.Unlock()
-	if s.frozen.Load() != 0 {
-		return object.Object{}, buf, 0, errFrozen("put")
+	if err := at.serves(level); err != nil {
+		return object.Object{}, buf, 0, err
 	}
-	if r := s.rings.Ring(); r != nil && r.Epoch() != level.Epoch() {
-		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "the ring is of epoch %d, the write was planned under epoch %d; try again", r.Epoch(), level.Epoch())
+	if now := s.level(p); now > level {
+		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "partition %d is at %v, the write was planned at %v; try again", p, now, level)
 	}
 	rec, old, err := s.held(scratch, at)
 	if err != nil {
@@ -148,13 +149,20 @@ func (s *Store) draw(mu *lock) (kv.NodeID, uint64, error) {
 // written again where durable asks for it, since the copy may not be on stable
 // storage yet. A merge of which the floors let nothing stand leaves no record, and
 // is a success.
+//
+// It is for what has no level: hints that are handed over, and exchanges between
+// owners. They are not held against the copy's stage, since nobody counts them as
+// an acknowledgement of a put; who calls it decides whether the copy is one that
+// may still take them.
 func (s *Store) Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error {
-	return s.mergeData(p, k, in, sender{floor: floor}, durable)
+	return s.mergeData(p, k, in, sender{level: unplanned, floor: floor}, durable)
 }
 
-// sender is what a merge knows of the floor that its object comes from: the
-// floor, or its version, 0 for none.
+// sender is what a merge knows of where its object comes from.
 type sender struct {
+	// level is that of the request.
+	level kv.Level
+	// floor is the sender's, or version is that floor's, 0 for none.
 	floor   vclock.Floor
 	version uint64
 }
@@ -180,15 +188,15 @@ func (s *Store) mergeData(p kv.Partition, k kv.Key, in object.Object, from sende
 
 // merge is Merge for any record, data or hint, of a sender without a floor.
 func (s *Store) merge(w *work, at spot, in object.Object, durable storage.Waiter) error {
-	return s.mergeFrom(w, at, in, sender{}, durable)
+	return s.mergeFrom(w, at, in, sender{level: unplanned}, durable)
 }
 
 func (s *Store) mergeFrom(w *work, at spot, in object.Object, from sender, durable storage.Waiter) error {
 	mu := s.lockOf(at.k)
 	mu.Lock()
 	defer mu.Unlock()
-	if s.frozen.Load() != 0 {
-		return errFrozen("merge")
+	if err := at.serves(from.level); err != nil {
+		return err
 	}
 	rec, old, err := s.held(w, at)
 	if err != nil {
@@ -250,7 +258,7 @@ func (s *Store) held(w *work, at spot) (record, entry, error) {
 // apply writes one record, or with a nil value deletes it. The stripe is locked.
 func (s *Store) apply(w *work, at spot, old, new entry, value []byte, durable storage.Waiter) error {
 	if s.saved.Load() {
-		return kv.Errorf(kv.KindClosed, "write", "the node is stopping")
+		return errStopping("write")
 	}
 	if value == nil {
 		w.batch.Delete(at.at)

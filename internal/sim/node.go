@@ -74,7 +74,7 @@ func newNode(m *machine) (*node, error) {
 	var err error
 	n.store, err = replica.Open(w.broken.replica(), n.id, n.engine, n, n, n.sequence+1)
 	if err == nil && f.ruined {
-		err = n.markAll()
+		err = n.store.MarkLost(errDamage)
 		f.ruined = err != nil
 	}
 	if err != nil {
@@ -105,17 +105,6 @@ func newNode(m *machine) (*node, error) {
 }
 
 func (n *node) ownBoot() uint64 { return n.boot }
-
-// markAll marks every copy as damaged: the engine is not the one that was there
-// before.
-func (n *node) markAll() error {
-	for p := range kv.Partition(n.world.Partitions) {
-		if err := n.store.MarkDamaged(p, errDamage); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // do runs f in this process: later if it is paused, never if it is dead.
 func (n *node) do(f func()) {
@@ -246,8 +235,16 @@ func (n *node) Next() (kv.NodeID, uint64, error) {
 	return n.id, n.sequence, nil
 }
 
-// Ring implements the Cluster of coordinator and the Rings of replica.
+// Ring implements the Cluster of coordinator.
 func (n *node) Ring() *ring.Ring { return n.ring }
+
+// Current implements replica.Rings.
+func (n *node) Current() *ring.Current {
+	if r := n.Ring(); r != nil {
+		return &ring.Current{Ring: r}
+	}
+	return nil
+}
 
 // Props implements coordinator.Cluster.
 func (n *node) Props(bucket []byte) kv.Props {
