@@ -70,12 +70,14 @@ const (
 	OmitStrict
 	// OmitHints counts a stand-in without sending it the hint.
 	OmitHints
-	// OmitOwners leaves the owner out of a hint, which the stand-in then takes
-	// for its own copy.
+	// OmitOwners leaves the owner out of a hint, which names a stranger then.
 	OmitOwners
 	// OmitFloors leaves floors out of gets.
 	OmitFloors
 )
+
+// stranger is the id of no node.
+const stranger = ^kv.NodeID(0)
 
 // omits tells whether rule is left out.
 func (c *Coordinator) omits(rule Omit) bool { return c.cfg.Omit&rule != 0 }

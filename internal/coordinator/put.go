@@ -284,7 +284,7 @@ func (o *put) send(i, place int, m *wire.ReplicaPut) {
 		// A hint is nobody's copy: it has no floor.
 		m.For, m.Floor = id, 0
 		if o.c.omits(OmitOwners) {
-			m.For = 0
+			m.For = stranger
 		}
 		if o.c.omits(OmitHints) {
 			o.Complete(tagOf(i, place), wire.Response{Payload: []byte{byte(wire.AckDurable)}}, nil)

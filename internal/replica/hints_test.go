@@ -233,7 +233,7 @@ func TestHintBudget(t *testing.T) {
 		s := hintStore(t, e, &counter{}, c.max)
 		first := mustHint(t, s, 2, 0, hintTestKey(1), object.Write{Value: []byte("v")})
 		var ack acknowledged
-		_, _, _, putErr := s.PutHint(1, 2, 0, hintTestKey(2), object.Write{Value: []byte("v")}, nil, &ack)
+		_, _, _, putErr := s.PutHint(levelOf(s), 2, 0, hintTestKey(2), object.Write{Value: []byte("v")}, nil, &ack)
 		mergeErr := s.MergeHint(3, 1, hintTestKey(1), first, &ack)
 		if !c.full {
 			if putErr != nil || mergeErr != nil && kv.KindOf(mergeErr) != kv.KindHintsFull {
@@ -304,7 +304,7 @@ func (a *asking) Durable(error) {
 func TestHintIsFoundWhenItIsAcknowledged(t *testing.T) {
 	s, _ := newHintStore(t)
 	a := &asking{t: t, s: s}
-	if _, _, _, err := s.PutHint(1, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, a); err != nil || !a.asked {
+	if _, _, _, err := s.PutHint(levelOf(s), 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, a); err != nil || !a.asked {
 		t.Error(err, a.asked)
 	}
 	if s.HoldsHints(0) || !s.HoldsHints(1) {
@@ -321,10 +321,10 @@ func TestRefusedHintLeavesNothing(t *testing.T) {
 	broken := newLyingEngine(e)
 	s := hintStore(t, broken, &counter{}, 1<<30)
 	broken.lie = true
-	if _, _, _, err := s.PutHint(1, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, nil); kv.KindOf(err) != kv.KindStorage {
+	if _, _, _, err := s.PutHint(levelOf(s), 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, nil); kv.KindOf(err) != kv.KindStorage {
 		t.Fatal(err)
 	}
-	if _, _, _, err := s.PutHint(2, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, nil); kv.KindOf(err) != kv.KindStaleRing {
+	if _, _, _, err := s.PutHint(1, 2, 1, hintTestKey(1), object.Write{Value: []byte("v")}, nil, nil); kv.KindOf(err) != kv.KindStaleRing {
 		t.Fatal(err)
 	}
 	s.saved.Store(true)
@@ -411,7 +411,7 @@ func TestHintsOutliveACrash(t *testing.T) {
 			s := hintStore(t, e, source, 1<<30)
 			told := make(durableCh, 20)
 			for i := range 20 {
-				_, _, _, err := s.PutHint(1, 2, kv.Partition(i%4), hintTestKey(i), object.Write{Value: []byte("v")}, nil, told)
+				_, _, _, err := s.PutHint(levelOf(s), 2, kv.Partition(i%4), hintTestKey(i), object.Write{Value: []byte("v")}, nil, told)
 				if err != nil {
 					t.Fatal(err)
 				}

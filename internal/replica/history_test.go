@@ -295,7 +295,7 @@ func (h *history) put(n *node, c command) {
 
 func (h *history) merge(n *node, hint bool, o object.Object, f vclock.Floor) {
 	if o.Bytes() != nil || len(f) > 0 {
-		h.must(n.store.mergeFrom(new(work), n.spotOf(hint), o, sender{floor: f}, nil))
+		h.must(n.store.mergeFrom(new(work), n.spotOf(hint), o, sender{level: unplanned, floor: f}, nil))
 	}
 }
 

@@ -186,7 +186,7 @@ func TestHandleRings(t *testing.T) {
 		{"also who knows an older ring", own, 6, served},
 		{"or a newer one", own, 8, served},
 		{"no owner in a newer ring than the sender's refuses", other, 6, stale},
-		{"in the sender's ring it serves", other, 7, served},
+		{"and in the sender's own", other, 7, stale},
 		{"and when the sender knows more", other, 8, served},
 	} {
 		m := wire.ReplicaRead{Key: c.key}
