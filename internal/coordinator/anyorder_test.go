@@ -136,7 +136,7 @@ func (s *story) wrongs() (wrongs []string) {
 			if slices.Contains(owners, n) && slices.Contains(n.copyOf("a"), p.value) {
 				copies++
 			}
-			if slices.Contains(n.hints("a"), p.value) {
+			if slices.Contains(n.hints("a"), p.value) && !n.keepsForStranger() {
 				hints++
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -198,6 +199,11 @@ func (n *node) hints(key string) []string {
 		n.t.Fatal(err)
 	}
 	return liveValues(o)
+}
+
+// keepsForStranger tells whether n keeps hints that nobody will ever take.
+func (n *node) keepsForStranger() bool {
+	return slices.ContainsFunc(n.store.Hints(), func(s replica.HintStats) bool { return s.Owner == stranger })
 }
 
 // reaped is a cluster of which the owners of key "a" had a value, deleted it, and
