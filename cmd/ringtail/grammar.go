@@ -20,6 +20,7 @@ type grammar struct {
 	Scrub   scrubCmd   `cmd:"" help:"Read and check all that a node stores, now."`
 	Cluster clusterCmd `cmd:"" help:"Plan and make changes to the cluster."`
 	Bench   benchCmd   `cmd:"" help:"Measure a cluster under load."`
+	Lab     labCmd     `cmd:"" help:"Measure the ring itself, without a cluster."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
