@@ -50,6 +50,14 @@ func (s *Store) rewriteMeta(from, to []byte) error {
 		if len(p.meta.written) > 0 {
 			m.keep(metaKey(p.id, metaFloor), p.meta.written)
 		}
+		if st := p.stage.Load(); st.puts > 0 || st.gets > 0 {
+			m.keep(metaKey(p.id, metaStage), st.appendTo(nil))
+			p.meta.stageLost = false
+		}
+		// One that cannot be read costs the time to fill the copy again.
+		if b, found, err := s.engine.Get(metaKey(p.id, metaFill), nil); err == nil && found {
+			m.keep(metaKey(p.id, metaFill), b)
+		}
 		if p.damaged.Load() {
 			m.keep(metaKey(p.id, metaDamaged), []byte(errDamaged(p.id).Error()))
 			p.meta.marked = true

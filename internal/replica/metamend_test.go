@@ -32,6 +32,12 @@ func knowing(t *testing.T, e storage.Engine) (*Store, vclock.Floor) {
 	if err := s.MarkDamaged(2, io.ErrUnexpectedEOF); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Advance([]Advance{{Partition: 1, Puts: 5000, Gets: 4000}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetFills(map[kv.Partition]Fill{3: {Level: 7, Sources: []kv.NodeID{8, 9}, Done: true}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Begin(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +57,12 @@ func knows(t *testing.T, s *Store, f vclock.Floor, when string) {
 	}
 	if begun, err := s.Begun(); err != nil || !begun {
 		t.Errorf("%s: begun: %v, %v", when, begun, err)
+	}
+	if puts, gets := s.Stage(1); puts != 5000 || gets != 4000 {
+		t.Errorf("%s: partition 1 is at stage %v, %v", when, puts, gets)
+	}
+	if fill := s.Fill(3); fill.Level != 7 || len(fill.Sources) != 2 || !fill.Done {
+		t.Errorf("%s: partition 3 is filled from %+v", when, fill)
 	}
 }
 
