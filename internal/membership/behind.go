@@ -29,7 +29,8 @@ func newBehind() *behind {
 // add notes a digest, instead of an earlier one of the same node.
 func (b *behind) add(d digest) {
 	b.mu.Lock()
-	if _, known := b.mu.digests[d.node]; known || len(b.mu.digests) < maxBehind {
+	if was, known := b.mu.digests[d.node]; known || len(b.mu.digests) < maxBehind {
+		d.asked = d.asked || was.asked
 		b.mu.digests[d.node] = d
 	}
 	b.mu.Unlock()

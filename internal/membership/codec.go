@@ -37,10 +37,15 @@ const (
 	sectionRing
 	sectionBuckets
 	sectionSecret
+	sectionStaged
+	sectionTransition
 	numSections
+
+	// firstSections are those that every release knows.
+	firstSections = sectionStaged
 )
 
-var sectionNames = [numSections]string{"members", "ring", "buckets", "secret"}
+var sectionNames = [numSections]string{"members", "ring", "buckets", "secret", "staged changes", "transition"}
 
 // sectionVersion opens every section. A section of another version is refused
 // by its name, never guessed at.
@@ -83,6 +88,10 @@ func (s *State) encode(which section) {
 		b = appendBuckets(b, s)
 	case sectionSecret:
 		b = append(b, s.secret...)
+	case sectionStaged:
+		b = appendOrders(b, s.registers())
+	case sectionTransition:
+		b = appendTransition(b, s.transition)
 	}
 	s.encoded[which], s.hashes[which] = b, hashOf(b)
 }
@@ -91,7 +100,7 @@ func (s *State) encode(which section) {
 // bytes.
 func (s *State) AppendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.cluster))
-	return appendSections(b, s.encoded)
+	return appendParts(b, s.encoded.parts())
 }
 
 // ParseState reads what AppendTo wrote and copies what it keeps. Its errors are
@@ -99,47 +108,62 @@ func (s *State) AppendTo(b []byte) []byte {
 func ParseState(b []byte) (*State, error) {
 	c := cursor{b: b}
 	cluster := kv.ClusterID(c.u64())
-	encoded := c.sections()
+	var encoded encodings
+	c.parts(encoded.set)
 	if c.bad || len(c.b) > 0 {
 		return nil, kv.Errorf(kv.KindInvalid, "read cluster state", "%d bytes are no cluster state", len(b))
 	}
 	return parseSections(cluster, encoded)
 }
 
-// appendSections appends those sections that are not nil.
-func appendSections(b []byte, encoded encodings) []byte {
-	at, n := len(b), 0
-	b = append(b, 0)
-	for i, e := range encoded {
-		if e == nil {
-			continue
+// part is a numbered run of bytes: a section, or what a message holds besides.
+type part struct {
+	number uint8
+	b      []byte
+}
+
+// parts returns the sections that are not nil, ascending.
+func (e encodings) parts() []part {
+	var out []part
+	for i, b := range e {
+		if b != nil {
+			out = append(out, part{uint8(i), b})
 		}
-		n++
-		b = append(b, byte(i))
-		b = binary.BigEndian.AppendUint32(b, uint32(len(e)))
-		b = append(b, e...)
 	}
-	b[at] = byte(n)
+	return out
+}
+
+// set keeps the section of that number; one of a later release is left out.
+func (e *encodings) set(number uint8, b []byte) {
+	if section(number) < numSections {
+		e[number] = b
+	}
+}
+
+// appendParts appends parts, which are ascending by number.
+func appendParts(b []byte, parts []part) []byte {
+	b = append(b, byte(len(parts)))
+	for _, p := range parts {
+		b = append(b, p.number)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p.b)))
+		b = append(b, p.b...)
+	}
 	return b
 }
 
-// sections takes what appendSections wrote. Sections that this release does not
-// know are left out; the slices are parts of the input.
-func (c *cursor) sections() (encoded encodings) {
+// parts hands out what appendParts wrote, as parts of the input.
+func (c *cursor) parts(take func(number uint8, b []byte)) {
 	last := -1
 	for range c.u8() {
-		which := c.u8()
-		c.need(int(which) > last)
-		last = int(which)
+		number := c.u8()
+		c.need(int(number) > last)
+		last = int(number)
 		b := c.take(int(c.u32()))
 		if c.bad {
-			return encoded
+			return
 		}
-		if section(which) < numSections {
-			encoded[which] = b
-		}
+		take(number, b)
 	}
-	return encoded
 }
 
 // parseSections builds a state of the sections that are not nil; the others are
@@ -175,6 +199,15 @@ func (s *State) parseSection(which section, c *cursor) (*State, error) {
 		return s.withBuckets(c.buckets()), nil
 	case sectionSecret:
 		return s.withSecret(c.secret()), nil
+	case sectionStaged:
+		staged := make(map[kv.NodeID]Staged)
+		for _, o := range c.orders() {
+			staged[o.Node] = o.Staged
+		}
+		return s.withStagings(staged), nil
+	case sectionTransition:
+		t, err := c.transition()
+		return s.withTransition(t), err
 	}
 	b := c.take(len(c.b))
 	if len(b) == 0 {
@@ -268,9 +301,12 @@ func (c *cursor) profile() Profile {
 	return p
 }
 
-// aliases takes ids that are strictly ascending.
-func (c *cursor) aliases() []kv.NodeID {
-	n := c.count(MaxAliases, 8)
+// aliases takes the interim ids of one node.
+func (c *cursor) aliases() []kv.NodeID { return c.ids(MaxAliases) }
+
+// ids takes ids that are strictly ascending, at most limit.
+func (c *cursor) ids(limit int) []kv.NodeID {
+	n := c.count(limit, 8)
 	if n == 0 {
 		return nil
 	}
@@ -344,6 +380,9 @@ func (s *State) check() error {
 		return 1
 	}) {
 		return kv.Errorf(kv.KindInternal, op, "members are out of order")
+	}
+	if s.transition.void(s.ring) {
+		return kv.Errorf(kv.KindInternal, op, "the transition to epoch %d is over", s.transition.Epoch)
 	}
 	again, err := ParseState(s.AppendTo(nil))
 	if err != nil {

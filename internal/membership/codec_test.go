@@ -132,7 +132,7 @@ func FuzzParseState(f *testing.F) {
 
 func FuzzParseMessage(f *testing.F) {
 	s := newState(testCluster, []Member{{ID: 1}}, nil, nil)
-	f.Add((&message{verb: verbExchange, cluster: testCluster, sent: 5, hashes: s.hashes, sections: s.encoded}).AppendTo(nil))
+	f.Add((&message{verb: verbExchange, cluster: testCluster, sent: 5, hashes: s.hashes, knows: numSections, sections: s.encoded, way: way{epoch: 2}, marks: []byte{1, 1}}).AppendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseMessage(b)
 		if err != nil {
@@ -142,25 +142,64 @@ func FuzzParseMessage(f *testing.F) {
 		if m.Size() != len(again) {
 			t.Errorf("Size is %d, the message %d bytes", m.Size(), len(again))
 		}
-		if n, err := parseMessage(again); err != nil || !cmp.Equal(m, n, cmp.AllowUnexported(message{})) {
+		if n, err := parseMessage(again); err != nil || !cmp.Equal(m, n, cmp.AllowUnexported(message{}, way{})) {
 			t.Errorf("read back: %v", err)
 		}
 	})
 }
 
 func FuzzParseDigest(f *testing.F) {
-	f.Add(digest{node: 1, peer: "h:1"}.append(nil))
+	f.Add(digest{node: 1, peer: "h:1", knows: numSections}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if d, ok := parseDigest(b); ok && !bytes.Equal(d.append(nil), b) {
+		if d, ok := parseDigest(b); ok {
+			if again, ok := parseDigest(d.append(nil)); !ok || again != d {
+				t.Errorf("read back: %+v, %v", again, ok)
+			}
+		}
+	})
+}
+
+func FuzzParseAsk(f *testing.F) {
+	f.Add(Ask{Slot: Slot{2, 1}, Ballot: Ballot{3, 4}, Value: []byte("v")}.AppendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if a, err := parseAsk(b); err == nil && (!bytes.Equal(a.AppendTo(nil), b) || a.Size() != len(b)) {
 			t.Error("the encoding is not canonical")
 		}
 	})
 }
 
-func FuzzParseBallot(f *testing.F) {
-	f.Add(ballot{proposal: proposal{epoch: 2, proposer: 1, token: 3}, over: true}.AppendTo(nil))
+func FuzzParseVerdict(f *testing.F) {
+	f.Add(Answer{Slot: Slot{2, 1}, Ballot: Ballot{3, 4}, Accepted: Ballot{1, 2}, Value: []byte("v")}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := parseBallot(b); err == nil && (!bytes.Equal(m.AppendTo(nil), b) || m.Size() != len(b)) {
+		if a, err := parseVerdict(b); err == nil && !bytes.Equal(a.append(nil), b) {
+			t.Error("the encoding is not canonical")
+		}
+	})
+}
+
+func FuzzParseVote(f *testing.F) {
+	f.Add(Acceptor{Slot: Slot{2, 0}, Promised: Ballot{3, 4}, Accepted: Ballot{3, 4}, Value: []byte("v")}.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if a, err := parseAcceptor(b); err == nil && !bytes.Equal(a.append(nil), b) {
+			t.Error("the encoding is not canonical")
+		}
+	})
+}
+
+func FuzzParseValue(f *testing.F) {
+	f.Add((&Transition{Slot: Slot{2, 0}, To: testRing(2, 1, 2), Proposer: 1, Lost: []kv.NodeID{1},
+		Changes: []Order{{Node: 2, Staged: Staged{Action: Join, Version: 1, Author: 2}}}}).Value())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := ParseValue(b); err == nil && !bytes.Equal(v.Value(), b) {
+			t.Error("the encoding is not canonical")
+		}
+	})
+}
+
+func FuzzParseMarks(f *testing.F) {
+	f.Add((&markMessage{way: way{epoch: 2}, marks: []byte{1, 2}}).AppendTo(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := parseMarks(b); err == nil && (!bytes.Equal(m.AppendTo(nil), b) || m.Size() != len(b)) {
 			t.Error("the encoding is not canonical")
 		}
 	})

@@ -1,136 +1,222 @@
 package membership
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
-	"github.com/ringtaildb/ringtail/internal/wire"
+	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
-// releaseWait bounds how long a commit that was given up waits for the others
-// to hear of it; their words lapse by themselves.
-const releaseWait = time.Second
+// CommitOptions say what a human takes upon himself.
+type CommitOptions struct {
+	// Force begins the change without a majority, when one is gone for good.
+	// Two commits of that kind, on two sides of a cut, break the cluster.
+	Force bool
+	// AcceptLoss names nodes that are gone for good with all that they had. With
+	// a transition under way they are an amendment of it; else they must be
+	// staged to be removed or replaced.
+	AcceptLoss []string
+}
 
-// Commit makes the planned ring the cluster's, and returns the plan that it
-// carried out. For now that is allowed only while no node holds data: every
-// member and every staged node is asked for its word that it holds none and
-// takes no write meanwhile. One refusal, or one node that cannot be reached,
-// and nothing has changed: the error names the node and the reason.
+// formats is the version of the formats that this release reads and writes: 2
+// since rings change while nodes hold data.
+const formats = 2
+
+// Plan returns what Commit would do. It is an error of KindRefused when nothing
+// is staged, or when the node has no ring yet.
+func (s *Service) Plan() (*Plan, error) {
+	st := s.State()
+	p, err := st.Plan()
+	if err != nil {
+		return nil, err
+	}
+	if t := st.transition; t != nil {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the change to epoch %d is under way: the next can be committed when it is over", t.Epoch))
+	}
+	for _, c := range p.Changes {
+		switch {
+		case c.Action == Remove && s.up(c.ID):
+			p.Warnings = append(p.Warnings, "node "+c.Node+" is up, and is to be removed")
+		case c.Action == Join && !s.up(c.ID):
+			p.Warnings = append(p.Warnings, "node "+c.Node+" is down, and is to join")
+		case c.ByID != 0 && !s.up(c.ByID):
+			p.Warnings = append(p.Warnings, "node "+c.By+" is down, and is to replace "+c.Node)
+		}
+	}
+	return p, nil
+}
+
+// PlanLoss returns what accepting the loss of nodes in the transition under way
+// would mean: which promises lapse.
+func (s *Service) PlanLoss(names []string) (*Plan, error) {
+	_, p, err := s.amendment(names)
+	return p, err
+}
+
+// Commit puts what is staged to the vote of the ring's members, and returns the
+// plan that they have chosen. The transition has then begun, and goes on by
+// itself. With AcceptLoss and a transition under way it amends that one, and
+// leaves alone what is staged.
 //
-// Of several commits at once at most one succeeds, because a node gives its
-// word for one proposal at a time; the others get KindRefused.
-func (s *Service) Commit(ctx context.Context) (*Plan, error) {
+// Errors: KindRefused when nothing is staged, when a transition is under way,
+// and when another change was chosen; what it does not do stays staged.
+// KindUnavailable when too few members answer: nothing has happened. KindTimeout
+// with Applied unknown when they stopped answering in the middle: the next
+// commit carries on what they have begun to choose.
+func (s *Service) Commit(ctx context.Context, o CommitOptions) (*Plan, error) {
+	t, plan, err := s.propose(o)
+	if err != nil {
+		return nil, err
+	}
+	before := s.State()
+	if err := s.elect(ctx, t, o.Force); err != nil {
+		return nil, err
+	}
+	return s.outcome(before, t, plan)
+}
+
+// propose returns the transition to be put to the vote, and its plan.
+func (s *Service) propose(o CommitOptions) (*Transition, *Plan, error) {
+	const op = "commit ring"
+	st := s.State()
+	if st.transition != nil && len(o.AcceptLoss) > 0 {
+		return s.amendment(o.AcceptLoss)
+	}
+	if st.transition != nil {
+		return nil, nil, kv.Errorf(kv.KindRefused, op, "the change to epoch %d is under way: commit again when it is over", st.transition.Epoch)
+	}
 	plan, err := s.Plan()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := proposal{epoch: plan.Epoch, ring: hashOf(plan.Next.AppendTo(nil)), proposer: s.ID(), token: nonZero(s.deps.Random)}
-	began := s.deps.Now()
-	if err := s.vouch(ctx, p); err != nil {
-		return nil, err
+	for _, n := range plan.Nodes {
+		if m, known := st.Member(n.ID); known && m.Formats < formats && s.up(n.ID) {
+			return nil, nil, kv.Errorf(kv.KindRefused, op, "node %s runs a release that cannot move data: upgrade it first", n.Name)
+		}
 	}
-	voters := plan.voters(s.ID())
-	before, after, err := s.carry(ctx, plan, p, voters, began)
+	t := &Transition{Slot: st.Open(), To: plan.Next, Changes: st.Orders(), Proposer: s.ID()}
+	if t.Lost, err = s.lost(st, o.AcceptLoss); err != nil {
+		return nil, nil, err
+	}
+	for _, id := range t.Lost {
+		if plan.Next.Contains(id) {
+			return nil, nil, kv.Errorf(kv.KindRefused, op, "node %s stays in the ring: stage its removal first", s.nameOf(id))
+		}
+	}
+	return t, plan, plan.addLosses(st.ring, t)
+}
+
+// amendment returns the transition under way with more nodes lost.
+func (s *Service) amendment(names []string) (*Transition, *Plan, error) {
+	const op = "accept loss"
+	st := s.State()
+	was := st.transition
+	if was == nil || was.Epoch != st.ring.Epoch()+1 {
+		return nil, nil, kv.Errorf(kv.KindRefused, op, "no change of the ring is under way")
+	}
+	lost, err := s.lost(st, names)
 	if err != nil {
-		s.giveUp(p, voters)
-		return nil, err
+		return nil, nil, err
 	}
-	s.spread(ctx, before, after)
+	lost = append(lost, was.Lost...)
+	slices.Sort(lost)
+	t := &Transition{Slot: st.Open(), To: was.To, Changes: was.Changes, Lost: slices.Compact(lost), Proposer: s.ID()}
+	if len(t.Lost) == len(was.Lost) {
+		return nil, nil, kv.Errorf(kv.KindRefused, op, "the loss of these nodes is accepted already")
+	}
+	plan := st.planFor(nil, st.ring, t.To)
+	plan.Changes = st.plannedChanges(t.Changes)
+	return t, plan, plan.addLosses(st.ring, t)
+}
+
+// lost returns the ids of nodes that may be taken for lost, ascending.
+func (s *Service) lost(st *State, names []string) ([]kv.NodeID, error) {
+	const op = "accept loss"
+	var out []kv.NodeID
+	for _, name := range names {
+		m, err := st.named(name, true)
+		switch {
+		case err != nil:
+			return nil, err
+		case !st.ring.Contains(m.ID) && !st.Latest().Contains(m.ID):
+			return nil, kv.Errorf(kv.KindRefused, op, "node %s is not in the ring", m.Name)
+		case s.up(m.ID):
+			return nil, kv.Errorf(kv.KindRefused, op, "node %s is up", m.Name)
+		}
+		out = append(out, m.ID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// addLosses lists the partitions whose promises lapse because of lost nodes. A
+// partition that has as many lost owners as take part in a put's quorum may have
+// lost writes; with one of them its strict reads lapse, since what fills the
+// others may not have met each put.
+func (p *Plan) addLosses(from *ring.Ring, t *Transition) error {
+	way, err := ring.NewTransition(from, t.To, t.Lost)
+	if err != nil || len(t.Lost) == 0 {
+		return err
+	}
+	w := from.Params().W
+	for q := range from.Params().Q {
+		part, stale, gone := kv.Partition(q), false, false
+		for _, step := range way.Steps(part) {
+			for _, owners := range [][]kv.NodeID{step.Old, step.New} {
+				n := 0
+				for _, id := range owners {
+					if slices.Contains(t.Lost, id) {
+						n++
+					}
+				}
+				stale, gone = stale || n > 0, gone || n >= min(w, len(owners))
+			}
+		}
+		if stale {
+			p.Stale = append(p.Stale, part)
+		}
+		if gone {
+			p.Gone = append(p.Gone, part)
+		}
+	}
+	return nil
+}
+
+// outcome compares what was decided with what was proposed.
+func (s *Service) outcome(before *State, t *Transition, plan *Plan) (*Plan, error) {
+	const op = "commit ring"
+	after := s.State()
+	chosen := after.transition
+	if chosen != nil && chosen.Epoch == t.Epoch && t.Amendment > 0 {
+		for _, id := range t.Lost {
+			if !slices.Contains(chosen.Lost, id) {
+				return nil, kv.Errorf(kv.KindRefused, op, "another amendment was chosen: commit again")
+			}
+		}
+		return plan, nil
+	}
+	for _, o := range after.Orders() {
+		if t.Amendment == 0 && slices.ContainsFunc(t.Changes, o.same) {
+			what := "another change was chosen"
+			if chosen != nil && chosen.Epoch == t.Epoch {
+				what += ": " + after.describeAll(chosen.Changes) + ", by node " + after.nameOf(chosen.Proposer)
+			}
+			return nil, kv.Errorf(kv.KindRefused, op, "%s; %s stays staged for the next commit", what, after.describe(o))
+		}
+	}
+	if chosen != nil && chosen.Epoch == t.Epoch && hashOf(chosen.To.AppendTo(nil)) != hashOf(t.To.AppendTo(nil)) {
+		return before.planFor(chosen.Changes, before.ring, chosen.To), nil
+	}
 	return plan, nil
 }
 
-// carry collects the voters' words and adopts the ring.
-func (s *Service) carry(ctx context.Context, plan *Plan, p proposal, voters []kv.NodeID, began time.Time) (before, after *State, err error) {
-	const op = "commit ring"
-	if err := s.collect(ctx, voters, p); err != nil {
-		return nil, nil, err
+func (s *State) describeAll(orders []Order) string {
+	var out []string
+	for _, o := range orders {
+		out = append(out, s.describe(o))
 	}
-	return s.update(ctx, func(st *State) (*State, error) {
-		if st.Epoch()+1 != p.epoch {
-			return nil, kv.Errorf(kv.KindStaleRing, op, "the ring has changed to epoch %d meanwhile", st.Epoch())
-		}
-		// The voters' words last from when they gave them, which is after
-		// began; by then this has long been decided.
-		if took := s.deps.Now().Sub(began); took > s.cfg.FreezeFor/2 {
-			return nil, kv.Errorf(kv.KindTimeout, op, "the nodes' words took %v to collect; try again", took)
-		}
-		return plan.carriedOut(st, s.ID()), nil
-	})
-}
-
-// Voters that cannot be reached are asked again every voterPause for voterWait:
-// one that has only just joined may not be connected yet.
-const (
-	voterPause = 50 * time.Millisecond
-	voterWait  = time.Second
-)
-
-// collect asks every voter for its word. The error is the first refusal.
-func (s *Service) collect(ctx context.Context, voters []kv.NodeID, p proposal) error {
-	patient, cancel := context.WithTimeout(ctx, voterWait)
-	defer cancel()
-	for {
-		var away []kv.NodeID
-		var refused error
-		for i, o := range s.callAll(ctx, voters, wire.TypeCommit, ballot{proposal: p}, s.cfg.CallTimeout) {
-			switch {
-			case o.err == nil:
-			case kv.KindOf(o.err) == kv.KindUnavailable:
-				away = append(away, voters[i])
-				refused = cmp.Or(refused, s.refusal(voters[i], o.err))
-			default:
-				return s.refusal(voters[i], o.err)
-			}
-		}
-		if len(away) == 0 {
-			return nil
-		}
-		if !pause(patient, voterPause) {
-			return refused
-		}
-		voters = away
-	}
-}
-
-// refusal returns the error of one voter, naming it.
-func (s *Service) refusal(voter kv.NodeID, err error) error {
-	kind, text := kv.KindOf(err), err
-	if kind == kv.KindUnavailable || kind == kv.KindTimeout || kind == kv.KindClosed {
-		kind, text = kv.KindUnavailable, fmt.Errorf("node %s cannot be reached: %w", s.nameOf(voter), err)
-	}
-	return &kv.Error{Op: "commit ring", Kind: kind, Node: voter, Err: text}
-}
-
-// giveUp lets everybody write again.
-func (s *Service) giveUp(p proposal, voters []kv.NodeID) {
-	s.voter.release(p)
-	ctx := context.Background()
-	s.callAll(ctx, voters, wire.TypeCommit, ballot{proposal: p, over: true}, releaseWait)
-}
-
-// vouch gives this node's own word.
-func (s *Service) vouch(ctx context.Context, p proposal) error {
-	return s.voter.vouch(ctx, s.deps.Now(), func() uint64 { return s.State().Epoch() }, p)
-}
-
-// serveCommit answers a TypeCommit request.
-func (s *Service) serveCommit(ctx context.Context, j job) {
-	m, err := parseBallot(j.payload)
-	switch {
-	case err != nil:
-	case m.proposer != j.from:
-		err = kv.Errorf(kv.KindInvalid, "vouch for ring", "node %v proposes as node %v", j.from, m.proposer)
-	case m.over:
-		s.voter.release(m.proposal)
-	default:
-		err = s.vouch(ctx, m.proposal)
-	}
-	if err != nil {
-		j.reply.Fail(err)
-		return
-	}
-	j.reply.Send(wire.Raw(nil))
+	return strings.Join(out, ", ")
 }

@@ -53,9 +53,6 @@ type Config struct {
 	// clocks, with one other node after the other: with n nodes each pair
 	// compares every n * ExchangeInterval.
 	ExchangeInterval time.Duration
-	// FreezeFor bounds how long a commit stops the nodes' writes. The
-	// proposer gives up after half of it.
-	FreezeFor time.Duration
 }
 
 // Default returns the values for a cluster within one region; Name, Addrs and a
@@ -69,7 +66,6 @@ func Default() Config {
 		CallTimeout:      2 * time.Second,
 		SeedInterval:     2 * time.Second,
 		ExchangeInterval: 2 * time.Second,
-		FreezeFor:        10 * time.Second,
 	}
 }
 
@@ -101,7 +97,7 @@ func (c Config) Validate() error {
 	}
 	for name, d := range map[string]time.Duration{
 		"ConfirmWait": c.ConfirmWait, "SpreadWait": c.SpreadWait, "CallTimeout": c.CallTimeout,
-		"SeedInterval": c.SeedInterval, "ExchangeInterval": c.ExchangeInterval, "FreezeFor": c.FreezeFor,
+		"SeedInterval": c.SeedInterval, "ExchangeInterval": c.ExchangeInterval,
 	} {
 		if d <= 0 {
 			return kv.Errorf(kv.KindInvalid, op, "%s %v is not positive", name, d)

@@ -35,7 +35,6 @@ func TestConfigValidate(t *testing.T) {
 		{"q=3", func(c *Config) { c.Create = &ring.Params{N: 1, R: 1, W: 1, Q: 3} }},
 		{"Block", func(c *Config) { c.Block = 1 }},
 		{"ConfirmWait", func(c *Config) { c.ConfirmWait = 0 }},
-		{"FreezeFor", func(c *Config) { c.FreezeFor = -1 }},
 	} {
 		bad := good
 		c.spoil(&bad)

@@ -26,6 +26,13 @@ func (c *cursor) u8() uint8 {
 	return 0
 }
 
+// bool takes a byte that is 0 or 1.
+func (c *cursor) bool() bool {
+	v := c.u8()
+	c.need(v <= 1)
+	return v == 1
+}
+
 func (c *cursor) u16() uint16 {
 	if v := c.take(2); v != nil {
 		return binary.BigEndian.Uint16(v)
@@ -68,7 +75,7 @@ func (c *cursor) count(limit, size int) int {
 	return n
 }
 
-// fail marks the input as malformed unless ok.
+// need marks the input as malformed unless ok.
 func (c *cursor) need(ok bool) {
 	if !ok {
 		c.bad = true

@@ -3,34 +3,42 @@ package membership
 import (
 	"context"
 	"math/rand/v2"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // exchange compares this node's state with another's and brings both to the
-// merge of the two. A node that the state does not name is dialled at addr. It
-// also compares the clocks.
+// merge of the two; likewise the marks of the transition. A node that the state
+// does not name is dialled at addr. It also compares the clocks.
 func (s *Service) exchange(ctx context.Context, to kv.NodeID, addr string) error {
-	theirs, err := s.request(ctx, to, addr, s.message(verbExchange, hashes{}))
+	theirs, err := s.request(ctx, to, addr, s.message(verbExchange, nil))
 	if err != nil {
 		return err
 	}
-	st, err := s.absorb(ctx, theirs)
-	if err != nil || st.hashes == theirs.hashes {
+	if _, err := s.absorb(ctx, to, theirs); err != nil {
 		return err
 	}
-	_, err = s.request(ctx, to, addr, s.message(verbExchange, theirs.hashes))
+	mine := s.message(verbExchange, theirs)
+	if mine.sections.none() && mine.marks == nil {
+		return nil
+	}
+	_, err = s.request(ctx, to, addr, mine)
 	return err
 }
 
-// message returns what this node has to say to a node with hashes other; with
-// none, it sends no section.
-func (s *Service) message(v verb, other hashes) *message {
-	st := s.State()
-	m := &message{verb: v, cluster: st.cluster, hashes: st.hashes}
-	if other != (hashes{}) {
-		m.sections = st.differing(other)
+// message returns what this node has to say to who sent other; nil for a first
+// message, without any part of the state.
+func (s *Service) message(v verb, other *message) *message {
+	st, c := s.State(), s.course.Load()
+	m := &message{verb: v, cluster: st.cluster, hashes: st.hashes, knows: numSections}
+	m.way, m.sum = c.summary()
+	if other != nil {
+		m.sections = st.differing(other.hashes, other.knows)
+		if m.way != (way{}) && other.knows > firstSections && (m.way != other.way || m.sum != other.sum) {
+			m.marks = c.Progress.AppendTo([]byte{})
+		}
 	}
 	return m
 }
@@ -55,19 +63,26 @@ func (s *Service) request(ctx context.Context, to kv.NodeID, addr string, m *mes
 }
 
 // absorb merges what a message carries and returns the state after it.
-func (s *Service) absorb(ctx context.Context, m *message) (*State, error) {
+func (s *Service) absorb(ctx context.Context, from kv.NodeID, m *message) (*State, error) {
 	st := s.State()
 	if m.cluster != st.cluster {
 		return nil, kv.Errorf(kv.KindWrongCluster, "exchange state", "the peer belongs to cluster %v, this node to %v", m.cluster, st.cluster)
 	}
-	if m.sections.none() {
-		return st, nil
+	if !m.sections.none() {
+		other, err := parseSections(m.cluster, m.sections)
+		if err != nil {
+			return nil, err
+		}
+		if st, err = s.merge(ctx, other); err != nil {
+			return nil, err
+		}
 	}
-	other, err := parseSections(m.cluster, m.sections)
-	if err != nil {
-		return nil, err
+	if m.marks != nil {
+		if err := s.learn(from, m.way, m.marks); err != nil {
+			return nil, err
+		}
 	}
-	return s.merge(ctx, other)
+	return st, nil
 }
 
 // spread sends a change to every other node and waits for those that can be
@@ -77,20 +92,21 @@ func (s *Service) spread(ctx context.Context, before, after *State) {
 		return
 	}
 	nodes := after.others(s.ID())
-	m := &message{verb: verbExchange, cluster: after.cluster, sent: s.deps.Now().UnixNano(), hashes: after.hashes, sections: after.differing(before.hashes)}
+	m := s.message(verbExchange, nil)
+	m.sent, m.hashes, m.sections = s.deps.Now().UnixNano(), after.hashes, after.differing(before.hashes, numSections)
 	for i, o := range s.callAll(ctx, nodes, wire.TypeState, m, s.cfg.SpreadWait) {
 		if o.err != nil {
 			continue
 		}
-		if theirs, err := parseMessage(o.payload); err == nil && theirs.hashes != after.hashes {
-			s.hear(digest{node: nodes[i], hashes: theirs.hashes})
+		if theirs, err := parseMessage(o.payload); err == nil && theirs.differs(after) {
+			s.hear(digest{node: nodes[i], hashes: theirs.hashes, knows: theirs.knows})
 		}
 	}
 }
 
 // hear takes a digest; if it differs, the fetchers will see to it.
 func (s *Service) hear(d digest) {
-	if d.node != s.ID() && d.hashes != s.State().hashes {
+	if d.node != s.ID() && s.State().hashes.differ(d.hashes, d.knows) {
 		s.behind.add(d)
 	}
 }
@@ -105,7 +121,7 @@ func (s *Service) fetch(ctx context.Context) {
 		case <-s.behind.wake:
 		}
 		for d, ok := s.behind.take(); ok && ctx.Err() == nil; d, ok = s.behind.take() {
-			if d.hashes == s.State().hashes {
+			if !d.asked && !s.State().hashes.differ(d.hashes, d.knows) {
 				continue
 			}
 			if err := s.exchange(ctx, d.node, d.peer); err != nil && ctx.Err() == nil {
@@ -120,7 +136,7 @@ func (s *Service) fetch(ctx context.Context) {
 func (s *Service) compare(ctx context.Context) {
 	rng := rand.New(rand.NewPCG(s.deps.Random(), s.deps.Random()))
 	var round []kv.NodeID
-	for pause(ctx, s.cfg.ExchangeInterval) {
+	for pause(ctx, s.exchangePause()) {
 		if len(round) == 0 {
 			round = s.State().others(s.ID())
 			rng.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
@@ -133,4 +149,12 @@ func (s *Service) compare(ctx context.Context) {
 		}
 		round = round[1:]
 	}
+}
+
+// exchangePause is the pause between two comparisons.
+func (s *Service) exchangePause() time.Duration {
+	if c := s.Current(); c != nil && c.Progress != nil {
+		return min(s.cfg.ExchangeInterval, marksEvery)
+	}
+	return s.cfg.ExchangeInterval
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -29,14 +30,12 @@ type testNode struct {
 	// ended takes what Run returned.
 	ended chan error
 
-	// full says that the node holds data; frozen is the epoch for which its
-	// writes are frozen.
-	full   atomic.Bool
-	frozen atomic.Uint64
+	// idle keeps the node's mover from doing anything.
+	idle atomic.Bool
+	// wake wakes the mover.
+	wake chan struct{}
 	// ahead is how far the node's clock is from everybody's.
 	ahead atomic.Int64
-	// empty, if set, is called when the node is asked whether it holds data.
-	empty func()
 }
 
 // address of the node i, and of its ports.
@@ -46,7 +45,7 @@ func host(i int) []string     { return []string{fmt.Sprintf("10.0.0.%d", i)} }
 
 // newNode returns the node i, named n<i>, with an empty disk; it is not open.
 func newNode(t *testing.T, f *fabric, i int, change func(*Config)) *testNode {
-	n := &testNode{t: t, fs: vfs.NewCrashableMem(), link: &link{f: f, addr: peerAddr(i)}}
+	n := &testNode{t: t, fs: vfs.NewCrashableMem(), link: &link{f: f, addr: peerAddr(i)}, wake: make(chan struct{}, 1)}
 	n.cfg = Default()
 	n.cfg.Dir, n.cfg.Name = "/data", fmt.Sprintf("n%d", i)
 	n.cfg.Addrs = Addresses{Peer: peerAddr(i), Gossip: gossipAddr(i)}
@@ -72,13 +71,11 @@ func (n *testNode) open() error {
 		FS: n.fs, Peers: n.link, Listen: n.link.f.listen, Log: slog.New(n.journal),
 		Now: func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },
 		Hooks: Hooks{
-			Freeze: func(e uint64, _ time.Time) { n.frozen.Store(e) },
-			Thaw:   func(e uint64) { n.frozen.CompareAndSwap(e, 0) },
-			Empty: func() (bool, error) {
-				if n.empty != nil {
-					n.empty()
+			Moved: func() {
+				select {
+				case n.wake <- struct{}{}:
+				default:
 				}
-				return !n.full.Load(), nil
 			},
 		},
 	})
@@ -100,6 +97,35 @@ func (n *testNode) run() {
 	n.cancel = cancel
 	n.ended = make(chan error, 1)
 	go func() { n.ended <- n.Service.Run(ctx) }()
+	go n.move(ctx, n.Service)
+}
+
+// move stands for what moves data: there is none, so that every step is done.
+func (n *testNode) move(ctx context.Context, s *Service) {
+	for {
+		if c := s.Current(); c != nil && c.Progress != nil && !n.idle.Load() {
+			if err := s.Mark(c.Progress, marksOf(c.Progress, s.ID())); err != nil {
+				n.t.Error(err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.wake:
+		}
+	}
+}
+
+// marksOf returns all that a node has to say of a transition.
+func marksOf(p *ring.Progress, id kv.NodeID) (out []Mark) {
+	for q := range p.From().Params().Q {
+		for k, step := range p.Steps(kv.Partition(q)) {
+			if place := step.Place(id); place >= 0 {
+				out = append(out, Mark{Step: p.Index(kv.Partition(q), k), Marks: ring.MarkDone(place) | ring.MarkStage2(place)})
+			}
+		}
+	}
+	return out
 }
 
 // stop ends the node and returns what Run returned.

@@ -27,17 +27,16 @@ type job struct {
 }
 
 // inbox holds requests between a connection's reader, which must not wait, and
-// the workers, which wait for the disk. Commits have a worker of their own:
-// asking whether a node is empty may take its time.
+// the workers, which wait for the disk. Votes have a worker of their own.
 type inbox struct {
-	states, commits chan job
+	states, votes chan job
 	// bytes counts the payloads in both queues.
 	bytes  atomic.Int64
 	closed atomic.Bool
 }
 
 func newInbox() *inbox {
-	return &inbox{states: make(chan job, maxWaiting), commits: make(chan job, maxWaiting)}
+	return &inbox{states: make(chan job, maxWaiting), votes: make(chan job, maxWaiting)}
 }
 
 // put queues a request, or answers it with KindOverloaded or KindClosed.
@@ -73,8 +72,7 @@ func (in *inbox) serve(ctx context.Context, queue chan job, do func(context.Cont
 	}
 }
 
-// within serves j unless its sender has stopped waiting: a proposer that has
-// given up must not be vouched for.
+// within serves j unless its sender has stopped waiting.
 func within(ctx context.Context, j job, do func(context.Context, job)) {
 	ctx, cancel := context.WithDeadline(ctx, j.deadline)
 	defer cancel()
@@ -100,9 +98,9 @@ func (in *inbox) drain(queue chan job) {
 
 func (in *inbox) close() { in.closed.Store(true) }
 
-// Handle implements wire.Handler for TypeState and TypeCommit. It does not
-// wait: workers of Run serve the requests, and answer within their deadlines or
-// not at all.
+// Handle implements wire.Handler for TypeState, TypeVote and TypeMarks. It does
+// not wait: workers of Run serve what waits for the disk, and answer within the
+// deadline or not at all.
 func (s *Service) Handle(req wire.Request) {
 	now := s.deps.Now()
 	switch {
@@ -110,8 +108,10 @@ func (s *Service) Handle(req wire.Request) {
 		req.Reply.Fail(kv.Errorf(kv.KindRefused, "serve "+req.Type.String(), "this is between nodes"))
 	case req.Type == wire.TypeState:
 		s.inbox.put(s.inbox.states, req, now)
-	case req.Type == wire.TypeCommit:
-		s.inbox.put(s.inbox.commits, req, now)
+	case req.Type == wire.TypeVote:
+		s.inbox.put(s.inbox.votes, req, now)
+	case req.Type == wire.TypeMarks:
+		s.serveMarks(req)
 	default:
 		req.Reply.Fail(kv.Errorf(kv.KindInvalid, "serve "+req.Type.String(), "this is not membership's"))
 	}
@@ -121,6 +121,6 @@ func (s *Service) serveStates(ctx context.Context) {
 	s.inbox.serve(ctx, s.inbox.states, s.serveState)
 }
 
-func (s *Service) serveCommits(ctx context.Context) {
-	s.inbox.serve(ctx, s.inbox.commits, s.serveCommit)
+func (s *Service) serveVotes(ctx context.Context) {
+	s.inbox.serve(ctx, s.inbox.votes, s.serveVote)
 }

@@ -64,7 +64,7 @@ func (s *Service) joinBy(ctx context.Context, port *gossipPort, seed string) err
 		return kv.Errorf(kv.KindUnavailable, "ask seed", "it belongs to no cluster yet")
 	}
 	s.joining.Store(uint64(a.cluster))
-	theirs, err := s.request(ctx, a.node, a.peer, &message{verb: verbExchange, cluster: a.cluster})
+	theirs, err := s.request(ctx, a.node, a.peer, &message{verb: verbExchange, cluster: a.cluster, knows: numSections})
 	if err != nil {
 		return notReady(err)
 	}
@@ -87,7 +87,7 @@ func (s *Service) announce(ctx context.Context, a seedAnswer, st *State) error {
 	}
 	self, _ := st.Member(r.node)
 	news := newState(st.cluster, []Member{self}, nil, nil)
-	m := &message{verb: verbAnnounce, cluster: st.cluster, hashes: st.hashes}
+	m := &message{verb: verbAnnounce, cluster: st.cluster, hashes: st.hashes, knows: numSections}
 	m.sections[sectionMembers] = news.encoded[sectionMembers]
 	if _, err := s.request(ctx, a.node, a.peer, m); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s *Service) announce(ctx context.Context, a seedAnswer, st *State) error {
 	if err := s.enter(st); err != nil {
 		return err
 	}
-	s.log.Info("joined a cluster, staged for the ring", "cluster", st.cluster, "by", a.peer)
+	s.log.Info("joined a cluster", "cluster", st.cluster, "by", a.peer, "status", st.Status(r.node))
 	return nil
 }
 

@@ -5,8 +5,9 @@
 //
 // The core is plain data and functions: the state with its merge and codec
 // (state.go, merge.go, codec.go), the checks of sequence and boot (admit.go,
-// record.go, mint.go), plans and vouches (change.go, vouch.go). Around it the
-// Service keeps the files, gossips, and talks to the peers.
+// record.go, mint.go), what is staged and planned (action.go, stage.go, plan.go),
+// the vote and what it chooses (vote.go, transition.go). Around it the Service
+// keeps the files, gossips, and talks to the peers.
 package membership
 
 import (
@@ -58,13 +59,8 @@ type Hooks struct {
 	// the call that made it returns. It must be quick and must not call the
 	// Service's methods that change the state.
 	Changed func(*State)
-	// Freeze refuses all writes that arrive from now until Thaw or the moment
-	// until, whichever is first; writes under way are finished when it
-	// returns.
-	Freeze func(epoch uint64, until time.Time)
-	// Thaw ends the freeze for that epoch; without one it does nothing.
-	Thaw func(epoch uint64)
-	// Empty says whether the node holds no data at all. It is called while
-	// writes are frozen. Nil means that it does not.
-	Empty func() (bool, error)
+	// Moved is told that marks have grown, or that there is another Current. It
+	// must be quick, and must not call the Service's methods that change the
+	// state, nor Mark.
+	Moved func()
 }

@@ -36,6 +36,16 @@ func Merge(a, b *State) (*State, error) {
 	if a.hashes[sectionSecret] != b.hashes[sectionSecret] {
 		m = m.withSecret(mergeSecrets(a.secret, b.secret))
 	}
+	if a.hashes[sectionStaged] != b.hashes[sectionStaged] {
+		m = m.withStagings(mergeStaged(a.staged, b.staged))
+	}
+	t := mergeTransitions(a.transition, b.transition)
+	if t.void(m.ring) {
+		t = nil
+	}
+	if t != m.transition {
+		m = m.withTransition(t)
+	}
 	switch {
 	case len(m.members) > maxStateMembers:
 		return nil, kv.Errorf(kv.KindTooLarge, op, "%d members, the limit is %d", len(m.members), maxStateMembers)

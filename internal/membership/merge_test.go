@@ -119,7 +119,7 @@ func TestMergeLaws(t *testing.T) {
 func TestMergeOfSections(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := someState.Draw(t, "a"), someState.Draw(t, "b")
-		part, err := parseSections(b.cluster, b.differing(a.hashes))
+		part, err := parseSections(b.cluster, b.differing(a.hashes, numSections))
 		if err != nil {
 			t.Fatal(err)
 		}

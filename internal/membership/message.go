@@ -26,22 +26,54 @@ type message struct {
 	// 1970: when it had the request that it answers (0 in a request), and when
 	// it sent this.
 	received, sent int64
-	// hashes tell the sender's state.
+	// hashes tell the sender's state: of those sections that it knows.
 	hashes hashes
+	knows  section
+	// way is the transition that the sender takes part in, and sum the hash of
+	// the marks that it has of it; zero for none.
+	way way
+	sum hash
 	// sections are parts of the sender's state; nil where there is none.
 	sections encodings
+	// marks are the sender's marks of way, nil where they are left out.
+	marks []byte
 }
 
-// messageVersion opens every message.
+// messageVersion opens every message. Its fields up to the hashes of the first
+// sections are those of the first release, which leaves alone what stands under
+// numbers of sections that it does not know: the rest of a message stands there.
 const messageVersion = 1
+
+// Numbers of a message's parts beside the sections.
+const (
+	// partHashes are the hashes of the sections after the first ones.
+	partHashes = 0xf0
+	// partWay is way and sum.
+	partWay = 0xf1
+	// partMarks are the marks.
+	partMarks = 0xf2
+)
+
+// parts returns what stands behind the hashes, ascending by number.
+func (m *message) parts() []part {
+	out := m.sections.parts()
+	if m.knows > firstSections {
+		out = append(out, part{partHashes, m.hashes.append(nil, firstSections, m.knows)})
+	}
+	if m.way != (way{}) || m.sum != (hash{}) {
+		out = append(out, part{partWay, append(m.way.append(nil), m.sum[:]...)})
+	}
+	if m.marks != nil {
+		out = append(out, part{partMarks, m.marks})
+	}
+	return out
+}
 
 // Size implements wire.Appender.
 func (m *message) Size() int {
-	n := 2 + 8 + 8 + 8 + len(m.hashes)*len(hash{}) + 1
-	for _, s := range m.sections {
-		if s != nil {
-			n += 1 + 4 + len(s)
-		}
+	n := 2 + 8 + 8 + 8 + int(firstSections)*len(hash{}) + 1
+	for _, p := range m.parts() {
+		n += 1 + 4 + len(p.b)
 	}
 	return n
 }
@@ -52,8 +84,8 @@ func (m *message) AppendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.cluster))
 	b = binary.BigEndian.AppendUint64(b, uint64(m.received))
 	b = binary.BigEndian.AppendUint64(b, uint64(m.sent))
-	b = m.hashes.append(b)
-	return appendSections(b, m.sections)
+	b = m.hashes.append(b, 0, firstSections)
+	return appendParts(b, m.parts())
 }
 
 // parseMessage reads what AppendTo wrote; the sections are parts of b.
@@ -62,18 +94,47 @@ func parseMessage(b []byte) (*message, error) {
 	if v := c.u8(); !c.bad && v != messageVersion {
 		return nil, kv.Errorf(kv.KindWrongVersion, "read state message", "version %d, this release reads %d", v, messageVersion)
 	}
-	m := &message{verb: verb(c.u8()), cluster: kv.ClusterID(c.u64()), received: int64(c.u64()), sent: int64(c.u64())}
-	m.hashes = c.hashes()
-	m.sections = c.sections()
+	m := &message{verb: verb(c.u8()), cluster: kv.ClusterID(c.u64()), received: int64(c.u64()), sent: int64(c.u64()), knows: firstSections}
+	c.hashes(&m.hashes, 0, firstSections)
+	c.parts(func(number uint8, b []byte) {
+		part := cursor{b: b}
+		switch number {
+		case partHashes:
+			m.knows += section(min(len(b)/len(hash{}), int(numSections-firstSections)))
+			part.hashes(&m.hashes, firstSections, m.knows)
+		case partWay:
+			m.way = part.way()
+			copy(m.sum[:], part.take(len(m.sum)))
+		case partMarks:
+			m.marks = b
+		default:
+			m.sections.set(number, b)
+		}
+		c.bad = c.bad || part.bad
+	})
 	if c.bad || len(c.b) > 0 || m.verb != verbExchange && m.verb != verbAnnounce {
 		return nil, kv.Errorf(kv.KindInvalid, "read state message", "%d bytes are malformed", len(b))
 	}
 	return m, nil
 }
 
-// differing returns the sections of s whose hashes are not h's.
-func (s *State) differing(h hashes) (out encodings) {
-	for i := range out {
+// differs says whether a sender of m has another state than s, as far as it
+// knows such states.
+func (m *message) differs(s *State) bool { return s.hashes.differ(m.hashes, m.knows) }
+
+// differ compares the first sections.
+func (h hashes) differ(o hashes, knows section) bool {
+	for i := range knows {
+		if h[i] != o[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// differing returns those of the first sections of s whose hashes are not h's.
+func (s *State) differing(h hashes, knows section) (out encodings) {
+	for i := range knows {
 		if s.hashes[i] != h[i] {
 			out[i] = s.encoded[i]
 		}
@@ -81,18 +142,17 @@ func (s *State) differing(h hashes) (out encodings) {
 	return out
 }
 
-func (h hashes) append(b []byte) []byte {
-	for _, one := range h {
+func (h hashes) append(b []byte, from, to section) []byte {
+	for _, one := range h[from:to] {
 		b = append(b, one[:]...)
 	}
 	return b
 }
 
-func (c *cursor) hashes() (h hashes) {
-	for i := range h {
+func (c *cursor) hashes(h *hashes, from, to section) {
+	for i := from; i < to; i++ {
 		copy(h[i][:], c.take(len(h[i])))
 	}
-	return h
 }
 
 // digest is what gossip carries: who has which state, and where to fetch it.
@@ -100,25 +160,38 @@ type digest struct {
 	node   kv.NodeID
 	peer   string
 	hashes hashes
+	// knows is how many of the hashes the sender knows.
+	knows section
+	// asked says that the node is to be asked, whatever its hashes. It does not
+	// travel.
+	asked bool
 }
 
-// digestVersion opens every digest. Nodes ignore a digest of another version:
-// they still compare states now and then.
-const digestVersion = 1
+// digestVersion opens every digest. The first release, whose digests have
+// version 1 and no count, ignores others: it still compares states now and then.
+const digestVersion = 2
 
 func (d digest) append(b []byte) []byte {
 	b = append(b, digestVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(d.node))
 	b = appendText(b, d.peer)
-	return d.hashes.append(b)
+	b = append(b, byte(d.knows))
+	return d.hashes.append(b, 0, d.knows)
 }
 
 func parseDigest(b []byte) (digest, bool) {
 	c := cursor{b: b}
-	if c.u8() != digestVersion {
+	version := c.u8()
+	if version != 1 && version != digestVersion {
 		return digest{}, false
 	}
-	d := digest{node: kv.NodeID(c.u64()), peer: c.text(MaxAddress)}
-	d.hashes = c.hashes()
-	return d, !c.bad && len(c.b) == 0 && d.node != 0
+	d := digest{node: kv.NodeID(c.u64()), peer: c.text(MaxAddress), knows: firstSections}
+	knows := firstSections
+	if version > 1 {
+		knows = section(c.u8())
+		d.knows = min(knows, numSections)
+	}
+	c.hashes(&d.hashes, 0, d.knows)
+	c.take(int(knows-d.knows) * len(hash{})) // a later release's
+	return d, !c.bad && len(c.b) == 0 && d.node != 0 && d.knows >= firstSections
 }

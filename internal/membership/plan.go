@@ -13,8 +13,11 @@ import (
 type Plan struct {
 	// Epoch is that of the ring that the commit would make.
 	Epoch uint64 `json:"epoch"`
-	// Next is that ring.
-	Next *ring.Ring `json:"-"`
+	// Changes are what it carries out.
+	Changes []PlannedChange `json:"changes"`
+	// Next is that ring, and Moves says all about the way to it.
+	Next  *ring.Ring `json:"-"`
+	Moves ring.Plan  `json:"-"`
 	// Moved is the number of copies of partitions to be made, Least the fewest
 	// possible.
 	Moved int `json:"moved"`
@@ -23,6 +26,22 @@ type Plan struct {
 	Nodes []PlannedNode `json:"nodes"`
 	// Warnings say what an operator may not expect.
 	Warnings []string `json:"warnings"`
+	// Stale and Gone are the partitions whose promises lapse because of lost
+	// nodes: strict reads may be stale there until the change is over, and
+	// acknowledged writes may be gone for good.
+	Stale []kv.Partition `json:"stale,omitempty"`
+	Gone  []kv.Partition `json:"gone,omitempty"`
+}
+
+// PlannedChange is one staged change, in names.
+type PlannedChange struct {
+	Action Action    `json:"action"`
+	Node   string    `json:"node"`
+	ID     kv.NodeID `json:"id"`
+	// By is the node that replaces it, Weight its weight to be.
+	By     string    `json:"by,omitempty"`
+	ByID   kv.NodeID `json:"by_id,omitempty"`
+	Weight uint32    `json:"weight,omitempty"`
 }
 
 // PlannedNode is what a change means for one node. Counts are of partitions.
@@ -44,44 +63,132 @@ type PlannedNode struct {
 	LoadAfter    int `json:"load_after"`
 }
 
-// Plan returns what Commit would do. It is an error of KindRefused when nothing
-// is staged, or when the node has no ring yet.
-func (s *Service) Plan() (*Plan, error) { return planChange(s.State()) }
-
-// planChange plans for all that is staged in st. Every node plans the same.
-func planChange(st *State) (*Plan, error) {
-	const op = "plan change"
-	if st.ring == nil {
-		return nil, kv.Errorf(kv.KindRefused, op, "this node belongs to no cluster yet")
+// Plan returns what a commit would do. While a transition is under way it is
+// what the commit after that would do. It is an error of KindRefused when
+// nothing is staged, and before there is a ring.
+func (s *State) Plan() (*Plan, error) {
+	orders := s.Orders()
+	if s.ring == nil {
+		return nil, kv.Errorf(kv.KindRefused, "plan change", "this node belongs to no cluster yet")
 	}
-	nodes := slices.Clone(st.ring.Nodes())
-	for _, m := range st.members {
-		if m.Status == StatusStaged && !st.ring.Contains(m.ID) {
-			nodes = append(nodes, ring.Node{ID: m.ID, Weight: m.Weight, Zone: m.Zone})
-		}
+	if len(orders) == 0 {
+		return nil, kv.Errorf(kv.KindRefused, "plan change", "nothing is staged")
 	}
-	if len(nodes) == len(st.ring.Nodes()) {
-		return nil, kv.Errorf(kv.KindRefused, op, "nothing is staged")
+	if err := s.checkOrders(orders); err != nil {
+		return nil, err
 	}
-	for _, n := range nodes {
-		m, _ := st.Member(n.ID)
-		if other, twice := nameOwner(st, n.ID, m.Name); twice {
-			return nil, kv.Errorf(kv.KindRefused, op, "nodes %v and %v are both named %q", n.ID, other.ID, m.Name)
-		}
-	}
-	next, err := ring.Claim(st.ring, st.ring.Params(), st.Epoch()+1, nodes)
+	next, err := s.claim(orders)
 	if err != nil {
 		return nil, err
 	}
-	moves := ring.Diff(st.ring, next)
+	return s.planFor(orders, s.Latest(), next), nil
+}
+
+// checkOrders refuses what operators at several nodes may have staged at once.
+func (s *State) checkOrders(orders []Order) error {
+	const op = "plan change"
+	by := make(map[kv.NodeID]bool)
+	names := make(map[string]kv.NodeID)
+	for _, o := range orders {
+		m, _ := s.Member(o.Node)
+		if o.Action == Replace && by[o.By] {
+			return kv.Errorf(kv.KindRefused, op, "node %s is to replace two nodes: clear, and stage again", s.nameOf(o.By))
+		}
+		by[o.By] = true
+		if o.Action != Join {
+			continue
+		}
+		if other, twice := names[m.Name]; twice {
+			return kv.Errorf(kv.KindRefused, op, "nodes %v and %v are both named %q", other, m.ID, m.Name)
+		}
+		names[m.Name] = m.ID
+	}
+	for _, o := range orders {
+		if o.Action == Remove && by[o.Node] {
+			return kv.Errorf(kv.KindRefused, op, "node %s is to replace another, and to be removed: clear, and stage again", s.nameOf(o.Node))
+		}
+	}
+	return nil
+}
+
+// planned returns the nodes of the ring once orders are carried out.
+func (s *State) planned(orders []Order) []ring.Node {
+	nodes := slices.Clone(s.Latest().Nodes())
+	at := func(id kv.NodeID) int { return slices.IndexFunc(nodes, func(n ring.Node) bool { return n.ID == id }) }
+	join := func(id kv.NodeID) {
+		m, _ := s.Member(id)
+		nodes = append(nodes, ring.Node{ID: id, Weight: m.Weight, Zone: m.Zone})
+	}
+	for _, o := range orders {
+		i := at(o.Node)
+		switch {
+		case o.Action == Join:
+			join(o.Node)
+		case i < 0: // a removed joiner
+		case o.Action == Weight:
+			nodes[i].Weight = o.Weight
+		default:
+			nodes = slices.Delete(nodes, i, i+1)
+			if o.Action == Replace {
+				join(o.By)
+			}
+		}
+	}
+	return nodes
+}
+
+// claim returns the ring that orders make. Every node claims the same.
+func (s *State) claim(orders []Order) (*ring.Ring, error) {
+	prev := s.Latest()
+	replaced := make(map[kv.NodeID]kv.NodeID)
+	for _, o := range orders {
+		if o.Action == Replace {
+			replaced[o.Node] = o.By
+		}
+	}
+	if len(replaced) > 0 {
+		return replaceNodes(prev, prev.Epoch()+1, s.planned(orders), replaced)
+	}
+	return ring.Claim(prev, prev.Params(), prev.Epoch()+1, s.planned(orders))
+}
+
+// planFor describes the way from one ring to another.
+func (s *State) planFor(orders []Order, prev, next *ring.Ring) *Plan {
+	moves := ring.Diff(prev, next)
 	p := &Plan{
-		Epoch: next.Epoch(), Next: next, Moved: moves.Moved, Least: moves.Least,
-		Nodes: plannedNodes(st, moves), Warnings: []string{},
+		Epoch: next.Epoch(), Changes: s.plannedChanges(orders), Next: next, Moves: moves,
+		Moved: moves.Moved, Least: moves.Least, Nodes: plannedNodes(s, moves), Warnings: []string{},
 	}
 	for _, w := range moves.Warnings {
-		p.Warnings = append(p.Warnings, describeWarning(st, next, w))
+		p.Warnings = append(p.Warnings, describeWarning(s, next, w))
 	}
-	return p, nil
+	for _, m := range s.members {
+		if s.Status(m.ID) == StatusWaiting && !slices.ContainsFunc(orders, func(o Order) bool { return o.By == m.ID }) {
+			p.Warnings = append(p.Warnings, fmt.Sprintf("node %v waits to replace another named %s: replace %s %s", m.ID, m.Name, m.Name, m.Name))
+		}
+	}
+	return p
+}
+
+func (s *State) plannedChanges(orders []Order) []PlannedChange {
+	out := make([]PlannedChange, 0, len(orders))
+	for _, o := range orders {
+		c := PlannedChange{Action: o.Action, Node: s.nameOf(o.Node), ID: o.Node, ByID: o.By, Weight: o.Weight}
+		if o.By != 0 {
+			c.By = s.nameOf(o.By)
+		}
+		out = append(out, c)
+	}
+	slices.SortStableFunc(out, func(a, b PlannedChange) int { return cmp.Compare(a.Node, b.Node) })
+	return out
+}
+
+// nameOf returns a node's name, or its id for a stranger.
+func (s *State) nameOf(id kv.NodeID) string {
+	if m, ok := s.Member(id); ok && m.Name != "" {
+		return m.Name
+	}
+	return id.String()
 }
 
 func plannedNodes(st *State, moves ring.Plan) []PlannedNode {
@@ -114,27 +221,4 @@ func describeWarning(st *State, next *ring.Ring, w ring.Warning) string {
 		return fmt.Sprintf("zone %q takes %.0f partitions, more than the %.0f of its weight", w.Zone, w.Fair, w.Wanted)
 	}
 	return string(w.Kind)
-}
-
-// voters returns who must vouch for the plan, besides self: the nodes of the
-// next ring, which holds those of the present one.
-func (p *Plan) voters(self kv.NodeID) []kv.NodeID {
-	var out []kv.NodeID
-	for _, n := range p.Next.Nodes() {
-		if n.ID != self {
-			out = append(out, n.ID)
-		}
-	}
-	return out
-}
-
-// carriedOut returns st with the plan's ring, and its nodes as members by
-// author's decision.
-func (p *Plan) carriedOut(st *State, author kv.NodeID) *State {
-	for _, n := range p.Next.Nodes() {
-		if m, ok := st.Member(n.ID); ok && m.Status == StatusStaged {
-			st = decide(st, n.ID, author, StatusMember)
-		}
-	}
-	return st.withRing(p.Next)
 }

@@ -31,28 +31,27 @@ func (s *Service) respond(ctx context.Context, j job, m *message) (*message, err
 			return nil, err
 		}
 	}
-	st, err := s.absorb(ctx, m)
-	if err != nil {
+	if _, err := s.absorb(ctx, j.from, m); err != nil {
 		return nil, err
 	}
 	now := s.deps.Now()
 	// How long the request waited here is told as a length of time, so that a
 	// clock that is set meanwhile does not distort it.
-	return &message{
-		verb: m.verb, cluster: st.cluster,
-		received: now.UnixNano() - int64(now.Sub(j.arrived)), sent: now.UnixNano(),
-		hashes: st.hashes, sections: st.differing(m.hashes),
-	}, nil
+	answer := s.message(m.verb, m)
+	answer.received, answer.sent = now.UnixNano()-int64(now.Sub(j.arrived)), now.UnixNano()
+	return answer, nil
 }
 
-// welcome checks a joiner's announcement: of itself, under a name that is free.
+// welcome checks a joiner's announcement: of itself, under a name that is free or
+// that of a node that is down. One that comes up at the address of another
+// cannot be beside it, whatever gossip believes.
 func (s *Service) welcome(from kv.NodeID, m *message) error {
 	const op = "join cluster"
 	other, err := parseSections(m.cluster, m.sections)
 	if err != nil {
 		return err
 	}
-	if len(other.members) != 1 || other.members[0].ID != from || other.ring != nil || len(other.buckets) > 0 || other.secret != nil {
+	if len(other.members) != 1 || other.members[0].ID != from || other.ring != nil || len(other.buckets) > 0 || other.secret != nil || len(other.staged) > 0 || other.transition != nil {
 		return kv.Errorf(kv.KindInvalid, op, "node %v announces more than itself", from)
 	}
 	st := s.State()
@@ -62,8 +61,8 @@ func (s *Service) welcome(from kv.NodeID, m *message) error {
 	if len(st.members) >= kv.MaxMembers {
 		return kv.Errorf(kv.KindTooLarge, op, "the cluster has %d members, the limit is %d", len(st.members), kv.MaxMembers)
 	}
-	name := other.members[0].Name
-	if owner, taken := nameOwner(st, from, name); taken {
+	name, at := other.members[0].Name, other.members[0].Addrs.Peer
+	if owner, taken := nameOwner(st, from, name); taken && s.up(owner.ID) && owner.Addrs.Peer != at {
 		return kv.Errorf(kv.KindRefused, op, "name %q is taken by node %v (%s): use replace", name, owner.ID, describeLiveness(s.live.of(owner.ID), owner.ID == s.ID()))
 	}
 	return nil

@@ -28,6 +28,13 @@ type Service struct {
 	// state is the current state. Only update, whose turn it is, replaces it.
 	state atomic.Pointer[State]
 	turn  chan struct{}
+	// course follows the state.
+	course atomic.Pointer[course]
+	marks  markBook
+	// over says that the transition may be over.
+	over chan struct{}
+	// leaving says that this node removes itself.
+	leaving atomic.Bool
 	// joining is the cluster that a joiner has found, before it has its state.
 	joining atomic.Uint64
 	joined  chan struct{}
@@ -36,7 +43,7 @@ type Service struct {
 
 	live   *liveness
 	skew   skew
-	voter  voter
+	box    ballotBox
 	inbox  *inbox
 	gossip atomic.Pointer[gossip]
 	// behind is whose digests differ from this node's state.
@@ -72,6 +79,8 @@ func Open(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, deps: deps, log: deps.Log, dir: dir, began: deps.Now(),
 		turn:      make(chan struct{}, 1),
+		box:       make(ballotBox, 1),
+		over:      make(chan struct{}, 1),
 		joined:    make(chan struct{}),
 		fatal:     make(chan error, 1),
 		inbox:     newInbox(),
@@ -79,7 +88,7 @@ func Open(cfg Config, deps Deps) (*Service, error) {
 		sightings: make(chan wire.Identity, maxSightings),
 		dirty:     make(chan struct{}, 1),
 	}
-	s.voter = newVoter(deps.Hooks, cfg)
+	s.marks.wake = make(chan struct{}, 1)
 	s.live = newLiveness(deps.Now, s.nameOf, deps.Log)
 	s.state.Store(newState(0, nil, nil, nil))
 	if err := s.start(); err != nil {
@@ -120,7 +129,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context){s.reserve, s.serveStates, s.serveCommits, s.keep, s.awaitWord} {
+	for _, part := range []func(context.Context){s.reserve, s.serveStates, s.serveVotes, s.keep, s.settle, s.tellMarks, s.awaitWord} {
 		parts.Go(func() { part(ctx) })
 	}
 	parts.Go(func() { s.fail(s.participate(ctx, port)) })
@@ -142,7 +151,7 @@ func (s *Service) Close() error {
 // State returns the cluster state as this node knows it, never nil.
 func (s *Service) State() *State { return s.state.Load() }
 
-// Ring returns the ring, nil before the node has joined a cluster.
+// Ring returns the settled ring, nil before the node has joined a cluster.
 func (s *Service) Ring() *ring.Ring { return s.State().Ring() }
 
 // Props returns a bucket's properties. It does not allocate.
@@ -151,11 +160,11 @@ func (s *Service) Props(bucket []byte) kv.Props { return s.State().Props(bucket)
 // Mint returns the node's mint.
 func (s *Service) Mint() *Mint { return s.mint }
 
-// Refresh asks a node for its state: a request to it has shown that its ring is
-// newer. It does not wait.
+// Refresh asks a node for its state and marks: a request to it has shown that it
+// knows more. It does not wait.
 func (s *Service) Refresh(from kv.NodeID) {
 	if m, ok := s.State().Member(from); ok {
-		s.behind.add(digest{node: from, peer: m.Addrs.Peer})
+		s.behind.add(digest{node: from, peer: m.Addrs.Peer, asked: true})
 	}
 }
 
@@ -231,9 +240,4 @@ func (s *Service) fail(err error) {
 }
 
 // nameOf returns a node's name, or its id for a stranger.
-func (s *Service) nameOf(id kv.NodeID) string {
-	if m, ok := s.State().Member(id); ok {
-		return m.Name
-	}
-	return id.String()
-}
+func (s *Service) nameOf(id kv.NodeID) string { return s.State().nameOf(id) }

@@ -13,6 +13,11 @@ import (
 func (s *Service) start() error {
 	const op = "start node"
 	r := s.dir.record()
+	vote, err := s.dir.loadVote()
+	if err != nil {
+		return err
+	}
+	s.box <- vote
 	switch {
 	case r.cluster != 0:
 		return s.resume(r)
@@ -38,7 +43,7 @@ func (s *Service) resume(r record) error {
 		return err
 	}
 	if m, _ := st.Member(r.node); m.Status == StatusRemoved {
-		return kv.Errorf(kv.KindRefused, op, "this node was removed from cluster %v; use an empty data directory", r.cluster)
+		return removedError(r.cluster)
 	}
 	if s.cfg.Create != nil {
 		if err := checkCreated(st, *s.cfg.Create); err != nil {
@@ -47,6 +52,10 @@ func (s *Service) resume(r record) error {
 		s.log.Info("the data directory has a cluster already; nothing is created", "cluster", st.cluster)
 	}
 	return s.enter(withSelf(st, r, s.cfg.profile()))
+}
+
+func removedError(cluster kv.ClusterID) error {
+	return kv.Errorf(kv.KindRefused, "take part in the cluster", "this node was removed from cluster %v; use an empty data directory", cluster)
 }
 
 // checkCreated returns an error of KindRefused unless the cluster has these

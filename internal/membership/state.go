@@ -20,19 +20,31 @@ const (
 	StatusStaged
 	// StatusMember: the node is in the ring.
 	StatusMember
-	// StatusLeaving: the next commit takes the node out of the ring.
+	// StatusLeaving: the node is being taken, or was taken, out of the ring, and
+	// has yet to say that it holds nothing any more.
 	StatusLeaving
 	// StatusRemoved: the node is dead for good and never comes back.
 	StatusRemoved
 
+	// numStatuses bounds what a Decision may say.
 	numStatuses
+
+	// The rest follows from a state, and is not decided for a node alone.
+
+	// StatusWaiting: the node came up under the name of another, which is in
+	// the ring and down. It waits to replace that one.
+	StatusWaiting = numStatuses
+	// StatusJoining: the transition under way brings the node into the ring.
+	StatusJoining = numStatuses + 1
+	// StatusRemoving: the transition under way takes a dead node out.
+	StatusRemoving = numStatuses + 2
 )
 
-var statusNames = [numStatuses]string{"none", "staged", "member", "leaving", "removed"}
+var statusNames = [...]string{"none", "staged", "member", "leaving", "removed", "awaiting replace", "joining", "removing"}
 
 // String returns the status as it stands in answers.
 func (s Status) String() string {
-	if s < numStatuses {
+	if int(s) < len(statusNames) {
 		return statusNames[s]
 	}
 	return "unknown"
@@ -107,6 +119,7 @@ const SecretSize = 32
 //
 // Invariants, which check verifies:
 //   - members are strictly ascending by id, each within the limits of Profile;
+//   - the transition leads to a later epoch than the ring's;
 //   - encoded and hashes are those of the sections that they belong to.
 type State struct {
 	cluster kv.ClusterID
@@ -116,6 +129,10 @@ type State struct {
 	// secret is the key of the cluster, drawn when it is created: SecretSize
 	// bytes, or nil.
 	secret []byte
+	// staged are the registers of what operators have staged.
+	staged map[kv.NodeID]Staged
+	// transition is nil while the ring does not change.
+	transition *Transition
 
 	// defaults are the properties of a bucket that has none of its own.
 	defaults kv.Props
@@ -126,7 +143,13 @@ type State struct {
 // newState takes its arguments over. The members are ascending by id.
 func newState(cluster kv.ClusterID, members []Member, r *ring.Ring, buckets map[string]Bucket) *State {
 	s := &State{cluster: cluster}
-	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil)
+	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil).withStagings(nil).withTransition(nil)
+}
+
+// NewState returns the state of a cluster with these members, ascending by id,
+// and this settled ring. It takes the members over.
+func NewState(cluster kv.ClusterID, members []Member, r *ring.Ring) *State {
+	return newState(cluster, members, r, nil)
 }
 
 // Cluster returns the cluster's id, 0 before the node has joined one.
@@ -156,18 +179,26 @@ func (s *State) Member(id kv.NodeID) (Member, bool) {
 	return s.members[i], true
 }
 
-// Status returns a node's status. To be in the ring is to be a member, unless
-// an operator has decided that the node leaves.
+// Status returns a node's status. To be in the ring is to be a member, whatever
+// was decided before, unless the node is on its way out.
 func (s *State) Status(id kv.NodeID) Status {
-	m, ok := s.Member(id)
-	inRing := s.ring != nil && s.ring.Contains(id)
+	m, known := s.Member(id)
+	is, next := s.ring != nil && s.ring.Contains(id), s.ring != nil && s.Latest().Contains(id)
 	switch {
-	case inRing && m.Status != StatusLeaving && m.Status != StatusRemoved:
+	case m.Status == StatusRemoved || is && m.Status == StatusLeaving:
+		return m.Status
+	case is && next:
 		return StatusMember
-	case !ok:
+	case is && s.transition.order(id).leaves():
+		return StatusLeaving
+	case is:
+		return StatusRemoving
+	case next:
+		return StatusJoining
+	case !known || m.Status == StatusMember:
 		return StatusNone
-	case !inRing && m.Status == StatusMember:
-		return StatusNone
+	case m.Status == StatusStaged && s.waits(m):
+		return StatusWaiting
 	}
 	return m.Status
 }
@@ -258,5 +289,31 @@ func (s *State) withBuckets(buckets map[string]Bucket) *State {
 	next := *s
 	next.buckets = buckets
 	next.encode(sectionBuckets)
+	return &next
+}
+
+// withStaged returns s with v as the register of a node.
+func (s *State) withStaged(id kv.NodeID, v Staged) *State {
+	staged := maps.Clone(s.staged)
+	if staged == nil {
+		staged = make(map[kv.NodeID]Staged)
+	}
+	staged[id] = v
+	return s.withStagings(staged)
+}
+
+// withStagings returns s with these registers, which it takes over.
+func (s *State) withStagings(staged map[kv.NodeID]Staged) *State {
+	next := *s
+	next.staged = staged
+	next.encode(sectionStaged)
+	return &next
+}
+
+// withTransition returns s with t, which may be nil.
+func (s *State) withTransition(t *Transition) *State {
+	next := *s
+	next.transition = t
+	next.encode(sectionTransition)
 	return &next
 }

@@ -42,12 +42,21 @@ func (s *Service) update(ctx context.Context, fn func(*State) (*State, error)) (
 // start, which is alone.
 func (s *Service) publish(before, after *State) {
 	s.state.Store(after)
+	steered := s.steer(after)
 	if f := s.deps.Hooks.Changed; f != nil {
 		f(after)
 	}
 	if after.Epoch() > before.Epoch() {
 		s.log.Info("the ring has changed", "epoch", after.Epoch(), "nodes", len(after.Ring().Nodes()))
-		s.voter.adopted(after.Epoch())
+	}
+	if t := after.transition; t != nil && (before.transition == nil || before.transition.Slot != t.Slot) {
+		s.log.Info("a change of the ring begins", "epoch", t.Epoch, "amendment", t.Amendment, "changes", after.describeAll(t.Changes), "forced", t.Forced)
+	}
+	if steered {
+		s.moved()
+	}
+	if m, _ := after.Member(s.ID()); m.Status == StatusRemoved && !s.leaving.Load() {
+		s.fail(removedError(after.cluster))
 	}
 	if g := s.gossip.Load(); g != nil {
 		g.tell(s.digest())
@@ -64,12 +73,12 @@ func (s *Service) merge(ctx context.Context, other *State) (*State, error) {
 
 // digest is what gossip tells of this node.
 func (s *Service) digest() digest {
-	return digest{node: s.ID(), peer: s.cfg.Addrs.Peer, hashes: s.State().hashes}
+	return digest{node: s.ID(), peer: s.cfg.Addrs.Peer, hashes: s.State().hashes, knows: numSections}
 }
 
 // profile is what the configuration says of this node.
 func (c Config) profile() Profile {
-	return Profile{Name: c.Name, Addrs: c.Addrs, Zone: c.Zone, Weight: c.Weight, Formats: wire.MaxVersion}
+	return Profile{Name: c.Name, Addrs: c.Addrs, Zone: c.Zone, Weight: c.Weight, Formats: formats}
 }
 
 // withSelf returns st with what a node says of itself: says, and its record.

@@ -90,24 +90,25 @@ func (n *Node) repairStats() httpapi.RepairStats {
 }
 
 // Join implements httpapi.Admin.
-func (a admin) Join(ctx context.Context, name string) error { return a.node.service.Stage(ctx, name) }
+func (a admin) Join(ctx context.Context, name string) error {
+	return a.node.service.Stage(ctx, membership.Change{Action: membership.Join, Node: name})
+}
 
 // Plan implements httpapi.Admin.
 func (a admin) Plan(context.Context) (httpapi.PlanView, error) {
 	n := a.node
 	state := n.service.State()
 	view := httpapi.PlanView{Epoch: state.Epoch() + 1, Changes: []httpapi.ChangeView{}, Loads: []httpapi.LoadView{}, Warnings: []string{}}
-	for _, m := range state.Members() {
-		if state.Status(m.ID) == membership.StatusStaged {
-			view.Changes = append(view.Changes, httpapi.ChangeView{Action: "join", Node: m.Name, ID: m.ID})
-		}
-	}
-	if len(view.Changes) == 0 {
+	if len(state.Orders()) == 0 {
 		return view, nil
 	}
 	plan, err := n.service.Plan()
 	if err != nil {
 		return view, err
+	}
+	view.Epoch = plan.Epoch
+	for _, c := range plan.Changes {
+		view.Changes = append(view.Changes, httpapi.ChangeView{Action: c.Action.String(), Node: c.Node, ID: c.ID})
 	}
 	view.Moves, view.Least, view.Warnings = plan.Moved, plan.Least, plan.Warnings
 	for _, p := range plan.Nodes {
@@ -116,12 +117,15 @@ func (a admin) Plan(context.Context) (httpapi.PlanView, error) {
 			TokensBefore: p.TokensBefore, TokensAfter: p.TokensAfter, Before: p.LoadBefore, After: p.LoadAfter,
 		})
 	}
+	if t := state.Transition(); t != nil {
+		view.Obstacle = fmt.Sprintf("the change to epoch %d is under way", t.Epoch)
+	}
 	return view, nil
 }
 
 // Commit implements httpapi.Admin.
 func (a admin) Commit(ctx context.Context) (uint64, error) {
-	plan, err := a.node.service.Commit(ctx)
+	plan, err := a.node.service.Commit(ctx, membership.CommitOptions{})
 	if err != nil {
 		return 0, err
 	}

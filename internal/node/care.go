@@ -66,11 +66,11 @@ func (n *Node) boot() uint64 {
 
 // Members implements antientropy.Cluster.
 func (n *Node) Members() []antientropy.Member {
-	state, r := n.service.State(), n.Ring()
+	state := n.service.State()
 	var list []antientropy.Member
 	for _, m := range state.Members() {
-		status := state.Status(m.ID)
-		if status == membership.StatusLeaving || status != membership.StatusRemoved && r != nil && r.Contains(m.ID) {
+		switch state.Status(m.ID) {
+		case membership.StatusMember, membership.StatusLeaving, membership.StatusJoining, membership.StatusRemoving:
 			list = append(list, antientropy.Member{ID: m.ID, Aliases: m.Aliases})
 		}
 	}

@@ -34,7 +34,7 @@ func (n *Node) Handle(req wire.Request) {
 			n.metrics.Requests[metrics.DoorNative].Add(1)
 		}
 		n.coord.Handle(req)
-	case wire.TypeState, wire.TypeCommit:
+	case wire.TypeState, wire.TypeVote, wire.TypeMarks:
 		n.service.Handle(req)
 	default:
 		req.Reply.Fail(kv.Errorf(kv.KindInvalid, "serve", "no part of the node serves %v", req.Type))

@@ -35,7 +35,8 @@ func TestBreachesOfTheProtocol(t *testing.T) {
 		{"a client's replica put", 0, frame(wire.Header{Type: wire.TypeReplicaPut, ID: 1, Deadline: 100}, "")},
 		{"a client's replica read", 0, frame(wire.Header{Type: wire.TypeReplicaRead, ID: 1, Deadline: 100}, "")},
 		{"a client's state", 0, frame(wire.Header{Type: wire.TypeState, ID: 1, Deadline: 100}, "")},
-		{"a client's commit", 0, frame(wire.Header{Type: wire.TypeCommit, ID: 1, Deadline: 100}, "")},
+		{"a client's vote", 0, frame(wire.Header{Type: wire.TypeVote, ID: 1, Deadline: 100}, "")},
+		{"a client's marks", 0, frame(wire.Header{Type: wire.TypeMarks, ID: 1, Deadline: 100}, "")},
 		{"a client's list of keys", 0, frame(wire.Header{Type: wire.TypeListKeys, ID: 1, Deadline: 100}, "")},
 	}
 	for _, test := range tests {

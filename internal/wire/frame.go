@@ -58,9 +58,8 @@ const (
 	TypePut Type = 5
 	// TypeState exchanges the cluster state; its payload is membership's own.
 	TypeState Type = 6
-	// TypeCommit asks a member to vouch for a change of the ring; its payload
-	// is membership's own.
-	TypeCommit Type = 7
+	// Type 7 was a commit before there was a vote.
+
 	// TypeListKeys lists the keys that one node holds (ListKeys).
 	TypeListKeys Type = 8
 	// TypeHandoff hands a hint to its owner (Handoff).
@@ -71,13 +70,20 @@ const (
 	// TypeSweep raises the floors of partitions; its payload is antientropy's
 	// own.
 	TypeSweep Type = 11
+	// TypeVote asks a member for its vote on a change of the ring; its payload
+	// is membership's own.
+	TypeVote Type = 12
+	// TypeMarks tells how far such a change has come; its payload is
+	// membership's own.
+	TypeMarks Type = 13
 
 	// NumTypes bounds the list, for tables.
-	NumTypes = 12
+	NumTypes = 14
 )
 
 var typeNames = [NumTypes]string{
-	"none", "ping", "replica read", "replica put", "get", "put", "state", "commit", "list keys", "handoff", "exchange", "sweep",
+	"none", "ping", "replica read", "replica put", "get", "put", "state", "retired", "list keys", "handoff", "exchange", "sweep",
+	"vote", "marks",
 }
 
 // String returns the type's name as it stands in errors and metrics.

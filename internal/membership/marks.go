@@ -1,0 +1,263 @@
+package membership
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// Mark is what this node has to say of one step.
+type Mark struct {
+	// Step is the step's number among all of the transition.
+	Step  int
+	Marks ring.Marks
+}
+
+// markBook holds own marks between Mark and the sending of them.
+type markBook struct {
+	// mu guards the course's marks against its replacement, and fresh. It is not
+	// held while anything is sent.
+	mu    sync.Mutex
+	fresh []Mark
+	wake  chan struct{}
+	// last says that an own mark was the last one of the transition.
+	last atomic.Bool
+}
+
+// Mark tells everybody what this node has to say of steps of a transition. It is
+// durable here already, and true for ever; after a restart the caller tells it
+// again. Marks of a transition that is over are left out. It does not wait.
+func (s *Service) Mark(of *ring.Progress, marks []Mark) error {
+	if !s.note(of, marks) {
+		return nil
+	}
+	if c := s.course.Load(); c.Progress != nil && c.Progress.Over() {
+		s.marks.last.Store(true)
+	}
+	select {
+	case s.marks.wake <- struct{}{}:
+	default:
+	}
+	s.moved()
+	return nil
+}
+
+// note adds own marks to the current transition, and says whether any was news.
+func (s *Service) note(of *ring.Progress, marks []Mark) (news bool) {
+	s.marks.mu.Lock()
+	defer s.marks.mu.Unlock()
+	c := s.course.Load()
+	if c == nil || c.Progress == nil || c.Progress != of && !leadsTo(of.Transition, c.Progress.To()) {
+		return false
+	}
+	for _, m := range marks {
+		if m.Step < 0 || m.Step >= c.Progress.Len() {
+			continue
+		}
+		if c.Progress.Add(m.Step, m.Marks) {
+			s.marks.fresh = append(s.marks.fresh, m)
+			news = true
+		}
+	}
+	return news
+}
+
+// take returns the marks that were not sent yet, ascending by step, and the
+// course they belong to.
+func (b *markBook) take(course *atomic.Pointer[course]) ([]Mark, *course) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fresh := b.fresh
+	b.fresh = nil
+	slices.SortFunc(fresh, func(x, y Mark) int { return cmp.Compare(x.Step, y.Step) })
+	return fresh, course.Load()
+}
+
+// tellMarks sends own marks at once to those whom they concern, until ctx is
+// done. Who does not get them, and everybody else, has them by exchanges.
+func (s *Service) tellMarks(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.marks.wake:
+		}
+		if !pause(ctx, marksPause) {
+			return
+		}
+		fresh, c := s.marks.take(&s.course)
+		if len(fresh) == 0 || c == nil || c.Progress == nil {
+			continue
+		}
+		for id, marks := range concerned(c.Progress, fresh, s.ID()) {
+			s.send(ctx, id, wire.TypeMarks, &markMessage{way: c.way, marks: appendMarks(nil, marks)})
+		}
+	}
+}
+
+// marksPause is how long own marks are collected before they are told, so that
+// many go in one message.
+const marksPause = 5 * time.Millisecond
+
+// maxTold is up to how many nodes all are told each mark; in larger clusters
+// only the owners of its partition are.
+const maxTold = 16
+
+// concerned returns what to tell whom.
+func concerned(p *ring.Progress, fresh []Mark, self kv.NodeID) map[kv.NodeID][]Mark {
+	out := make(map[kv.NodeID][]Mark)
+	nodes := make(map[kv.NodeID]bool)
+	for _, r := range []*ring.Ring{p.From(), p.To()} {
+		for _, n := range r.Nodes() {
+			nodes[n.ID] = n.ID != self
+		}
+	}
+	if len(nodes) > maxTold {
+		for _, m := range fresh {
+			for _, id := range ownersAt(p.Transition, m.Step) {
+				if id != self {
+					out[id] = append(out[id], m)
+				}
+			}
+		}
+		return out
+	}
+	for id, other := range nodes {
+		if other {
+			out[id] = fresh
+		}
+	}
+	return out
+}
+
+// ownersAt returns those who take part in step i of all steps.
+func ownersAt(t *ring.Transition, i int) []kv.NodeID {
+	p := kv.Partition(sort.Search(t.From().Params().Q, func(p int) bool { return t.Index(kv.Partition(p+1), 0) > i }))
+	return t.Steps(p)[i-t.Index(p, 0)].Union
+}
+
+// send sends a request whose answer does not matter.
+func (s *Service) send(ctx context.Context, to kv.NodeID, t wire.Type, m wire.Appender) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout)
+	defer cancel()
+	s.deps.Peers.Call(to, s.describe(ctx, t), m, unheard{}, 0)
+}
+
+// unheard is the Completion of requests whose answer does not matter.
+type unheard struct{}
+
+// Complete implements wire.Completion.
+func (unheard) Complete(uint32, wire.Response, error) {}
+
+// appendMarks appends marks that are ascending by step, as Progress.AppendTo
+// does: Join adds them.
+func appendMarks(b []byte, marks []Mark) []byte {
+	last := -1
+	for i := 0; i < len(marks); {
+		at, all := marks[i].Step, ring.Marks(0)
+		for ; i < len(marks) && marks[i].Step == at; i++ {
+			all |= marks[i].Marks
+		}
+		b = binary.AppendUvarint(b, uint64(at-last))
+		b = binary.AppendUvarint(b, uint64(all))
+		last = at
+	}
+	return b
+}
+
+// markMessage is the payload of a TypeMarks request.
+type markMessage struct {
+	way   way
+	marks []byte
+}
+
+// marksVersion opens every markMessage.
+const marksVersion = 1
+
+// Size implements wire.Appender.
+func (m *markMessage) Size() int { return 1 + 8 + len(hash{}) + len(m.marks) }
+
+// AppendTo implements wire.Appender.
+func (m *markMessage) AppendTo(b []byte) []byte {
+	b = append(b, marksVersion)
+	b = m.way.append(b)
+	return append(b, m.marks...)
+}
+
+func (w way) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, w.epoch)
+	return append(b, w.to[:]...)
+}
+
+func (c *cursor) way() (w way) {
+	w.epoch = c.u64()
+	copy(w.to[:], c.take(len(w.to)))
+	return w
+}
+
+// parseMarks reads what AppendTo wrote; the marks are a part of b.
+func parseMarks(b []byte) (*markMessage, error) {
+	c := cursor{b: b}
+	if v := c.u8(); !c.bad && v != marksVersion {
+		return nil, kv.Errorf(kv.KindWrongVersion, "read marks", "version %d, this release reads %d", v, marksVersion)
+	}
+	m := &markMessage{way: c.way()}
+	if c.bad {
+		return nil, kv.Errorf(kv.KindInvalid, "read marks", "%d bytes are malformed", len(b))
+	}
+	m.marks = c.b
+	return m, nil
+}
+
+// serveMarks answers a TypeMarks request. It does not wait.
+func (s *Service) serveMarks(req wire.Request) {
+	m, err := parseMarks(req.Payload)
+	if err == nil {
+		err = s.learn(req.From, m.way, m.marks)
+	}
+	if err != nil {
+		req.Reply.Fail(err)
+		return
+	}
+	req.Reply.Send(wire.Raw(nil))
+}
+
+// learn joins marks of another node. If they are of a transition that this node
+// has not heard of, it asks.
+func (s *Service) learn(from kv.NodeID, of way, marks []byte) error {
+	s.marks.mu.Lock()
+	c, news, err := s.course.Load(), false, error(nil)
+	known := c != nil && c.Progress != nil && c.way == of
+	if known {
+		news, err = c.Progress.Join(marks)
+	}
+	s.marks.mu.Unlock()
+	if news {
+		s.moved()
+	}
+	if !known && of.epoch > s.State().Epoch() {
+		s.Refresh(from)
+	}
+	return err
+}
+
+// marksSummary returns which marks this node has, in a few bytes.
+func (c *course) summary() (w way, sum hash) {
+	if c == nil || c.Progress == nil {
+		return way{}, hash{}
+	}
+	return c.way, hashOf(c.Progress.AppendTo(nil))
+}
+
+// marksEvery bounds the pause between two exchanges while the ring changes: it
+// is how those whom nobody tells of marks come to know them.
+const marksEvery = 500 * time.Millisecond

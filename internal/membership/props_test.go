@@ -1,0 +1,69 @@
+package membership
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+)
+
+func TestSetProps(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFabric()
+		nodes := cluster(t, f, 3)
+		ctx := context.Background()
+		f.isolate(true, host(3), append(host(1), host(2)...))
+		lww := kv.Props{Quorums: kv.Quorums{R: 1, W: 3, DW: 0}, Merge: kv.MergeLWW}
+		if err := nodes[0].SetProps(ctx, "b", lww); err != nil {
+			t.Fatal(err)
+		}
+		if got := nodes[1].Props([]byte("b")); got != lww {
+			t.Errorf("a node that can be reached has %+v when SetProps returns", got)
+		}
+		f.isolate(false, host(3), append(host(1), host(2)...))
+		eventually(t, "the third node hears of it", func() bool { return nodes[2].Props([]byte("b")) == lww })
+		nodes[1].restart()
+		if got := nodes[1].Props([]byte("b")); got != lww {
+			t.Errorf("after a crash: %+v", got)
+		}
+		for _, c := range []struct {
+			name, bucket string
+			props        kv.Props
+			kind         kv.Kind
+		}{
+			{"r past N", "b", kv.Props{Quorums: kv.Quorums{R: 4, W: 1, DW: 1}}, kv.KindInvalid},
+			{"w of 0", "b", kv.Props{Quorums: kv.Quorums{R: 1, W: 0, DW: 1}}, kv.KindInvalid},
+			{"unknown merge", "b", kv.Props{Quorums: anyProps.Quorums, Merge: 9}, kv.KindInvalid},
+			{"no name", "", anyProps, kv.KindInvalid},
+			{"long name", strings.Repeat("b", kv.MaxBucket+1), anyProps, kv.KindTooLarge},
+		} {
+			if err := nodes[0].SetProps(ctx, c.bucket, c.props); kv.KindOf(err) != c.kind {
+				t.Errorf("%s: got %v, want %v", c.name, err, c.kind)
+			}
+		}
+		stopAll(t, nodes...)
+	})
+}
+
+func TestBucketLimit(t *testing.T) {
+	n := newNode(t, newFabric(), 1, creating)
+	if err := n.open(); err != nil {
+		t.Fatal(err)
+	}
+	buckets := make(map[string]Bucket)
+	for i := range kv.MaxBuckets - 1 {
+		buckets[string([]byte{byte('a' + i>>8), byte(i)})] = Bucket{Props: anyProps}
+	}
+	n.state.Store(n.State().withBuckets(buckets))
+	ctx := context.Background()
+	if err := n.SetProps(ctx, "last", anyProps); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	if err := n.SetProps(ctx, "one more", anyProps); kv.KindOf(err) != kv.KindTooLarge {
+		t.Errorf("one past the limit: got %v, want too large", err)
+	}
+	if err := n.SetProps(ctx, "last", kv.Props{Quorums: anyProps.Quorums, Merge: kv.MergeLWW}); err != nil {
+		t.Errorf("a change at the limit: %v", err)
+	}
+}
