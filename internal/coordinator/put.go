@@ -70,10 +70,11 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p))
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
-	o.tally = quorum.NewPut(len(p.owners), o.w, o.dw)
+	need := quorum.Need{W: o.w, DW: o.dw, Old: quorum.All(len(p.owners)), Loose: o.loose}
 	if c.omits(OmitLastAck) {
-		o.tally = quorum.NewPut(len(p.owners), o.w-1, min(o.dw, o.w-1))
+		need.W, need.DW = o.w-1, min(o.dw, o.w-1)
 	}
+	o.tally = quorum.NewPut(need)
 	o.call = wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
 	o.launch(start, p.Deadline, to)
 	defer o.release()

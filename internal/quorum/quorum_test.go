@@ -56,8 +56,13 @@ func TestScripts(t *testing.T) {
 
 func newTally(t *testing.T, line string) tally {
 	var n, w, dw, r int
+	var old, new, how string
 	if _, err := fmt.Sscanf(line, "put n=%d w=%d dw=%d", &n, &w, &dw); err == nil {
-		p := NewPut(n, w, dw)
+		p := NewPut(Need{W: w, DW: dw, Old: All(n)})
+		return &p
+	}
+	if n, _ := fmt.Sscanf(line, "put old=%s new=%s w=%d dw=%d %s", &old, &new, &w, &dw, &how); n >= 4 {
+		p := NewPut(Need{W: w, DW: dw, Old: slotsOf(old), New: slotsOf(new), Loose: how == "loose"})
 		return &p
 	}
 	if _, err := fmt.Sscanf(line, "get n=%d r=%d", &n, &r); err != nil {
@@ -65,6 +70,14 @@ func newTally(t *testing.T, line string) tally {
 	}
 	g := NewGet(n, r)
 	return &g
+}
+
+// slotsOf reads a set: a digit for each slot.
+func slotsOf(digits string) (s Slots) {
+	for _, d := range digits {
+		s |= 1 << (d - '0')
+	}
+	return s
 }
 
 // play tells now of one event and says where it then stands.
@@ -174,42 +187,88 @@ func (s story) says(ev Event) bool {
 	return slices.ContainsFunc(s, func(x step) bool { return x.ev == ev })
 }
 
-// TestPutAnyOrder tells a tally what its slots say in any order, and holds
-// the outcome against its definition, which knows no order.
-func TestPutAnyOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 5).Draw(t, "n")
-		w, dw := rapid.IntRange(1, n).Draw(t, "w"), rapid.IntRange(0, n).Draw(t, "dw")
-		told := make([]story, n)
-		var order []int
-		applied, durable, lost, undurable, may := 0, 0, 0, 0, false
-		for i := range told {
-			s := drawStory(t)
-			told[i] = s
-			order = append(order, slices.Repeat([]int{i}, len(s))...)
-			may = may || s.may()
-			hasIt, isDurable := s.says(Applied) || s.says(Durable), s.says(Durable)
-			switch {
-			case isDurable:
-				applied, durable = applied+1, durable+1
-			case hasIt:
-				applied++
+// heard is what a set of slots says in the end.
+type heard struct{ applied, durable, lost, undurable int }
+
+// outcome is where a put of n slots then stands.
+func (h heard) outcome(n, w, dw int) Outcome {
+	w, dw = min(w, n), min(dw, n)
+	switch {
+	case h.applied >= w && h.durable >= dw:
+		return Met
+	case n-h.lost < w || n-h.undurable < dw:
+		return Failed
+	}
+	return Pending
+}
+
+// wanted is the outcome of a put by its definition, which knows no order.
+func wanted(need Need, told []story) Outcome {
+	of := func(s Slots) Outcome {
+		var h heard
+		for i, x := range told {
+			if !s.Has(i) {
+				continue
 			}
-			if s.says(Error) {
-				undurable++
-				if !hasIt {
-					lost++
+			hasIt, isDurable := x.says(Applied) || x.says(Durable), x.says(Durable)
+			for count, is := range map[*int]bool{
+				&h.applied: hasIt, &h.durable: isDurable, &h.lost: x.says(Error) && !hasIt, &h.undurable: x.says(Error) && !isDurable,
+			} {
+				if is {
+					*count++
 				}
 			}
 		}
-		want := Pending
-		switch {
-		case applied >= w && durable >= dw:
-			want = Met
-		case n-lost < w || n-undurable < dw:
-			want = Failed
+		return h.outcome(s.Len(), need.W, need.DW)
+	}
+	before, after := of(need.Old), of(need.New)
+	switch {
+	case before == Met && after == Met:
+		return Met
+	case before != Failed && after != Failed:
+		return Pending
+	case need.Loose:
+		return of(need.Old | need.New)
+	}
+	return Failed
+}
+
+// drawNeed draws what a put needs, of one set of slots or of the two of a step:
+// one owner is replaced, added or dropped.
+func drawNeed(t *rapid.T) (need Need, slots int) {
+	n := rapid.IntRange(1, 5).Draw(t, "n")
+	need = Need{
+		W: rapid.IntRange(1, n).Draw(t, "w"), DW: rapid.IntRange(0, n).Draw(t, "dw"), Old: All(n), Loose: rapid.Bool().Draw(t, "loose"),
+	}
+	gone := Slots(1) << rapid.IntRange(0, n-1).Draw(t, "gone")
+	switch rapid.IntRange(0, 3).Draw(t, "step") {
+	case 0:
+		need.New, n = All(n+1)&^gone, n+1
+	case 1:
+		need.New, n = All(n+1), n+1
+	case 2:
+		if n > 1 {
+			need.New = need.Old &^ gone
 		}
-		p := NewPut(n, w, dw)
+	}
+	return need, n
+}
+
+// TestPutAnyOrder tells a tally what its slots say in any order, and holds the
+// outcome against its definition.
+func TestPutAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		need, n := drawNeed(t)
+		told := make([]story, n)
+		var order []int
+		may := false
+		for i := range told {
+			told[i] = drawStory(t)
+			order = append(order, slices.Repeat([]int{i}, len(told[i]))...)
+			may = may || told[i].may()
+		}
+		want := wanted(need, told)
+		p := NewPut(need)
 		last := Pending
 		at := make([]int, n)
 		for _, i := range rapid.Permutation(order).Draw(t, "order") {
@@ -222,7 +281,7 @@ func TestPutAnyOrder(t *testing.T) {
 			last = got
 		}
 		if last != want {
-			t.Fatalf("%v, want %v", outcomeNames[last], outcomeNames[want])
+			t.Fatalf("%+v: %v, want %v", need, outcomeNames[last], outcomeNames[want])
 		}
 		err := p.Err()
 		if (err != nil) != (want == Failed) {
@@ -232,6 +291,48 @@ func TestPutAnyOrder(t *testing.T) {
 			t.Fatalf("the write may have been applied, and yet: %v", showErr(err))
 		}
 	})
+}
+
+// TestAJointPutMeetsEveryGet: what a put of two sets was acknowledged by has a
+// member in common with each quorum of either set, if the two quorums of a set
+// overlap; a sloppy one is at W nodes.
+func TestAJointPutMeetsEveryGet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		need, n := drawNeed(t)
+		p := NewPut(need)
+		var acked Slots
+		for _, i := range rapid.Permutation(slots(n)).Draw(t, "order") {
+			switch rapid.IntRange(0, 3).Draw(t, "says") {
+			case 0:
+				p.Step(i, Error, refusal(kv.AppliedNo))
+			default:
+				acked |= 1 << i
+				p.Step(i, Durable, nil)
+			}
+			if p.Outcome() == Met {
+				break
+			}
+		}
+		if p.Outcome() != Met {
+			return
+		}
+		if acked.Len() < need.W {
+			t.Fatalf("%+v: met by %b", need, acked)
+		}
+		for _, s := range []Slots{need.Old, need.New} {
+			r := s.Len() - min(need.W, s.Len()) + 1
+			if rest := s &^ acked; s != 0 && !need.Loose && rest.Len() >= r {
+				t.Fatalf("%+v: met by %b, and %d of %b know nothing of it", need, acked, r, s)
+			}
+		}
+	})
+}
+
+func slots(n int) (all []int) {
+	for i := range n {
+		all = append(all, i)
+	}
+	return all
 }
 
 // TestGetAnyOrder is the same for gets: an empty answer counts as one when
@@ -282,7 +383,7 @@ func TestGetAnyOrder(t *testing.T) {
 // TestTheLargestTally has as many replicas as there may be.
 func TestTheLargestTally(t *testing.T) {
 	const n = 32
-	p, g := NewPut(n, n, n), NewGet(n, n)
+	p, g := NewPut(Need{W: n, DW: n, Old: All(n)}), NewGet(n, n)
 	for i := range n {
 		want := Pending
 		if i == n-1 {
