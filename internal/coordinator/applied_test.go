@@ -127,7 +127,8 @@ func TestErrorsNameWhatIsMissing(t *testing.T) {
 }
 
 // TestStaleRepliesRefresh: a replica that refuses because it has a newer ring is
-// asked for it, and no stand-in takes its place.
+// asked for it, no stand-in takes its place, and without news the request waits
+// until its deadline.
 func TestStaleRepliesRefresh(t *testing.T) {
 	c := newCluster(t, 5)
 	list := c.prefer("a")
@@ -149,11 +150,15 @@ func TestStaleRepliesRefresh(t *testing.T) {
 	}
 	c.runOnly(func(m message) bool { return m.answer || m.to != list[2] })
 	c.pending = nil
-	want(t, p, "stale ring, applied unknown")
-	want(t, g, "stale ring, applied no")
+	want(t, p, "pending")
+	want(t, g, "pending")
 	if list[0].refreshed != 2 {
 		t.Errorf("the ring was asked for %d times", list[0].refreshed)
 	}
+	c.pass(kv.DefaultTimeout + time.Millisecond)
+	c.pending = nil
+	want(t, p, "timeout, applied unknown")
+	want(t, g, "timeout, applied no")
 	for _, n := range list[3:] {
 		if len(n.owed()) > 0 {
 			t.Errorf("node %v has hints", n.id)

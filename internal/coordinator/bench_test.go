@@ -15,7 +15,7 @@ import (
 // instant is a node's copies, and its peers, that answer at once: what is left
 // is the coordinator's own work.
 type instant struct {
-	ring   *ring.Ring
+	cur    *ring.Current
 	object []byte
 	room   []byte
 	down   kv.NodeID
@@ -50,7 +50,7 @@ func (s *instant) ReadHints(kv.Partition, kv.Key, []byte) (object.Object, []byte
 }
 func (s *instant) Floor(kv.Partition) (vclock.Floor, uint64)     { return nil, 0 }
 func (s *instant) KeysPage(wire.ListKeys) (wire.KeysPage, error) { panic("unused") }
-func (s *instant) Ring() *ring.Ring                              { return s.ring }
+func (s *instant) Current() *ring.Current                        { return s.cur }
 func (s *instant) Props([]byte) kv.Props {
 	return kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}
 }
@@ -100,10 +100,11 @@ func newInstant(tb testing.TB, n int, down bool) (*Coordinator, kv.Key) {
 	}
 	params := ring.DefaultParams()
 	params.Q = 64
-	var err error
-	if s.ring, err = ring.Claim(nil, params, 1, members); err != nil {
+	r, err := ring.Claim(nil, params, 1, members)
+	if err != nil {
 		tb.Fatal(err)
 	}
+	s.cur = &ring.Current{Ring: r}
 	o, _, _, err := object.Put(nil, object.Object{}, object.Write{
 		Own: vclock.Own{Actor: vclock.Actor{Node: 1, Birth: 1}, Counter: 1}, Seq: 1, Now: 1, Value: make([]byte, 1<<10),
 	})
@@ -112,7 +113,7 @@ func newInstant(tb testing.TB, n int, down bool) (*Coordinator, kv.Key) {
 	}
 	s.object = o.Bytes()
 	key := kv.AppendKey(nil, "bucket", []byte("a key of usual length"))
-	owners := s.ring.Owners(s.ring.PartitionOf(key))
+	owners := r.Owners(r.PartitionOf(key))
 	if down {
 		s.down = owners[2]
 	}

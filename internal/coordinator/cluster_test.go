@@ -33,6 +33,7 @@ type message struct {
 	answer   bool
 	// typ and payload are a request's.
 	typ     wire.Type
+	level   kv.Level
 	payload []byte
 	run     func()
 }
@@ -41,16 +42,21 @@ type message struct {
 // replica's Source and Rings, and counts as Stats.
 type node struct {
 	*cluster
-	id    kv.NodeID
-	ring  *ring.Ring
-	props map[string]kv.Props
-	skew  time.Duration
-	seq   uint64
+	id   kv.NodeID
+	ring *ring.Ring
+	// progress is what the node knows of a change of the ring, nil for none.
+	progress *ring.Progress
+	cur      *ring.Current
+	props    map[string]kv.Props
+	skew     time.Duration
+	seq      uint64
 	// dead nodes answer nothing; down ones are known to be dead.
 	dead, down bool
 	engine     *slowEngine
-	store      *replica.Store
-	coord      *Coordinator
+	// gates are the lowest levels that copies serve.
+	gates map[kv.Partition]gate
+	store *replica.Store
+	coord *Coordinator
 
 	gets, puts, forwarded, refreshed, standIns, repaired int
 }
@@ -122,7 +128,7 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, engine: &slowEngine{Engine: e}}
+	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, gates: map[kv.Partition]gate{}, engine: &slowEngine{Engine: e}}
 	n.open(cfg, replica.Default())
 	return n
 }
@@ -134,22 +140,24 @@ func (n *node) open(cfg Config, stored replica.Config) {
 		n.t.Fatal(err)
 	}
 	n.coord = New(cfg, Deps{
-		Self: n.id, Local: n.store, Hints: n.store, Peers: n, Cluster: n, Stats: n,
+		Self: n.id, Local: gated{n.store, n}, Hints: n.store, Peers: n, Cluster: n, Stats: n,
 		Now: func() time.Time { return n.now },
 	})
 }
 
+func (n *node) Next() (kv.NodeID, uint64, error) { n.seq++; return n.id, n.seq, nil }
+func (n *node) Ring() *ring.Ring                 { return n.ring }
 func (n *node) Current() *ring.Current {
-	if r := n.Ring(); r != nil {
-		return &ring.Current{Ring: r}
+	switch {
+	case n.ring == nil:
+		return nil
+	case n.cur == nil || n.cur.Ring != n.ring || n.cur.Progress != n.progress:
+		n.cur = &ring.Current{Ring: n.ring, Progress: n.progress}
 	}
-	return nil
+	return n.cur
 }
-func (n *node) Next() (kv.NodeID, uint64, error)   { n.seq++; return n.id, n.seq, nil }
-func (n *node) Ring() *ring.Ring                   { return n.ring }
 func (n *node) Sealer() *object.Sealer             { return testSealer }
 func (n *node) Skew() time.Duration                { return n.skew }
-func (n *node) Refresh(kv.NodeID)                  { n.refreshed++ }
 func (n *node) Latency(id kv.NodeID) time.Duration { return time.Duration(id) }
 func (n *node) StaleRing()                         {}
 func (n *node) GetDone(e Ended)                    { n.gets++ }
@@ -180,17 +188,13 @@ func (n *node) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.Com
 	}
 	back := &responder{caller: n, callee: peer, done: done, tag: tag, deadline: call.Deadline}
 	n.calls = append(n.calls, back)
-	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, payload: payload, run: func() {
+	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, level: call.Level, payload: payload, run: func() {
 		payload := bytes.Clone(payload) // it may come twice
 		req := wire.Request{
 			Type: call.Type, From: n.id, Deadline: call.Deadline, Level: call.Level, Payload: payload,
 			Reply: wire.Reply{To: back, Type: call.Type},
 		}
-		if call.Type == wire.TypeGet || call.Type == wire.TypePut {
-			peer.coord.Handle(req)
-		} else {
-			peer.store.Handle(req)
-		}
+		peer.handle(req)
 		for i := range payload {
 			payload[i] = 0xdb // what was borrowed is gone
 		}

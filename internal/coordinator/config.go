@@ -56,7 +56,7 @@ func (c Config) Validate() error {
 }
 
 // Omit is a set of rules to be left out.
-type Omit uint8
+type Omit uint16
 
 const (
 	// OmitLastAck answers a put one acknowledgement before W and DW are met.
@@ -74,6 +74,12 @@ const (
 	OmitOwners
 	// OmitFloors leaves floors out of gets.
 	OmitFloors
+	// OmitJointOld has a put in a step of the ring do without a quorum of the
+	// owners before it, OmitJointNew without one of those after it.
+	OmitJointOld
+	OmitJointNew
+	// OmitRestart has a get that starts again keep the answers that it has.
+	OmitRestart
 )
 
 // stranger is the id of no node.

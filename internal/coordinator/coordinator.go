@@ -26,6 +26,8 @@ import (
 // Local is the node's own copies (package replica).
 type Local interface {
 	// ReadUnder returns with the object the floor of its copy, and its version.
+	// It refuses, as Put does, with KindStaleRing what was planned at a level
+	// that the copy no longer serves.
 	ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
 	Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error
@@ -55,13 +57,16 @@ type Peers interface {
 
 // Cluster is what the node knows of its cluster (package membership).
 type Cluster interface {
-	// Ring is nil before the node has one.
-	Ring() *ring.Ring
+	// Current is nil before the node has a ring. Its level for a partition is
+	// never below what the node's own copy refuses for being too old, or will
+	// get there. It costs next to nothing.
+	Current() *ring.Current
 	// Props returns a bucket's properties, none of them kv.Unset but DW.
 	Props(bucket []byte) kv.Props
 	// Skew is how far this node's clock is ahead of its peers' median.
 	Skew() time.Duration
-	// Refresh asks for the state of a peer whose ring is newer.
+	// Refresh asks for the state of a peer that knows more of the ring, and
+	// returns at once; Coordinator.Moved is called when something came of it.
 	Refresh(from kv.NodeID)
 	// Sealer seals and opens contexts under the cluster's key; nil before the
 	// node has a ring.
@@ -116,6 +121,7 @@ type Coordinator struct {
 	Deps
 	cfg      Config
 	waiting  atomic.Int64
+	parked   atomic.Int64
 	flights  [16]flights
 	next     atomic.Uint32
 	puts     sync.Pool
@@ -153,15 +159,32 @@ type Request struct {
 	// Forwarded tells that another node passed the request on, StandIn that this
 	// one is to coordinate it though it may be no owner.
 	Forwarded, StandIn bool
+	// From is the node that passed it on, Level the one at which it did.
+	From  kv.NodeID
+	Level kv.Level
 	// Deadline, if set, takes the place of Options.Timeout.
 	Deadline time.Time
+
+	// admitted tells that the request is part of one that was let in, and seen
+	// that its context was made here a moment ago.
+	admitted, seen bool
+	// retries is how often it was tried again without news of the ring.
+	retries int
+	// carried is what OmitRestart keeps.
+	carried *carried
 }
 
 // Get starts a get.
-func (c *Coordinator) Get(req Request, to Receiver) {
-	start := c.Now()
+func (c *Coordinator) Get(req Request, to Receiver) { c.get(&req, c.Now(), to) }
+
+// Put starts a put, or a delete.
+func (c *Coordinator) Put(req Request, to Receiver) { c.put(&req, c.Now(), to) }
+
+// get starts a get that came at start, put a put: perhaps once more, after the
+// ring has changed.
+func (c *Coordinator) get(req *Request, start time.Time, to Receiver) {
 	var p plan
-	if err := c.plan(&p, &req, start); err != nil {
+	if err := c.plan(&p, wire.TypeGet, req, start); err != nil {
 		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
@@ -170,20 +193,18 @@ func (c *Coordinator) Get(req Request, to Receiver) {
 		c.coordinateGet(&p, start, to)
 		return
 	}
-	c.forward(wire.TypeGet, &p, 0, start, to, nil)
+	c.forward(&p, 0, start, to, nil)
 }
 
-// Put starts a put, or a delete.
-func (c *Coordinator) Put(req Request, to Receiver) {
-	start := c.Now()
+func (c *Coordinator) put(req *Request, start time.Time, to Receiver) {
 	var p plan
-	ctx, err := c.planPut(&p, &req, start)
+	ctx, err := c.planPut(&p, req, start)
 	switch {
 	case err != nil:
 		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 	case !p.here():
-		c.forward(wire.TypePut, &p, ctx.Fastest, start, to, nil)
+		c.forward(&p, ctx.Fastest, start, to, nil)
 	case req.Update.Deleted && len(req.Update.Context) == 0:
 		c.deleteSeen(&p, start, to)
 	default:

@@ -11,26 +11,27 @@ import (
 // seenDelete is a delete that came without a context: it deletes what a quorum
 // read sees, and writes nothing where that sees no value.
 type seenDelete struct {
-	c     *Coordinator
-	p     plan
+	c *Coordinator
+	// req is the delete, with a key of its own.
+	req   Request
 	start time.Time
 	to    Receiver
 }
 
 func (c *Coordinator) deleteSeen(p *plan, start time.Time, to Receiver) {
-	d := &seenDelete{c: c, p: *p, start: start, to: to}
-	d.p.Key = append(kv.Key(nil), p.Key...)
-	c.coordinateGet(&d.p, start, d)
+	d := &seenDelete{c: c, req: p.Request, start: start, to: to}
+	d.req.Key, d.req.Options, d.req.admitted = append(kv.Key(nil), p.Key...), p.given, true
+	// Whoever is read need not be who takes the write, while the ring changes.
+	read := d.req
+	read.Forwarded, read.Update = false, object.Update{}
+	c.get(&read, start, d)
 }
 
 // Receive implements Receiver for the read.
 func (d *seenDelete) Receive(a wire.Answer, err error) {
 	var o object.Object
-	var ctx object.Context
 	if err == nil && len(a.Object) > 0 {
-		if o, err = object.Parse(a.Object); err == nil {
-			ctx, err = d.c.Cluster.Sealer().Open(a.Context)
-		}
+		o, err = object.Parse(a.Object)
 	}
 	switch {
 	case err != nil:
@@ -42,6 +43,7 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start)})
 		d.to.Receive(wire.Answer{Context: a.Context}, nil)
 	default:
-		d.c.coordinatePut(&d.p, ctx, d.start, d.to)
+		d.req.seen, d.req.Update.Context = true, append([]byte(nil), a.Context...)
+		d.c.put(&d.req, d.start, d.to)
 	}
 }

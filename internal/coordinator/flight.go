@@ -30,11 +30,16 @@ type flight struct {
 	slowAt time.Time
 	pause  time.Duration
 
+	// parked is set while the request waits for news of the ring. It is then held
+	// once more: whoever clears it lets go.
+	parked atomic.Bool
+
 	// expire ends the request because its deadline has passed; slow asks others
-	// in the stead of those that take too long, nil for a request that does not;
-	// recycle clears it and puts it into its pool.
+	// in the stead of those that take too long; goOn has a parked one go on if
+	// there is news; recycle clears it and puts it into its pool.
 	expire  func()
 	slow    func()
+	goOn    func()
 	recycle func()
 }
 
@@ -101,25 +106,66 @@ func (f *flight) tell(a wire.Answer, err error) {
 	f.c.waiting.Add(-1)
 }
 
+// park has the request wait for news of the ring. The caller holds it, and looks
+// for such news afterwards: it may have come just before.
+func (f *flight) park() {
+	if f.parked.CompareAndSwap(false, true) {
+		f.hold(1)
+		f.c.parked.Add(1)
+	}
+}
+
+// unpark ends the wait. Only one caller is told so; it has to release.
+func (f *flight) unpark() bool {
+	if !f.parked.CompareAndSwap(true, false) {
+		return false
+	}
+	f.c.parked.Add(-1)
+	return true
+}
+
+// over tells whether the deadline has come.
+func (f *flight) over() bool { return !f.c.Now().Before(f.deadline) }
+
 func (f *flight) took() time.Duration { return f.c.Now().Sub(f.start) }
 
-// Expire ends the requests whose deadline has passed, and has others asked where
-// an owner takes too long. The node calls it every ten milliseconds or so.
+// Expire ends the requests whose deadline has passed, has others asked where an
+// owner takes too long, and those go on that wait for news of the ring. The node
+// calls it every ten milliseconds or so.
 func (c *Coordinator) Expire(now time.Time) {
-	var due []func()
+	c.each(func(f *flight) func() { return f.due(now) })
+}
+
+// Moved has requests go on that wait for news of the ring. The node calls it
+// when Cluster.Current is another one, or more is known of its progress, while it
+// holds no lock; it costs nothing while none waits.
+func (c *Coordinator) Moved() {
+	if c.parked.Load() > 0 {
+		c.each(func(f *flight) func() {
+			if f.parked.Load() {
+				return f.goOn
+			}
+			return nil
+		})
+	}
+}
+
+// each does with every request in progress what due says is to be done.
+func (c *Coordinator) each(due func(*flight) func()) {
+	var todo []func()
 	var held []*flight
 	for i := range c.flights {
 		s := &c.flights[i]
 		s.mu.Lock()
 		for f := s.head; f != nil; f = f.next {
-			if do := f.due(now); do != nil && f.holdIfHeld() {
-				due, held = append(due, do), append(held, f)
+			if do := due(f); do != nil && f.holdIfHeld() {
+				todo, held = append(todo, do), append(held, f)
 			}
 		}
 		s.mu.Unlock()
 	}
 	for i, f := range held {
-		due[i]()
+		todo[i]()
 		f.release()
 	}
 }
@@ -129,9 +175,11 @@ func (f *flight) due(now time.Time) func() {
 	switch {
 	case now.After(f.deadline):
 		return f.expire
-	case f.slow != nil && now.After(f.slowAt):
+	case now.After(f.slowAt):
 		f.slowAt = now.Add(f.pause)
 		return f.slow
+	case f.parked.Load():
+		return f.goOn
 	}
 	return nil
 }

@@ -16,13 +16,19 @@ import (
 // get that takes too long is passed on to another owner as well.
 type forward struct {
 	flight
-	typ       wire.Type
 	call      wire.Call
-	msg       []byte
-	ring      *ring.Ring
+	cur       *ring.Current
 	partition kv.Partition
+	// msg is the request as others get it; the rest is what it does not say.
+	msg                  []byte
+	forwarded, asStandIn bool
+	retries              int
 	// The rest is guarded by flight.mu after the launch.
 	candidates []kv.NodeID
+	// view is how the request is carried out, and members are the owners that take
+	// part in it.
+	view    ring.View
+	members []kv.NodeID
 	// owners is how many of candidates are owners; stand-ins follow them once
 	// all is set, and get standIn for msg.
 	owners  int
@@ -30,11 +36,13 @@ type forward struct {
 	standIn []byte
 	// asked of candidates have been asked, and out of those have not answered.
 	asked, out int
+	// cause is the last refusal of a request that waits for news of the ring.
+	cause error
 }
 
 func newForward(c *Coordinator) *forward {
 	o := &forward{}
-	o.c, o.expire, o.slow, o.recycle = c, o.expired, o.hurry, o.reset
+	o.c, o.expire, o.slow, o.goOn, o.recycle = c, o.expired, o.hurry, o.resume, o.reset
 	return o
 }
 
@@ -42,20 +50,42 @@ func (o *forward) reset() {
 	if cap(o.msg) > maxKept {
 		o.msg = nil
 	}
-	o.candidates, o.ring, o.all, o.standIn = o.candidates[:0], nil, false, nil
-	o.asked, o.out = 0, 0
+	o.candidates, o.members, o.cur, o.all, o.standIn = o.candidates[:0], nil, nil, false, nil
+	o.view = ring.View{}
+	o.asked, o.out, o.cause = 0, 0, nil
 	o.c.forwards.Put(o)
+}
+
+// newRequest returns a forward of p, with no candidates yet.
+func (c *Coordinator) newRequest(p *plan) *forward {
+	o := c.forwards.Get().(*forward)
+	o.cur, o.view, o.partition, o.members, o.all = p.cur, p.view, p.partition, p.owners, p.Options.Strict
+	o.call = wire.Call{Type: p.typ, Deadline: p.Deadline, Level: p.view.Level}
+	o.msg = appendForward(o.msg[:0], p)
+	o.forwarded, o.asStandIn, o.retries = p.Forwarded, p.StandIn, p.retries
+	return o
+}
+
+// postpone has p, of which nothing was done because of err, planned anew when
+// there is news of the ring.
+func (c *Coordinator) postpone(p *plan, start time.Time, to Receiver, err error) {
+	o := c.newRequest(p)
+	o.cause, o.all = err, true
+	o.launch(start, p.Deadline, to)
+	o.park()
+	o.resume()
+	if o.parked.Load() {
+		c.askAround(p)
+	}
+	o.release()
 }
 
 // forward passes p on to the preferred owner if it is up, else to the one that
 // answers fastest. Refusal is why this node does not carry it out itself, which
 // is told if no other can be asked; nil if it is no owner.
-func (c *Coordinator) forward(t wire.Type, p *plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
+func (c *Coordinator) forward(p *plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
 	c.Stats.Forwarded()
-	o := c.forwards.Get().(*forward)
-	o.typ, o.ring, o.partition, o.all = t, p.ring, p.partition, p.Options.Strict
-	o.call = wire.Call{Type: t, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
-	o.msg = appendForward(o.msg[:0], t, p)
+	o := c.newRequest(p)
 	for _, id := range p.owners {
 		if id != c.Self && c.Peers.Up(id) {
 			o.candidates = append(o.candidates, id)
@@ -81,7 +111,7 @@ func (c *Coordinator) forward(t wire.Type, p *plan, preferred kv.NodeID, start t
 
 // appendForward encodes p as a message that the receiver does not pass on. The
 // options go as the client gave them, for the receiver's ring decides.
-func appendForward(dst []byte, t wire.Type, p *plan) []byte {
+func appendForward(dst []byte, p *plan) []byte {
 	m := wire.Put{
 		Get: wire.Get{
 			Flags: wire.FlagForwarded, R: p.given.R, W: p.given.W, DW: p.given.DW, Key: p.Key,
@@ -97,7 +127,7 @@ func appendForward(dst []byte, t wire.Type, p *plan) []byte {
 	if p.Update.Deleted {
 		m.Flags |= wire.FlagDeleted
 	}
-	if t == wire.TypeGet {
+	if p.typ == wire.TypeGet {
 		return m.Get.AppendTo(dst)
 	}
 	return m.AppendTo(dst)
@@ -120,14 +150,72 @@ func (o *forward) next(err error) {
 	case left:
 		o.send(i)
 	case out == 0:
-		o.finish(wire.Answer{}, err)
+		o.giveUp(err)
 	}
+}
+
+// giveUp ends the request with err, unless the ring has changed: then it waits for
+// news of how.
+func (o *forward) giveUp(err error) {
+	if !o.again(err) || !isStale(err) && !o.c.ahead(o.partition, o.call.Level) {
+		o.finish(wire.Answer{}, err)
+		return
+	}
+	o.mu.Lock()
+	o.cause = err
+	if !o.answered {
+		o.park()
+	}
+	o.mu.Unlock()
+	o.resume()
+}
+
+// resume plans the request anew if there is news of the ring.
+func (o *forward) resume() { o.restart(false) }
+
+// restart plans the request anew if it waits for news of the ring, and there is
+// some, or is to be tried without any.
+func (o *forward) restart(retry bool) {
+	if !o.parked.Load() {
+		return
+	}
+	news := o.c.ahead(o.partition, o.call.Level)
+	o.mu.Lock()
+	retry = retry && o.retries < maxRetries
+	if o.answered || !news && !retry || o.over() || !o.unpark() {
+		o.mu.Unlock()
+		return
+	}
+	o.answered = true
+	o.mu.Unlock()
+	o.c.waiting.Add(-1)
+	if m, err := o.parse(o.msg); err != nil {
+		o.to.Receive(wire.Answer{}, err)
+	} else {
+		req := requestOf(m)
+		req.Forwarded, req.StandIn, req.Deadline, req.admitted = o.forwarded, o.asStandIn, o.deadline, true
+		if req.retries = o.retries; !news {
+			req.retries++
+		}
+		o.c.carryOut(o.call.Type, &req, o.start, o.to)
+	}
+	o.release()
+}
+
+// parse reads msg, which appendForward made.
+func (o *forward) parse(msg []byte) (m wire.Put, err error) {
+	if o.call.Type == wire.TypeGet {
+		m.Get, err = wire.ParseGet(msg)
+		return m, err
+	}
+	return wire.ParsePut(msg)
 }
 
 // hurry asks a further owner for what a get has waited for too long.
 func (o *forward) hurry() {
+	o.restart(true)
 	o.mu.Lock()
-	i, more := o.asked, o.typ == wire.TypeGet && !o.answered && o.asked < o.owners
+	i, more := o.asked, o.call.Type == wire.TypeGet && !o.answered && o.asked < o.owners
 	if more {
 		o.asked++
 		o.out++
@@ -170,8 +258,8 @@ func (o *forward) findStandIns() {
 	o.all = true
 	o.standIn = append([]byte(nil), o.msg...)
 	wire.AddFlags(o.standIn, wire.FlagStandIn)
-	most := len(o.candidates) + o.ring.Replicas()
-	for _, id := range o.ring.Preference(o.partition, nil)[o.ring.Replicas():] {
+	most := len(o.candidates) + len(o.members)
+	for _, id := range standIns(o.cur, &o.view, o.partition, o.members) {
 		if len(o.candidates) < most && (id == o.c.Self || o.c.Peers.Up(id)) {
 			o.candidates = append(o.candidates, id)
 		}
@@ -180,18 +268,14 @@ func (o *forward) findStandIns() {
 
 // here coordinates the request at this node.
 func (o *forward) here(msg []byte) {
-	var m wire.Put
-	var err error
-	if o.typ == wire.TypeGet {
-		m.Get, err = wire.ParseGet(msg)
-	} else {
-		m, err = wire.ParsePut(msg)
-	}
+	m, err := o.parse(msg)
 	if err != nil {
 		o.Receive(wire.Answer{}, err)
 		return
 	}
-	o.c.carryOut(o.typ, m, o.call.Deadline, o)
+	req := requestOf(m)
+	req.Level, req.Deadline = o.call.Level, o.call.Deadline
+	o.c.carryOut(o.call.Type, &req, o.c.Now(), o)
 }
 
 // Receive implements Receiver for a request that this node coordinates itself.
@@ -205,7 +289,7 @@ func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 	if err == nil && resp.Interim {
 		return
 	}
-	if kv.KindOf(err) == kv.KindStaleRing {
+	if isStale(err) {
 		o.mu.Lock()
 		id := o.candidates[tag]
 		o.mu.Unlock()
@@ -236,7 +320,7 @@ func (o *forward) heard(a wire.Answer, err error) {
 
 // again tells whether the next owner may do better.
 func (o *forward) again(err error) bool {
-	if o.typ == wire.TypePut && kv.AppliedOf(err) == kv.AppliedUnknown {
+	if o.call.Type == wire.TypePut && kv.AppliedOf(err) == kv.AppliedUnknown {
 		return false
 	}
 	switch kv.KindOf(err) {
@@ -247,9 +331,20 @@ func (o *forward) again(err error) bool {
 }
 
 func (o *forward) expired() {
+	o.mu.Lock()
+	cause, out := o.cause, o.out
+	o.mu.Unlock()
 	err := kv.Errorf(kv.KindTimeout, "forward", "the deadline passed")
-	err.Applied = kv.AppliedUnknown
+	if cause != nil {
+		err = kv.Errorf(kv.KindTimeout, "coordinate", "the deadline passed, after %v", cause)
+	}
+	if cause == nil || out > 0 {
+		err.Applied = kv.AppliedUnknown
+	}
 	o.finish(wire.Answer{}, err)
+	if o.unpark() {
+		o.release()
+	}
 }
 
 func (o *forward) finish(a wire.Answer, err error) {

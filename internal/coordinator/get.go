@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -24,12 +25,20 @@ type get struct {
 	mixed []byte
 	// out is how many of those asked have not answered, in all slots.
 	out int
+	// copies tells that the node has a copy of its own, not just hints.
+	copies bool
 	// differ tells that some answer was not that of the node's own copy, failed
 	// that the get was.
 	differ, failed bool
 	// answers are all that came in; merged of them are in seen.
 	answers []copyOf
 	merged  int
+
+	// given to retries are the request, should it start again.
+	given                kv.Options
+	forwarded, asStandIn bool
+	retries              int
+	carried              *carried
 
 	own    ownCopy
 	asked  int
@@ -64,7 +73,7 @@ type copyOf struct {
 
 func newGet(c *Coordinator) *get {
 	o := &get{}
-	o.c, o.expire, o.slow, o.recycle = c, o.expired, o.hurry, o.reset
+	o.c, o.expire, o.slow, o.goOn, o.recycle = c, o.expired, o.hurry, o.resume, o.reset
 	return o
 }
 
@@ -84,7 +93,7 @@ func (o *get) reset() {
 	o.slots.end()
 	o.tally, o.msg, o.own = quorum.Get{}, wire.ReplicaRead{}, ownCopy{}
 	o.seen, o.floor, o.mixed = object.Object{}, nil, o.mixed[:0]
-	o.answers, o.merged, o.differ, o.failed = o.answers[:0], 0, false, false
+	o.answers, o.merged, o.differ, o.failed, o.carried = o.answers[:0], 0, false, false, nil
 	o.c.gets.Put(o)
 }
 
@@ -92,7 +101,7 @@ func (o *get) reset() {
 // stand-ins for those that are down, for theirs unless they have the same
 // version. A get that needs one answer takes the node's own.
 func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
-	if err := c.reachable("get", p, p.Options.R); err != nil {
+	if err := c.reachable("get", p, p.Options.R, p.owners); err != nil {
 		c.Stats.GetDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
@@ -100,21 +109,38 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	o := c.gets.Get().(*get)
 	o.begin(p, c.loose(p))
 	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
-	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
+	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: p.view.Level}
+	o.given, o.forwarded, o.asStandIn, o.retries, o.carried = p.given, p.Forwarded, p.StandIn, p.retries, p.carried
+	o.key = append(o.key[:0], p.Key...)
 	o.readOwn(p)
 	o.launch(start, p.Deadline, to)
-	o.spread(p)
+	o.spread()
+	if isStale(o.own.err) {
+		o.resume()
+		c.askAround(p)
+	}
 	o.release()
 }
 
 // readOwn reads the node's own copy under its floor, or as a stand-in its hints,
-// which have none.
+// which have none, with the copy of an owner that is read no more or not yet.
 func (o *get) readOwn(p *plan) {
 	c, own := o.c, &o.own
+	if o.carried != nil && slices.Contains(o.carried.answered, c.Self) {
+		return
+	}
+	o.buf = o.buf[:0]
+	if o.copies = p.own || slices.Contains(p.view.Owners, c.Self); o.copies {
+		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(p.view.Level, p.partition, p.Key, o.buf)
+	}
 	if p.standIn {
-		own.object, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf[:0])
-	} else {
-		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(o.call.Level, p.partition, p.Key, o.buf[:0])
+		if own.err != nil {
+			*own, o.copies = ownCopy{}, false
+		}
+		var hints object.Object
+		if hints, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf); own.err == nil && hints.Bytes() != nil {
+			own.object, o.buf, _, own.err = object.MergeUnder(o.buf, own.object, hints, own.floor, nil)
+		}
 	}
 	if own.err != nil {
 		*own, o.differ = ownCopy{err: own.err}, true
@@ -128,10 +154,11 @@ func (o *get) readOwn(p *plan) {
 
 // spread counts the node's own copy, and if that is not enough asks for those of
 // the others.
-func (o *get) spread(p *plan) {
-	var first [kv.MaxReplicas]int
+func (o *get) spread() {
+	var first [maxSlots]int
 	o.mu.Lock()
 	o.countOwn()
+	o.countCarried()
 	if o.tally.Outcome() != quorum.Pending {
 		o.unlock()
 		return
@@ -143,7 +170,6 @@ func (o *get) spread(p *plan) {
 	if o.own.err != nil {
 		o.loseOwn(&first)
 	}
-	o.key = append(o.key[:0], p.Key...)
 	o.unlock()
 	for i := range o.owners {
 		if first[i] != nobody {
@@ -155,7 +181,7 @@ func (o *get) spread(p *plan) {
 // countOwn counts what this node itself has. The caller holds mu.
 func (o *get) countOwn() {
 	switch {
-	case o.own.err != nil || !o.counts(o.place):
+	case o.own.err != nil || !o.counts(o.place) || o.carried != nil:
 		return
 	case !o.isOwner(o.place) && o.own.object.Bytes() == nil:
 		o.tally.Step(o.self, quorum.Empty, nil)
@@ -166,8 +192,10 @@ func (o *get) countOwn() {
 }
 
 // loseOwn counts that the node cannot read its own copy. The caller holds mu.
-func (o *get) loseOwn(first *[kv.MaxReplicas]int) {
-	if next := o.lose(o.self, o.place, o.own.err); next != nobody {
+func (o *get) loseOwn(first *[maxSlots]int) {
+	if isStale(o.own.err) {
+		o.putOff(o.self, o.own.err)
+	} else if next := o.lose(o.self, o.place, o.own.err); next != nobody {
 		first[o.self] = next
 	}
 }
@@ -176,7 +204,7 @@ func (o *get) loseOwn(first *[kv.MaxReplicas]int) {
 func (o *get) choose(i int) (place int) {
 	id := o.owners[i]
 	switch {
-	case id == o.c.Self:
+	case id == o.c.Self || o.at[i].heard && o.carried != nil:
 		return nobody
 	case o.c.Peers.Up(id):
 		o.at[i].out++
@@ -191,7 +219,7 @@ func (o *get) choose(i int) (place int) {
 func (o *get) lose(i, place int, err error) (next int) {
 	s := &o.at[i]
 	next = nobody
-	if !s.heard && s.out == 0 && kv.KindOf(err) != kv.KindStaleRing {
+	if !s.heard && s.out == 0 {
 		next = o.standIn(i)
 	}
 	switch {
@@ -207,7 +235,7 @@ func (o *get) lose(i, place int, err error) (next int) {
 // standIn returns the place of a node that is now asked to stand in in slot i.
 // Once the answer is given nobody is. The caller holds mu.
 func (o *get) standIn(i int) int {
-	if o.answered || !o.loose || !o.c.Now().Before(o.deadline) {
+	if o.answered || !o.loose || o.over() {
 		return nobody
 	}
 	place, ok := o.nextStandIn(o.c)
@@ -220,8 +248,29 @@ func (o *get) standIn(i int) int {
 	return place
 }
 
-// unlock lets go of mu, and tells the outcome if there is one that was not told.
-func (o *get) unlock() {
+// putOff counts that the owner of slot i refuses because the ring has changed.
+// Nobody stands in for it: if the others are not enough the get starts again, when
+// it is known of whom. The caller holds mu.
+func (o *get) putOff(i int, err error) {
+	if o.tally.Step(i, quorum.Missed, err); !o.answered {
+		o.park()
+	}
+}
+
+// unlock lets go of mu, and tells the outcome if there is one that was not told,
+// unless the get is to start again. It tells whether the get has ended.
+func (o *get) unlock() (ended bool) {
+	if o.tally.Outcome() != quorum.Pending && !o.answered && o.outdated() {
+		o.park()
+		o.mu.Unlock()
+		o.resume()
+		return false
+	}
+	return o.conclude()
+}
+
+// conclude is unlock for a get that does not start again.
+func (o *get) conclude() (ended bool) {
 	decided := o.tally.Outcome() != quorum.Pending && o.decide()
 	var answers int
 	var err error
@@ -229,10 +278,15 @@ func (o *get) unlock() {
 		answers, err = o.tally.Answers(), o.tally.Err()
 		o.failed = err != nil
 	}
+	ended = o.answered
 	o.mu.Unlock()
 	if decided {
 		o.finish(answers, err)
+		if o.unpark() {
+			o.release()
+		}
 	}
+	return ended
 }
 
 // send asks the node at place, for slot i, by way of m.
@@ -307,11 +361,19 @@ func (o *get) missed(i, place int, err error) {
 	o.mu.Lock()
 	id := o.node(place)
 	o.at[i].out--
-	next := o.lose(i, place, at(id, err))
+	next := nobody
+	if isStale(err) {
+		o.putOff(i, at(id, err))
+	} else {
+		next = o.lose(i, place, at(id, err))
+	}
 	o.leave()
-	o.c.refresh(id, err)
 	if next != nobody {
 		o.send(i, next, new(wire.ReplicaRead))
+	}
+	if isStale(err) {
+		o.c.refresh(id, err)
+		o.resume()
 	}
 }
 
@@ -320,8 +382,7 @@ func (o *get) missed(i, place int, err error) {
 func (o *get) leave() {
 	o.out--
 	last := o.out == 0
-	o.unlock()
-	if last {
+	if ended := o.unlock(); last && ended {
 		o.repair()
 	}
 }
@@ -389,7 +450,8 @@ func join(a, b vclock.Floor) vclock.Floor {
 // hurry has stand-ins that know nothing count, and asks others in the stead of
 // those that take too long.
 func (o *get) hurry() {
-	var next [kv.MaxReplicas]int
+	var next [maxSlots]int
+	o.again(true)
 	o.mu.Lock()
 	if o.answered {
 		o.mu.Unlock()
@@ -418,7 +480,7 @@ func (o *get) hurry() {
 func (o *get) expired() {
 	o.mu.Lock()
 	o.tally.Expire()
-	o.unlock()
+	o.conclude()
 }
 
 // finish tells the outcome. What was seen changes no more.

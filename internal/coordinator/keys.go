@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -12,22 +13,26 @@ import (
 // pageTimeout bounds the wait for one page of keys.
 const pageTimeout = 10 * time.Second
 
+// maxBatch bounds the partitions of which the keys are collected at once: each
+// key is told once, though several owners have it.
+const maxBatch = 16
+
 // Keys calls fn with every key of bucket that has a value, each once, in no
-// order. Each partition is asked of one owner that is up, so a key that only
-// other owners have yet is missed. fn's slice is valid until it returns; its
-// error ends the listing. The error is of KindUnavailable when no owner of some
-// partition can be reached.
+// order. Each partition is asked of as many of its readers as a get of the
+// cluster's R: one alone may be new in the ring, and lack most of it. fn's slice
+// is valid until it returns; its error ends the listing. The error is of
+// KindUnavailable when too few readers of some partition can be reached.
 func (b Blocking) Keys(ctx context.Context, bucket string, fn func(key []byte) error) error {
-	r := b.Cluster.Ring()
-	if r == nil {
+	cur := b.Cluster.Current()
+	if cur == nil {
 		return kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
 	}
-	l := listing{Coordinator: b.Coordinator, ring: r, bucket: []byte(bucket), fn: fn, down: map[kv.NodeID]bool{}, after: map[kv.Partition][]byte{}}
-	for p := range r.Params().Q {
+	l := listing{Coordinator: b.Coordinator, need: cur.Ring.Params().R, bucket: []byte(bucket), fn: fn, down: map[kv.NodeID]bool{}}
+	for p := range cur.Ring.Params().Q {
 		l.todo = append(l.todo, kv.Partition(p))
 	}
 	for len(l.todo) > 0 {
-		if err := l.round(ctx); err != nil {
+		if err := l.batch(ctx); err != nil {
 			return err
 		}
 	}
@@ -37,93 +42,150 @@ func (b Blocking) Keys(ctx context.Context, bucket string, fn func(key []byte) e
 // listing is the state of one Keys.
 type listing struct {
 	*Coordinator
-	ring   *ring.Ring
+	// need is how many readers are asked of each partition.
+	need   int
 	bucket []byte
 	fn     func([]byte) error
 	todo   []kv.Partition
 	down   map[kv.NodeID]bool
-	// after is the last key of a partition that was left half-way.
-	after map[kv.Partition][]byte
 }
 
-// round asks each partition in todo of its first owner that is up; those whose
-// owner failed stay in todo.
-func (l *listing) round(ctx context.Context) error {
-	shares := map[kv.NodeID][]kv.Partition{}
-	for _, p := range l.todo {
-		id, ok := l.owner(p)
-		if !ok {
-			return kv.Errorf(kv.KindUnavailable, "list keys", "no owner of partition %d can be reached", p)
+// batch lists the first partitions of todo that have the same readers, and takes
+// them out. If others are to be read by then it lists them once more.
+func (l *listing) batch(ctx context.Context) error {
+	told := map[string]struct{}{}
+	var parts []kv.Partition
+	for range maxRetries {
+		cur := l.Cluster.Current()
+		if parts == nil {
+			parts = l.pick(cur)
 		}
-		shares[id] = append(shares[id], p)
+		err := l.read(ctx, cur, parts, told)
+		if err == nil && unmoved(cur, l.Cluster.Current(), parts) {
+			return nil
+		}
+		if err != nil && !isStale(err) {
+			return err
+		}
 	}
-	l.todo = l.todo[:0]
-	for id, parts := range shares {
-		left, err := l.ask(ctx, id, parts)
+	return kv.Errorf(kv.KindStaleRing, "list keys", "the owners of partition %d change", parts[0])
+}
+
+// pick takes partitions with the same readers at the same level out of todo.
+func (l *listing) pick(cur *ring.Current) (parts []kv.Partition) {
+	var first ring.View
+	left := l.todo[:0]
+	for i, p := range l.todo {
+		if len(parts) == maxBatch {
+			left = append(left, l.todo[i:]...)
+			break
+		}
+		v := cur.View(p)
+		if len(parts) == 0 {
+			first = v
+		}
+		if v.Level == first.Level && sameNodes(v.Readers, first.Readers) {
+			parts = append(parts, p)
+		} else {
+			left = append(left, p)
+		}
+	}
+	l.todo = left
+	return parts
+}
+
+func sameNodes(a, b []kv.NodeID) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(id kv.NodeID) bool { return !slices.Contains(b, id) })
+}
+
+// unmoved tells whether parts have the same readers still.
+func unmoved(was, is *ring.Current, parts []kv.Partition) bool {
+	return was == is && is.Progress == nil || !slices.ContainsFunc(parts, func(p kv.Partition) bool {
+		return !sameNodes(was.View(p).Readers, is.View(p).Readers)
+	})
+}
+
+// read asks readers of parts, which they share, until enough have answered, this
+// node first.
+func (l *listing) read(ctx context.Context, cur *ring.Current, parts []kv.Partition, told map[string]struct{}) error {
+	v := cur.View(parts[0])
+	readers := slices.Clone(v.Readers)
+	if i := slices.Index(readers, l.Self); i > 0 {
+		readers[0], readers[i] = readers[i], readers[0]
+	}
+	answered, need := 0, min(l.need, len(readers))
+	for _, id := range readers {
+		if answered == need {
+			break
+		}
+		if id != l.Self && (l.down[id] || !l.Peers.Up(id)) {
+			continue
+		}
+		ok, err := l.ask(ctx, id, v.Level, parts, told)
 		if err != nil {
 			return err
 		}
-		l.todo = append(l.todo, left...)
+		if ok {
+			answered++
+		}
+	}
+	if answered < need {
+		return kv.Errorf(kv.KindUnavailable, "list keys", "%d of %d owners of partition %d can be reached, %d are needed", answered, len(readers), parts[0], need)
 	}
 	return nil
 }
 
-func (l *listing) owner(p kv.Partition) (kv.NodeID, bool) {
-	owners := l.ring.Owners(p)
-	for _, id := range owners {
-		if id == l.Self {
-			return id, true
-		}
-	}
-	for _, id := range owners {
-		if !l.down[id] && l.Peers.Up(id) {
-			return id, true
-		}
-	}
-	return 0, false
-}
-
-// ask lists parts at node id, page by page, and returns those that it did not
-// finish because the node failed. The error is fn's, ctx's, or the local
-// store's.
-func (l *listing) ask(ctx context.Context, id kv.NodeID, parts []kv.Partition) ([]kv.Partition, error) {
+// ask lists parts at node id, page by page, and tells whether it did to the end.
+// The error is fn's, ctx's, the local store's, or tells that the ring has changed.
+func (l *listing) ask(ctx context.Context, id kv.NodeID, level kv.Level, parts []kv.Partition, told map[string]struct{}) (bool, error) {
+	var after []byte
 	for len(parts) > 0 {
 		if err := ctx.Err(); err != nil {
-			return nil, kv.Wrap(kv.KindTimeout, "list keys", err)
+			return false, kv.Wrap(kv.KindTimeout, "list keys", err)
 		}
-		page, err := l.page(id, wire.ListKeys{Bucket: l.bucket, After: l.after[parts[0]], Partitions: parts})
-		if err != nil {
-			if id == l.Self {
-				return nil, err
-			}
+		page, err := l.page(id, level, wire.ListKeys{Bucket: l.bucket, After: after, Partitions: parts})
+		switch {
+		case err == nil:
+		case id == l.Self || isStale(err):
+			l.refresh(id, err)
+			return false, err
+		default:
 			l.down[id] = true
-			return parts, nil
+			return false, nil
 		}
 		if page.Done > len(parts) || page.Done == 0 && len(page.Keys) == 0 {
-			return nil, kv.Errorf(kv.KindInternal, "list keys", "node %v answered a page of %d partitions for %d", id, page.Done, len(parts))
+			return false, kv.Errorf(kv.KindInternal, "list keys", "node %v answered a page of %d partitions for %d", id, page.Done, len(parts))
 		}
-		for _, k := range page.Keys {
-			if err := l.fn(k); err != nil {
-				return nil, err
-			}
+		if err := l.tell(page.Keys, told); err != nil {
+			return false, err
 		}
-		for _, p := range parts[:page.Done] {
-			delete(l.after, p)
-		}
-		parts = parts[page.Done:]
-		if page.Partial && len(parts) > 0 && len(page.Keys) > 0 {
-			l.after[parts[0]] = append([]byte(nil), page.Keys[len(page.Keys)-1]...)
+		if parts, after = parts[page.Done:], nil; page.Partial && len(page.Keys) > 0 {
+			after = append(after, page.Keys[len(page.Keys)-1]...)
 		}
 	}
-	return nil, nil
+	return true, nil
 }
 
-func (l *listing) page(id kv.NodeID, m wire.ListKeys) (wire.KeysPage, error) {
+// tell passes keys on that were not told before.
+func (l *listing) tell(keys [][]byte, told map[string]struct{}) error {
+	for _, k := range keys {
+		if _, ok := told[string(k)]; ok {
+			continue
+		}
+		told[string(k)] = struct{}{}
+		if err := l.fn(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *listing) page(id kv.NodeID, level kv.Level, m wire.ListKeys) (wire.KeysPage, error) {
 	if id == l.Self {
 		return l.Local.KeysPage(m)
 	}
 	w := &pageWaiter{done: make(chan struct{})}
-	call := wire.Call{Type: wire.TypeListKeys, Deadline: l.Now().Add(pageTimeout), Level: kv.LevelOf(l.ring.Epoch())}
+	call := wire.Call{Type: wire.TypeListKeys, Deadline: l.Now().Add(pageTimeout), Level: level}
 	l.Peers.Call(id, call, &m, w, 0)
 	<-w.done
 	return w.page, w.err

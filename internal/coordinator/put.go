@@ -7,7 +7,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/quorum"
-	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -21,15 +20,23 @@ type put struct {
 	// acknowledgement may already be in, but there is no answer to give yet.
 	ready bool
 
+	// round is the present attempt, past are those before it, and acks what they
+	// were told of owners that take part no more; retries of the attempts were made
+	// without news of the ring. Guarded by flight.mu.
+	round   round
+	past    []attempt
+	acks    []ack
+	retries int
+
 	// What is sent; key and object are copies of this request's own, because an
 	// owner may fail, and a stand-in be asked, long after the caller has gone.
-	call   wire.Call
 	key    kv.Key
 	object []byte
 	floor  uint64
-	// w and dw are what the tally needs; with dw=0 the node that serves the slot
-	// buffered is asked for a durable write all the same.
-	w, dw, buffered int
+	// home is the owner whose slot the local write serves.
+	home kv.NodeID
+	// w and dw are what the tally needs.
+	w, dw int
 
 	buf    []byte
 	sealed []byte
@@ -38,9 +45,27 @@ type put struct {
 	answer wire.Answer
 }
 
+// round is what the messages of one attempt have in common.
+type round struct {
+	call   wire.Call
+	owners []kv.NodeID
+	number int
+	// buffered is the slot of which a durable write is asked though dw is 0.
+	buffered int
+}
+
+// target is a node that is asked, and its place; none has no id.
+type target struct {
+	id    kv.NodeID
+	place int
+}
+
+// targets are those that are asked first, one for each slot.
+type targets [maxSlots]target
+
 func newPut(c *Coordinator) *put {
 	o := &put{}
-	o.c, o.expire, o.slow, o.recycle = c, o.expired, o.hurry, o.reset
+	o.c, o.expire, o.slow, o.goOn, o.recycle = c, o.expired, o.hurry, o.resume, o.reset
 	return o
 }
 
@@ -54,7 +79,11 @@ func (o *put) reset() {
 	}
 	o.slots.end()
 	o.tally, o.ready, o.msg, o.answer = quorum.Put{}, false, wire.ReplicaPut{}, wire.Answer{}
-	o.object = nil
+	o.object, o.round = nil, round{}
+	if len(o.past) > 0 {
+		clear(o.past)
+		o.past, o.acks, o.retries = o.past[:0], o.acks[:0], 0
+	}
 	o.c.puts.Put(o)
 }
 
@@ -62,7 +91,7 @@ func (o *put) reset() {
 // encoded once, to the other owners, and lets the answers do the rest. The local
 // fsync and the sends run side by side.
 func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time, to Receiver) {
-	if err := c.reachable("put", p, max(p.Options.W, p.Options.DW)); err != nil {
+	if err := c.reachable("put", p, max(p.Options.W, p.Options.DW), p.view.Old, p.view.New); err != nil {
 		c.Stats.PutDone(Ended{Err: err})
 		to.Receive(wire.Answer{}, err)
 		return
@@ -70,12 +99,12 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p))
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
-	need := quorum.Need{W: o.w, DW: o.dw, Old: quorum.All(len(p.owners)), Loose: o.loose}
-	if c.omits(OmitLastAck) {
-		need.W, need.DW = o.w-1, min(o.dw, o.w-1)
+	o.home = p.owners[p.self]
+	o.tally = quorum.NewPut(o.needs(&p.view))
+	o.round = round{
+		call:   wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Level: p.view.Level},
+		owners: p.owners, buffered: nobody,
 	}
-	o.tally = quorum.NewPut(need)
-	o.call = wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Level: kv.LevelOf(p.ring.Epoch())}
 	o.launch(start, p.Deadline, to)
 	defer o.release()
 	if err := o.writeLocal(p, ctx); err != nil {
@@ -85,150 +114,69 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	o.spread()
 }
 
-// writeLocal carries out the local write and makes the answer. An error means
-// that nothing was applied.
-func (o *put) writeLocal(p *plan, ctx object.Context) error {
-	write := object.Write{
-		Merge: p.props.Merge, Context: ctx, Now: kv.TimeOf(o.start), MaxClock: o.c.cfg.MaxClock,
-		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value,
-	}
-	if o.c.omits(OmitSiblings) {
-		write.Merge = kv.MergeLWW
-	}
-	var durable storage.Waiter
-	if o.dw > 0 {
-		o.hold(1)
-		durable = o
-	}
-	obj, dropped, err := o.write(p, &write, durable)
-	if err != nil {
-		if durable != nil {
-			o.refs.Add(-1)
-		}
-		return err
-	}
-	if dropped > 0 {
-		o.c.Stats.Truncated(dropped)
-	}
-	o.makeAnswer(obj, p.Options.ReturnBody)
-	o.key, o.object = append(o.key[:0], p.Key...), obj.Bytes()
-	return nil
-}
-
-// write writes the node's own copy, or as a stand-in its hint.
-func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
-	if p.standIn {
-		o.floor = 0
-		obj, o.buf, dropped, err = o.c.Hints.PutHint(kv.LevelOf(p.ring.Epoch()), p.owners[p.self], p.partition, p.Key, *w, o.buf[:0], durable)
-		if err == nil {
-			o.c.Stats.StandIn()
-		}
-		return obj, dropped, err
-	}
-	// The object stands for what the floor covers if the copy had that floor all
-	// the while.
-	_, o.floor = o.c.Local.Floor(p.partition)
-	obj, o.buf, dropped, err = o.c.Local.Put(kv.LevelOf(p.ring.Epoch()), p.partition, p.Key, *w, o.buf[:0], durable)
-	if _, now := o.c.Local.Floor(p.partition); now != o.floor {
-		o.floor = 0
-	}
-	return obj, dropped, err
-}
-
-// refused ends a put whose local write was refused, or passes it on if the
-// refusal is this node's own affair: nothing was applied.
-func (o *put) refused(p *plan, ctx object.Context, err error) {
-	o.mu.Lock()
-	decided := o.decide()
-	o.mu.Unlock()
-	switch {
-	case !decided:
-	case !p.Forwarded && ownAffair(err):
-		o.c.waiting.Add(-1)
-		o.c.forward(wire.TypePut, p, ctx.Fastest, o.start, o.to, err)
-	default:
-		o.finish(0, err)
-	}
-}
-
-// ownAffair tells whether another node may take a write that this one refuses.
-func ownAffair(err error) bool {
-	switch kv.KindOf(err) {
-	case kv.KindDiskFull, kv.KindStorage, kv.KindCorrupt, kv.KindHintsFull:
-		return kv.AppliedOf(err) == kv.AppliedNo
-	}
-	return false
-}
-
-// makeAnswer gives a context only if it names nothing that the client has not
-// seen: the new sibling is the only one, or all of them are in the answer.
-func (o *put) makeAnswer(obj object.Object, body bool) {
-	if body {
-		o.answer.Object = obj.Bytes()
-	}
-	if !body && obj.Len() > 1 {
-		return
-	}
-	ctx := object.ContextOf(obj)
-	ctx.Fastest = o.c.Self
-	var err error
-	if o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx); err == nil {
-		o.answer.Context = o.sealed
-	}
-}
-
-// nobody stands in for a place in the preference list.
+// nobody stands in for a slot.
 const nobody = -1
 
 // spread counts the local write, and sends the object to the other owners, or to
 // stand-ins for those that are down.
 func (o *put) spread() {
-	var first [kv.MaxReplicas]int
+	var first targets
 	o.mu.Lock()
 	o.ready = true
-	o.at[o.self].heard, o.at[o.self].served = true, true
+	s := &o.at[o.self]
+	s.heard, s.served, s.by = true, true, o.c.Self
 	o.count(o.self, o.place, quorum.Applied)
-	o.buffered = nobody
-	for i := range o.owners {
-		first[i] = o.choose(i)
-		if o.buffered == nobody && first[i] != nobody {
-			o.buffered = i
-		}
-	}
+	o.chooseAll(&first)
+	r := o.round
 	o.unlock()
-	for i := range o.owners {
-		if first[i] != nobody {
-			o.send(i, first[i], &o.msg)
-		}
-	}
+	o.sendAll(&r, &first, &o.msg)
 	o.msg = wire.ReplicaPut{}
 }
 
+// chooseAll tells whom to ask first for each slot. The caller holds mu.
+func (o *put) chooseAll(first *targets) {
+	for i := range o.owners {
+		first[i] = o.choose(i)
+		if o.round.buffered == nobody && first[i].id != 0 {
+			o.round.buffered = i
+		}
+	}
+}
+
 // choose returns whom to ask first for slot i. The caller holds mu.
-func (o *put) choose(i int) (place int) {
-	id := o.owners[i]
+func (o *put) choose(i int) target {
+	id, by := o.owners[i], o.at[i].by
 	switch {
+	case by != 0 && (by == id || by != o.c.Self):
+		return target{} // it is served
 	case id == o.c.Self:
-		return nobody
+		return o.lose(i, i, errHintOnly)
 	case o.c.Peers.Up(id):
 		o.at[i].out++
-		return i
+		return target{id, i}
 	}
 	return o.lose(i, i, errDown(id))
 }
 
+func (o *put) sendAll(r *round, first *targets, m *wire.ReplicaPut) {
+	for i := range r.owners {
+		if first[i].id != 0 {
+			o.send(r, i, first[i], m)
+		}
+	}
+}
+
 // lose counts that the node at place does not serve slot i, and returns whom to
 // ask in its stead. The caller holds mu.
-func (o *put) lose(i, place int, err error) (next int) {
+func (o *put) lose(i, place int, err error) (next target) {
 	s := &o.at[i]
-	next = nobody
-	if !s.served && s.out == 0 && kv.KindOf(err) != kv.KindStaleRing {
+	if !s.served && s.out <= 0 {
 		next = o.standIn(i)
 	}
 	switch {
 	case !o.counts(place):
 		// It was counted as aside when it was asked.
-	case o.loose && (next != nobody || s.out > 0 || s.served):
+	case o.loose && (next.id != 0 || s.out > 0 || s.served):
 		o.tally.Step(i, quorum.Missed, err)
 	default:
 		o.tally.Step(i, quorum.Error, err)
@@ -236,22 +184,22 @@ func (o *put) lose(i, place int, err error) (next int) {
 	return next
 }
 
-// standIn returns the place of a node that is now asked to stand in in slot i.
-// The caller holds mu.
-func (o *put) standIn(i int) int {
-	if !o.c.Now().Before(o.deadline) {
-		return nobody
+// standIn returns a node that is now asked to stand in in slot i. The caller
+// holds mu.
+func (o *put) standIn(i int) target {
+	if o.over() {
+		return target{}
 	}
 	place, ok := o.nextStandIn(o.c)
 	if !ok {
-		return nobody
+		return target{}
 	}
 	o.at[i].out++
 	o.at[i].fresh = true
 	if !o.counts(place) {
 		o.tally.Step(i, quorum.Aside, nil)
 	}
-	return place
+	return target{o.node(place), place}
 }
 
 // count counts what the node at place says of slot i. The caller holds mu.
@@ -263,46 +211,49 @@ func (o *put) count(i, place int, ev quorum.Event) {
 }
 
 // unlock lets go of mu, and tells the outcome if there is one that was not told.
+// A failure is none yet if by now the ring asks for something else.
 func (o *put) unlock() {
-	decided := o.ready && o.tally.Outcome() != quorum.Pending && o.decide()
-	var acks int
-	var err error
-	if decided {
-		acks, err = o.tally.Acks(), o.tally.Err()
+	outcome := o.tally.Outcome()
+	if !o.ready || outcome == quorum.Pending || o.answered {
+		o.mu.Unlock()
+		return
 	}
+	if outcome == quorum.Failed && (o.parked.Load() || o.c.ahead(o.partition, o.round.call.Level)) {
+		o.park()
+		o.mu.Unlock()
+		o.resume()
+		return
+	}
+	o.decide()
+	asked, acks, err := len(o.owners), o.tally.Acks(), o.tally.Err()
 	o.mu.Unlock()
-	if decided {
-		o.finish(acks, err)
-	}
+	o.finish(asked, acks, err)
 }
 
-// send sends the object to the node at place, for slot i, by way of m.
-func (o *put) send(i, place int, m *wire.ReplicaPut) {
-	id := o.owners[i]
-	*m = wire.ReplicaPut{Ack: o.ack(i), Floor: o.floor, Key: o.key, Object: o.object}
+// send sends the object to a node, for slot i, by way of m.
+func (o *put) send(r *round, i int, to target, m *wire.ReplicaPut) {
+	*m = wire.ReplicaPut{Ack: o.ack(r, i), Floor: o.floor, Key: o.key, Object: o.object}
 	o.hold(1)
-	if !o.isOwner(place) {
+	tag := tagOf(i, to.place) | uint32(r.number)<<attemptBit
+	if to.id != r.owners[i] {
 		// A hint is nobody's copy: it has no floor.
-		m.For, m.Floor = id, 0
+		m.For, m.Floor = r.owners[i], 0
 		if o.c.omits(OmitOwners) {
 			m.For = stranger
 		}
 		if o.c.omits(OmitHints) {
-			o.Complete(tagOf(i, place), wire.Response{Payload: []byte{byte(wire.AckDurable)}}, nil)
+			o.Complete(tag, wire.Response{Payload: []byte{byte(wire.AckDurable)}}, nil)
 			return
 		}
-		o.mu.Lock()
-		id = o.node(place)
-		o.mu.Unlock()
 	}
-	o.c.Peers.Call(id, o.call, m, o, tagOf(i, place))
+	o.c.Peers.Call(to.id, r.call, m, o, tag)
 }
 
 // ack returns what whoever serves slot i is asked to acknowledge. With dw=0
 // (§6.1) one of them is asked for a durable write that nobody waits for.
-func (o *put) ack(i int) wire.Ack {
+func (o *put) ack(r *round, i int) wire.Ack {
 	switch {
-	case o.dw == 0 && i != o.buffered:
+	case o.dw == 0 && i != r.buffered:
 		return wire.AckApplied
 	case o.dw < o.w:
 		return wire.AckBoth
@@ -313,7 +264,6 @@ func (o *put) ack(i int) wire.Ack {
 // Complete implements wire.Completion for the other nodes' answers.
 func (o *put) Complete(tag uint32, resp wire.Response, err error) {
 	last := err != nil || !resp.Interim
-	i, place := ofTag(tag)
 	var ack wire.Ack
 	if err == nil {
 		ack, err = wire.ParseAck(resp.Payload)
@@ -322,20 +272,24 @@ func (o *put) Complete(tag uint32, resp wire.Response, err error) {
 	case err != nil && !last:
 		// It will say more.
 	case err != nil:
-		o.missed(i, place, err)
+		o.missed(tag, err)
 	case ack == wire.AckDurable:
-		o.acked(i, place, quorum.Durable, last)
+		o.acked(tag, quorum.Durable, last)
 	case last && o.dw > 0:
 		// Its last word, and it does not say what was asked for.
-		o.acked(i, place, quorum.Applied, false)
-		o.missed(i, place, errNotDurable)
+		o.acked(tag, quorum.Applied, false)
+		o.missed(tag, errNotDurable)
 	default:
-		o.acked(i, place, quorum.Applied, last)
+		o.acked(tag, quorum.Applied, last)
 	}
 	if last {
 		o.release()
 	}
 }
+
+// errHintOnly stands for the write of a coordinator that has become an owner
+// after it has made its hint.
+var errHintOnly = kv.Errorf(kv.KindUnavailable, "put", "this node has a hint, not a copy")
 
 // errNotDurable stands for the durable acknowledgement that a node did not give.
 var errNotDurable = &kv.Error{
@@ -343,53 +297,77 @@ var errNotDurable = &kv.Error{
 }
 
 // acked counts an acknowledgement.
-func (o *put) acked(i, place int, ev quorum.Event, last bool) {
+func (o *put) acked(tag uint32, ev quorum.Event, last bool) {
 	o.mu.Lock()
-	s := &o.at[i]
-	s.heard = true
-	if last {
-		s.out--
-		s.served = true
+	i, owner, by := o.asked(tag)
+	if i == nobody {
+		o.keep(ack{owner, by.id, ev == quorum.Durable})
+		o.mu.Unlock()
+	} else {
+		s := &o.at[i]
+		s.heard = true
+		if last {
+			s.out--
+			s.served = true
+		}
+		if s.by != owner && o.counts(by.place) {
+			s.by = by.id
+		}
+		o.count(i, by.place, ev)
+		o.unlock()
 	}
-	o.count(i, place, ev)
-	o.unlock()
-	if last && !o.isOwner(place) {
+	if last && by.id != owner {
 		o.c.Stats.StandIn()
 	}
 }
 
-// missed counts a failure, and asks the next node.
-func (o *put) missed(i, place int, err error) {
+// missed counts a failure, and asks the next node. Nobody stands in for one that
+// refuses because the ring has changed: the put goes on when it is known how.
+func (o *put) missed(tag uint32, err error) {
+	var next target
 	o.mu.Lock()
-	id := o.node(place)
-	o.at[i].out--
-	next := o.lose(i, place, at(id, err))
+	i, _, by := o.asked(tag)
+	if i != nobody {
+		o.at[i].out--
+		switch {
+		case !isStale(err):
+			next = o.lose(i, by.place, at(by.id, err))
+		case o.at[i].by == 0 && int(tag>>attemptBit) == o.round.number:
+			o.tally.Step(i, quorum.Missed, at(by.id, err))
+			o.park()
+		}
+	}
+	r := o.round
 	o.unlock()
-	o.c.refresh(id, err)
-	if next != nobody {
-		o.send(i, next, new(wire.ReplicaPut))
+	if next.id != 0 {
+		o.send(&r, i, next, new(wire.ReplicaPut))
+	}
+	if isStale(err) {
+		o.c.refresh(by.id, err)
+		o.resume()
 	}
 }
 
 // hurry asks stand-ins for those that take too long.
 func (o *put) hurry() {
-	var next [kv.MaxReplicas]int
+	o.again(true)
+	var next targets
 	o.mu.Lock()
 	for i := range o.owners {
 		s := &o.at[i]
-		next[i] = nobody
 		switch {
-		case !o.ready, s.heard, s.out == 0:
+		case !o.ready, s.heard, s.out <= 0:
 		case s.fresh:
 			s.fresh = false
 		default:
 			next[i] = o.standIn(i)
 		}
 	}
+	r := o.round
 	o.unlock()
-	for i := range o.owners {
-		if next[i] != nobody {
-			o.send(i, next[i], new(wire.ReplicaPut))
+	for i := range r.owners {
+		if next[i].id != 0 {
+			o.send(&r, i, next[i], new(wire.ReplicaPut))
 		}
 	}
 }
@@ -398,6 +376,10 @@ func (o *put) hurry() {
 func (o *put) Durable(err error) {
 	o.mu.Lock()
 	switch {
+	case o.self == nobody:
+		if err == nil {
+			o.keep(ack{o.home, o.c.Self, true})
+		}
 	case err == nil:
 		o.count(o.self, o.place, quorum.Durable)
 	case !o.counts(o.place):
@@ -416,14 +398,18 @@ func (o *put) expired() {
 	outcome := o.tally.Expire()
 	decided := (o.ready || outcome != quorum.Met) && o.decide()
 	acks, err := o.tally.Acks(), o.tally.Err()
+	asked := len(o.owners)
 	o.mu.Unlock()
 	if decided {
-		o.finish(acks, err)
+		o.finish(asked, acks, err)
+	}
+	if o.unpark() {
+		o.release()
 	}
 }
 
-func (o *put) finish(acks int, err error) {
-	o.c.Stats.PutDone(Ended{Took: o.took(), Asked: len(o.owners), Answered: acks, Err: err})
+func (o *put) finish(asked, acks int, err error) {
+	o.c.Stats.PutDone(Ended{Took: o.took(), Asked: asked, Answered: acks, Err: err})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

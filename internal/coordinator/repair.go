@@ -71,7 +71,7 @@ func (o *get) repairOwn(all object.Object, floor vclock.Floor, want uint64) {
 	switch {
 	case o.own.err == nil && object.Digest(o.own.object, floor) == want:
 		return
-	case o.isOwner(o.place):
+	case o.copies:
 		err = o.c.Local.Merge(o.partition, o.key, all, floor, nil)
 	case o.own.object.Bytes() == nil:
 		return

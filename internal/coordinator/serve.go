@@ -26,38 +26,38 @@ func (c *Coordinator) Handle(req wire.Request) {
 		req.Reply.Fail(err)
 		return
 	}
-	if ring := c.Cluster.Ring(); m.Flags&wire.FlagForwarded != 0 && ring != nil && req.Level.Epoch() > ring.Epoch() {
-		c.Cluster.Refresh(req.From)
-		req.Reply.Fail(kv.Errorf(kv.KindStaleRing, "coordinate", "this node's ring is of epoch %d, the request's of %d", ring.Epoch(), req.Level.Epoch()))
-		return
-	}
 	if req.From == 0 {
 		// Only a node knows that no owner answers.
 		m.Flags &^= wire.FlagStandIn
 	}
 	to := replies.Get().(*reply)
 	to.Reply = req.Reply
-	c.carryOut(req.Type, m, req.Deadline, to)
+	r := requestOf(m)
+	r.From, r.Level, r.Deadline = req.From, req.Level, req.Deadline
+	c.carryOut(req.Type, &r, c.Now(), to)
 }
 
-// carryOut starts the get or put that m asks for; of a get only m.Get is used.
-func (c *Coordinator) carryOut(t wire.Type, m wire.Put, deadline time.Time, to Receiver) {
-	r := Request{
+// carryOut starts a get or put that came at start.
+func (c *Coordinator) carryOut(t wire.Type, r *Request, start time.Time, to Receiver) {
+	if t == wire.TypeGet {
+		c.get(r, start, to)
+		return
+	}
+	c.put(r, start, to)
+}
+
+// requestOf returns the get or put that m asks for; of a get only m.Get is set.
+func requestOf(m wire.Put) Request {
+	return Request{
 		Key:       m.Key,
 		Options:   options(m.Get),
 		Forwarded: m.Flags&wire.FlagForwarded != 0,
 		StandIn:   m.Flags&wire.FlagStandIn != 0,
-		Deadline:  deadline,
+		Update: object.Update{
+			Context: m.Context, ContentType: m.ContentType, Value: m.Value,
+			Deleted: m.Flags&wire.FlagDeleted != 0,
+		},
 	}
-	if t == wire.TypeGet {
-		c.Get(r, to)
-		return
-	}
-	r.Update = object.Update{
-		Context: m.Context, ContentType: m.ContentType, Value: m.Value,
-		Deleted: m.Flags&wire.FlagDeleted != 0,
-	}
-	c.Put(r, to)
 }
 
 func options(m wire.Get) kv.Options {

@@ -1,31 +1,40 @@
 package coordinator
 
 import (
+	"slices"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
-// slots are the N places at the head of a key's preference list (§4.3), as one
-// request fills them. Each slot belongs to an owner, and is served by it, or by a
-// node that stands in for it (§4.6): the next healthy one clockwise that was not
-// asked yet in this request. A node is known by its place in the preference
-// list; the owners' places are their slots.
+// maxSlots bounds a request's slots: while the ring changes one more node than
+// N takes part.
+const maxSlots = kv.MaxReplicas + 1
+
+// slots are the owners of a key that take part in a request, as it fills them:
+// the N at the head of its preference list (§4.3), and while the ring changes
+// those of a ring.View. Each is served by its owner, or by a node that stands in
+// for it (§4.6): the next healthy one clockwise that was not asked yet in this
+// request. A node is known by its place: the owners' places are their slots, those
+// of the preference list follow.
 //
 // The flight's mu guards it from the first message on.
 type slots struct {
-	ring      *ring.Ring
+	cur       *ring.Current
 	partition kv.Partition
 	owners    []kv.NodeID
+	// spare are those first asked to stand in, owners among them (standIns).
+	spare []kv.NodeID
 	// loose tells that stand-ins count.
 	loose bool
 	// self is this node's slot, place its place: that of the slot, or, when it is
 	// no owner itself, behind the owners.
 	self, place int
-	at          [kv.MaxReplicas]slot
+	at          [maxSlots]slot
 	// list is the preference list as far as stand-ins were looked for, tried how
-	// much of it was.
-	list  []kv.NodeID
-	tried int
+	// much of it was, and used are those that were asked.
+	list, used []kv.NodeID
+	tried      int
 }
 
 // slot is how far one slot is.
@@ -37,20 +46,24 @@ type slot struct {
 	heard, served bool
 	// fresh tells that somebody was asked after the flight was last found slow.
 	fresh bool
+	// by is who has served it, the owner if it did; a put's only.
+	by kv.NodeID
 }
 
 func (s *slots) begin(p *plan, loose bool) {
-	s.ring, s.partition, s.owners, s.loose = p.ring, p.partition, p.owners, loose
+	s.cur, s.partition, s.owners, s.loose = p.cur, p.partition, p.owners, loose
+	if p.view.New != nil {
+		s.spare = p.view.Owners
+	}
 	s.self, s.place = p.self, p.self
 	if !p.own {
-		s.place = len(p.owners)
+		s.place = elsewhere
 	}
-	s.tried = len(p.owners)
 }
 
 func (s *slots) end() {
 	clear(s.at[:len(s.owners)])
-	s.ring, s.owners, s.list = nil, nil, s.list[:0]
+	s.cur, s.owners, s.spare, s.list, s.used, s.tried = nil, nil, nil, s.list[:0], s.used[:0], 0
 }
 
 // isOwner tells whether the node at place is an owner.
@@ -65,34 +78,51 @@ func (s *slots) node(place int) kv.NodeID {
 	if s.isOwner(place) {
 		return s.owners[place]
 	}
-	return s.list[place]
+	return s.list[place-len(s.owners)]
 }
 
 // nextStandIn returns the place of the next node that may stand in, if there is
 // one.
 func (s *slots) nextStandIn(c *Coordinator) (place int, ok bool) {
+	latest := s.cur.Latest()
 	for {
 		for ; s.tried < len(s.list); s.tried++ {
-			if id := s.list[s.tried]; id != c.Self && c.Peers.Up(id) {
-				s.tried++
-				return s.tried - 1, true
+			id := s.list[s.tried]
+			if id == c.Self || slices.Contains(s.owners, id) || slices.Contains(s.used, id) || !c.Peers.Up(id) {
+				continue
 			}
+			s.used = append(s.used, id)
+			s.tried++
+			return len(s.owners) + s.tried - 1, true
 		}
-		if all := len(s.ring.Nodes()); len(s.list) < all {
-			// Usually one stand-in is enough, and it is near.
-			s.list = s.ring.PreferencePrefix(s.partition, 2*max(len(s.list), len(s.owners)), s.list[:0])
-			continue
+		if len(s.list) == len(s.spare)+len(latest.Nodes()) {
+			return 0, false
 		}
-		return 0, false
+		// Usually one stand-in is enough, and it is near.
+		near := 2 * max(len(s.list)-len(s.spare), len(s.owners))
+		s.list = latest.PreferencePrefix(s.partition, near, append(s.list[:0], s.spare...))
 	}
 }
 
-// A call's tag names the slot and the place of the node that was asked.
+// A call's tag names the slot and the place of the node that was asked, and of a
+// put which of its attempts asked it.
 const (
-	slotBits  = 8
-	placeBits = 16
+	slotBits  = 5
+	placeBits = 13
 	// repairTag marks a message that repairs a copy.
-	repairTag = 1 << (slotBits + placeBits)
+	repairTag  = 1 << (slotBits + placeBits)
+	attemptBit = slotBits + placeBits + 1
+	// maxAttempts bounds the attempts of a put.
+	maxAttempts = 1<<(32-attemptBit) - 1
+
+	// elsewhere is a place of no list: that of a node that is no owner.
+	elsewhere = 1<<placeBits - 1
+)
+
+// Every slot and every place has a number in a tag.
+const (
+	_ = uint(1<<slotBits - maxSlots)
+	_ = uint(elsewhere - 2*maxSlots - kv.MaxMembers)
 )
 
 func tagOf(slot, place int) uint32 { return uint32(slot | place<<slotBits) }

@@ -44,21 +44,11 @@ func (n *Node) Handle(req wire.Request) {
 // The methods below make a Node the coordinator's Cluster, and connect
 // transport to membership.
 
-// Ring implements coordinator.Cluster.
+// Ring returns the settled ring, nil before there is one.
 func (n *Node) Ring() *ring.Ring { return n.service.Ring() }
 
-// Current implements replica.Rings.
-func (n *Node) Current() *ring.Current {
-	r, c := n.service.Ring(), n.current.Load()
-	if r == nil {
-		return nil
-	}
-	if c == nil || c.Ring != r {
-		c = &ring.Current{Ring: r}
-		n.current.Store(c)
-	}
-	return c
-}
+// Current implements coordinator.Cluster.
+func (n *Node) Current() *ring.Current { return n.service.Current() }
 
 // Props implements coordinator.Cluster.
 func (n *Node) Props(bucket []byte) kv.Props { return n.service.Props(bucket) }
@@ -95,6 +85,9 @@ func (n *Node) stateChanged(s *membership.State) {
 	n.pool.SetPeers(peers)
 	if n.sealer.Load() == nil && s.Ring() != nil {
 		n.sealer.Store(object.NewSealer(s.Secret()))
+	}
+	if n.coord != nil {
+		n.coord.Moved()
 	}
 }
 

@@ -18,7 +18,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
-	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
@@ -59,7 +58,6 @@ type Node struct {
 
 	httpListener, peerListener net.Listener
 
-	current  atomic.Pointer[ring.Current]
 	sealer   atomic.Pointer[object.Sealer]
 	peers    peerTimes
 	draining atomic.Bool

@@ -48,6 +48,7 @@ func (n *node) adopt(r *ring.Ring) {
 	for _, member := range r.Nodes() {
 		n.connTo(member.ID)
 	}
+	n.coord.Moved()
 }
 
 // claim makes the ring of the next epoch, in which these are the members, and

@@ -39,6 +39,7 @@ type node struct {
 	held         []held
 	conns        []*conn
 	ring         *ring.Ring
+	current      *ring.Current
 	// begun are the puts that were asked of this node.
 	begun []begun
 	// sequence is the last sequence number that was handed out.
@@ -235,15 +236,15 @@ func (n *node) Next() (kv.NodeID, uint64, error) {
 	return n.id, n.sequence, nil
 }
 
-// Ring implements the Cluster of coordinator.
+// Ring implements the Rings of replica.
 func (n *node) Ring() *ring.Ring { return n.ring }
 
-// Current implements replica.Rings.
+// Current implements coordinator.Cluster.
 func (n *node) Current() *ring.Current {
-	if r := n.Ring(); r != nil {
-		return &ring.Current{Ring: r}
+	if n.current == nil || n.current.Ring != n.ring {
+		n.current = &ring.Current{Ring: n.ring}
 	}
-	return nil
+	return n.current
 }
 
 // Props implements coordinator.Cluster.

@@ -1,0 +1,129 @@
+package coordinator
+
+import (
+	"slices"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/quorum"
+	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// needs returns what the put needs under v.
+func (o *put) needs(v *ring.View) quorum.Need {
+	n := quorum.Need{W: o.w, DW: o.dw, Old: quorum.All(len(v.Old)), Loose: o.loose}
+	if v.New != nil {
+		for i, id := range v.Owners {
+			if slices.Contains(v.New, id) {
+				n.New |= 1 << i
+			}
+		}
+	}
+	switch c := o.c; {
+	case c.cfg.Omit == 0:
+	case c.omits(OmitLastAck):
+		n.W, n.DW = o.w-1, min(o.dw, o.w-1)
+	case c.omits(OmitJointOld) && n.New != 0:
+		n.Old = n.New
+	case c.omits(OmitJointNew):
+		n.New = 0
+	}
+	return n
+}
+
+// writeLocal carries out the local write and makes the answer. An error means
+// that nothing was applied.
+func (o *put) writeLocal(p *plan, ctx object.Context) error {
+	write := object.Write{
+		Merge: p.props.Merge, Context: ctx, Now: kv.TimeOf(o.start), MaxClock: o.c.cfg.MaxClock,
+		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value,
+	}
+	if o.c.omits(OmitSiblings) {
+		write.Merge = kv.MergeLWW
+	}
+	var durable storage.Waiter
+	if o.dw > 0 {
+		o.hold(1)
+		durable = o
+	}
+	obj, dropped, err := o.write(p, &write, durable)
+	if err != nil {
+		if durable != nil {
+			o.refs.Add(-1)
+		}
+		return err
+	}
+	if dropped > 0 {
+		o.c.Stats.Truncated(dropped)
+	}
+	o.makeAnswer(obj, p.Options.ReturnBody)
+	o.key, o.object = append(o.key[:0], p.Key...), obj.Bytes()
+	return nil
+}
+
+// write writes the node's own copy, or as a stand-in its hint.
+func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
+	if p.standIn {
+		o.floor = 0
+		obj, o.buf, dropped, err = o.c.Hints.PutHint(p.view.Level, o.home, p.partition, p.Key, *w, o.buf[:0], durable)
+		if err == nil {
+			o.c.Stats.StandIn()
+		}
+		return obj, dropped, err
+	}
+	// The object stands for what the floor covers if the copy had that floor all
+	// the while.
+	_, o.floor = o.c.Local.Floor(p.partition)
+	obj, o.buf, dropped, err = o.c.Local.Put(p.view.Level, p.partition, p.Key, *w, o.buf[:0], durable)
+	if _, now := o.c.Local.Floor(p.partition); now != o.floor {
+		o.floor = 0
+	}
+	return obj, dropped, err
+}
+
+// refused ends a put whose local write was refused, or has it carried out anew
+// after news of the ring, or passes it on if the refusal is this node's own
+// affair: nothing was applied.
+func (o *put) refused(p *plan, ctx object.Context, err error) {
+	o.mu.Lock()
+	decided := o.decide()
+	o.mu.Unlock()
+	switch {
+	case !decided:
+	case isStale(err):
+		o.c.waiting.Add(-1)
+		o.c.postpone(p, o.start, o.to, err)
+	case !p.Forwarded && ownAffair(err):
+		o.c.waiting.Add(-1)
+		o.c.forward(p, ctx.Fastest, o.start, o.to, err)
+	default:
+		o.finish(len(p.owners), 0, err)
+	}
+}
+
+// ownAffair tells whether another node may take a write that this one refuses.
+func ownAffair(err error) bool {
+	switch kv.KindOf(err) {
+	case kv.KindDiskFull, kv.KindStorage, kv.KindCorrupt, kv.KindHintsFull:
+		return kv.AppliedOf(err) == kv.AppliedNo
+	}
+	return false
+}
+
+// makeAnswer gives a context only if it names nothing that the client has not
+// seen: the new sibling is the only one, or all of them are in the answer.
+func (o *put) makeAnswer(obj object.Object, body bool) {
+	if body {
+		o.answer.Object = obj.Bytes()
+	}
+	if !body && obj.Len() > 1 {
+		return
+	}
+	ctx := object.ContextOf(obj)
+	ctx.Fastest = o.c.Self
+	var err error
+	if o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx); err == nil {
+		o.answer.Context = o.sealed
+	}
+}
