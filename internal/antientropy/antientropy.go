@@ -2,7 +2,9 @@
 // compare hash trees and give each other what differs. It also refills copies
 // that lost data, empties copies that are left over from an earlier ring, and
 // sweeps: it finds out what every copy has seen, so that each may forget its
-// tombstones and old clock entries (floors; docs/adr/0008-floors.md).
+// tombstones and old clock entries (floors; docs/adr/0008-floors.md). And when the
+// ring changes it moves this node's partitions, step by step (DESIGN section 5;
+// docs/adr/0012-mover.md).
 //
 // A Keeper has no goroutine and no clock of its own. Whatever happens (a Tick,
 // a request, an answer) is put into its mail, and a task on the Background takes
@@ -12,8 +14,9 @@
 // two requests (serve.go). A sweep is the same with one leader (leader.go) and
 // many members (member.go).
 //
-// Nothing of this is stored. What an exchange achieved is in the copies, what a
-// sweep achieved is in their floors, and each may stop anywhere.
+// Nothing of this is stored here. What an exchange achieved is in the copies, what
+// a sweep achieved is in their floors, how far a step is in their stages and fills,
+// and each may stop anywhere.
 package antientropy
 
 import (
@@ -83,6 +86,20 @@ type Damage interface {
 	Repaired(p kv.Partition, damages uint64) error
 }
 
+// Stages are how far the node's copies are in the steps of a change of the ring
+// (package replica).
+type Stages interface {
+	// Stage returns the lowest levels of puts and gets that p's copy serves.
+	Stage(p kv.Partition) (puts, gets kv.Level)
+	// Advance raises stages, and never lowers them. When it returns no write and
+	// no read of a lower level is under way, and that is durable.
+	Advance(to []replica.Advance) error
+	// Fill returns what p's copy has been filled from.
+	Fill(p kv.Partition) replica.Fill
+	// SetFills makes all data durable, and then the fills.
+	SetFills(fills map[kv.Partition]replica.Fill) error
+}
+
 // Disk is what the copies are stored on (package storage).
 type Disk interface {
 	// Sync returns once every write that was applied is on stable storage.
@@ -106,8 +123,11 @@ type Member struct {
 
 // Cluster is what the node knows of its cluster (package membership).
 type Cluster interface {
-	// Ring is nil before the node has one.
-	Ring() *ring.Ring
+	// Current is nil before the node has a ring. It costs next to nothing.
+	Current() *ring.Current
+	// Mark has the marks of this node, whose grounds are durable, added to those of
+	// the transition under way, and told to everybody.
+	Mark(marks []ring.Mark) error
 	// Members returns, ascending by id, every node that may hold or write
 	// anything, this one included: those of the ring, and those that have left
 	// it but were not declared dead for good.
@@ -123,7 +143,7 @@ type Cluster interface {
 // and drops the task, when its queue is full.
 type Background interface{ Go(task func()) bool }
 
-// Deps are what a Keeper works with; all are needed.
+// Deps are what a Keeper works with; all but Busy are needed.
 type Deps struct {
 	Self kv.NodeID
 	// Boot is this node's boot number.
@@ -132,6 +152,7 @@ type Deps struct {
 	Copies     Copies
 	Floors     Floors
 	Damage     Damage
+	Stages     Stages
 	Disk       Disk
 	Peers      Peers
 	Cluster    Cluster
@@ -139,4 +160,7 @@ type Deps struct {
 	// Now is a clock that does not jump (time.Now, with its monotonic reading);
 	// Tick gets the same clock's time.
 	Now func() time.Time
+	// Busy tells whether requests of clients queue at this node: fills make room
+	// for them. It may be nil.
+	Busy func() bool
 }

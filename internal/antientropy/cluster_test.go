@@ -28,7 +28,10 @@ type cluster struct {
 	// were declared dead for good.
 	members []kv.NodeID
 	// lazy leaves upkeep to the test.
-	lazy    bool
+	lazy bool
+	// gossips has news of the ring spread; turn counts the rounds.
+	gossips bool
+	turn    int
 	removed []kv.NodeID
 	// pending are the messages under way, calls those without an answer.
 	pending []*message
@@ -45,6 +48,7 @@ type cluster struct {
 type message struct {
 	from, to *node
 	typ      wire.Type
+	gossip   bool
 	answer   bool
 	payload  []byte
 	run      func()
@@ -52,7 +56,10 @@ type message struct {
 
 func (m *message) String() string {
 	what := "exchange"
-	if m.typ == wire.TypeSweep {
+	switch {
+	case m.gossip:
+		what = "gossip"
+	case m.typ == wire.TypeSweep:
 		what = step(m.payload[0]).String()
 	}
 	if m.answer {
@@ -65,8 +72,11 @@ func (m *message) String() string {
 // and the Store's Source and Rings.
 type node struct {
 	*cluster
-	id    kv.NodeID
+	id kv.NodeID
+	// ring is the settled one that the node knows of, cur where it believes the
+	// ring to be beyond that.
 	ring  *ring.Ring
+	cur   *ring.Current
 	boot  uint64
 	seq   uint64
 	alias []kv.NodeID
@@ -78,6 +88,8 @@ type node struct {
 	keeper    *Keeper
 	tasks     []func()
 	refreshed int
+	// busy tells that clients' requests queue.
+	busy bool
 }
 
 // testRing returns a ring of epoch e, with q partitions, of which the nodes are
@@ -144,9 +156,11 @@ func (n *node) start() {
 	boot := n.boot
 	n.keeper = New(n.cfg, Deps{
 		Self: n.id, Boot: func() uint64 { return boot },
-		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Disk: n.engine,
+		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: n.store, Disk: n.engine,
 		Peers: n, Cluster: n, Background: n, Now: func() time.Time { return n.now },
+		Busy: func() bool { return n.busy },
 	})
+	n.forget()
 	n.upkeep()
 }
 
@@ -171,15 +185,7 @@ func (n *node) upkeep() {
 	}
 }
 
-func (n *node) Current() *ring.Current {
-	if r := n.Ring(); r != nil {
-		return &ring.Current{Ring: r}
-	}
-	return nil
-}
 func (n *node) Next() (kv.NodeID, uint64, error) { n.seq++; return n.id, n.seq, nil }
-func (n *node) Ring() *ring.Ring                 { return n.ring }
-func (n *node) Refresh(kv.NodeID)                { n.refreshed++ }
 func (n *node) Up(id kv.NodeID) bool             { return !n.node(id).down }
 func (n *node) Removed() []kv.NodeID             { return n.removed }
 func (n *node) Go(task func()) bool              { n.tasks = append(n.tasks, task); return true }
@@ -312,6 +318,7 @@ func (c *cluster) find(s string) int {
 // What becomes of that waits in the network.
 func (c *cluster) pass(d time.Duration) {
 	c.now = c.now.Add(d)
+	c.gossip()
 	for _, r := range c.calls {
 		if !r.over && c.now.After(r.deadline) {
 			r.over = true

@@ -15,6 +15,7 @@ func samples() map[string][]byte {
 	f := vclock.Floor(vclock.AppendFloorEntry(vclock.AppendFloorEntry(nil, 1, 5), 2, 6))
 	g := vclock.Floor(vclock.AppendFloorEntry(nil, 9, 1))
 	s := standing{1, 2, 3}
+	h := head{forCycle, 7}
 	hashes := func(n int) []uint64 {
 		out := make([]uint64, n)
 		for i := range out {
@@ -26,23 +27,25 @@ func samples() map[string][]byte {
 	if compareKeys(two[0], two[1]) > 0 {
 		two[0], two[1] = two[1], two[0]
 	}
-	ask := sweepAsk{step: stepFloor, round: round{1, 2, 3}, epoch: 4, members: 5, removed: 6, told: s, parts: []kv.Partition{1, 7}, floor: f}
+	ask := sweepAsk{step: stepFloor, round: round{1, 2, 3}, era: 4, members: 5, removed: 6, told: s, parts: []kv.Partition{1, 7}, floor: f}
 	answer := sweepAnswer{step: stepLow, standing: s, low: []lowMark{{1, 5}, {2, 6}}, removed: true, parts: []kv.Partition{3}}
 	return map[string][]byte{
-		"roots":           (&rootsAsk{epoch: 7, parts: []kv.Partition{1, 2, 500}, hash: 9}).encode(),
+		"roots":           (&rootsAsk{head: h, parts: []kv.Partition{1, 2, 500}, hash: 9}).encode(),
+		"fill":            (&rootsAsk{head: head{forFill, 7}, parts: []kv.Partition{1, 9}, levels: []kv.Level{7, 8}, hash: 9}).encode(),
+		"stages":          (&rootsAnswer{standing: s, sums: hashes(2), stages: []stage{{1, 2}, {3, 4}}}).encode(),
 		"roots answer":    (&rootsAnswer{standing: s, sums: hashes(3), closed: []int{0, 2}}).encode(),
 		"same":            (&rootsAnswer{standing: s, same: true}).encode(),
-		"branches":        (&branchesAsk{epoch: 7, parts: []branches{{1, f, hashes(merkle.Fanout)}, {2, nil, hashes(merkle.Fanout)}}}).encode(),
+		"branches":        (&branchesAsk{head: h, parts: []branches{{1, f, hashes(merkle.Fanout)}, {2, nil, hashes(merkle.Fanout)}}}).encode(),
 		"branches answer": (&branchesAnswer{standing: s, parts: []branchLeaves{{floor: g, mask: 5, hashes: hashes(2 * merkle.Fanout)}, {closed: true}}}).encode(),
-		"keys": (&keysAsk{epoch: 7, push: true, leaves: []leafKeys{
+		"keys": (&keysAsk{head: head{forLeftover, 7}, leaves: []leafKeys{
 			{p: 1, leaf: 1023, joined: f, after: key("x"), until: key("y"), keys: []keyDigest{{two[0], 1}, {two[1], 2}}}, {p: 2, joined: g},
 		}}).encode(),
 		"keys answer": (&keysAnswer{standing: s, rest: key("z"), leaves: []leafCopies{
 			{floor: f, keys: []keyCopy{{key("a"), []byte("object")}, {key: key("b")}}}, {closed: true},
 		}}).encode(),
-		"objects":        (&objectsAsk{epoch: 7, objects: []handed{{1, f, key("a"), []byte("object")}, {2, g, key("b"), nil}}}).encode(),
+		"objects":        (&objectsAsk{head: h, objects: []handed{{1, f, key("a"), []byte("object")}, {2, g, key("b"), nil}}}).encode(),
 		"objects answer": (&objectsAnswer{s}).encode(),
-		"adopt":          (&adoptAsk{epoch: 7, boot: 1, repairs: 2, parts: []adoption{{1, f}, {2, f}, {3, g}}}).encode(),
+		"adopt":          (&adoptAsk{head: h, boot: 1, repairs: 2, parts: []adoption{{1, f}, {2, f}, {3, g}}}).encode(),
 		"adopt answer":   (&adoptAnswer{standing: s, taken: []kv.Partition{1, 3}}).encode(),
 		"sweep":          ask.encode(),
 		"sweep answer":   answer.encode(),
@@ -53,33 +56,33 @@ func samples() map[string][]byte {
 // it is none.
 func again(name string, b []byte) ([]byte, error) {
 	r := reader{b: b}
-	var epoch uint64
-	k := kind(r.u8())
-	if name == "roots" || name == "branches" || name == "keys" || name == "objects" || name == "adopt" {
-		epoch = r.u64()
-		if r.bad || k != map[string]kind{"roots": kindRoots, "branches": kindBranches, "keys": kindKeys, "objects": kindObjects, "adopt": kindAdopt}[name] {
+	var h head
+	if name == "roots" || name == "fill" || name == "branches" || name == "keys" || name == "objects" || name == "adopt" {
+		var k kind
+		k, h = r.ask()
+		if r.bad || k != map[string]kind{"roots": kindRoots, "fill": kindRoots, "branches": kindBranches, "keys": kindKeys, "objects": kindObjects, "adopt": kindAdopt}[name] {
 			return nil, errUnreadable
 		}
 	}
 	switch name {
-	case "roots":
-		return encoded(parseRootsAsk(r, epoch))
-	case "roots answer", "same":
+	case "roots", "fill":
+		return encoded(parseRootsAsk(r, h))
+	case "roots answer", "same", "stages":
 		return encoded(parseRootsAnswer(b))
 	case "branches":
-		return encoded(parseBranchesAsk(r, epoch))
+		return encoded(parseBranchesAsk(r, h))
 	case "branches answer":
 		return encoded(parseBranchesAnswer(b))
 	case "keys":
-		return encoded(parseKeysAsk(r, epoch))
+		return encoded(parseKeysAsk(r, h))
 	case "keys answer":
 		return encoded(parseKeysAnswer(b))
 	case "objects":
-		return encoded(parseObjectsAsk(r, epoch))
+		return encoded(parseObjectsAsk(r, h))
 	case "objects answer":
 		return encoded(parseObjectsAnswer(b))
 	case "adopt":
-		return encoded(parseAdoptAsk(r, epoch))
+		return encoded(parseAdoptAsk(r, h))
 	case "adopt answer":
 		return encoded(parseAdoptAnswer(b))
 	case "sweep":
@@ -120,7 +123,7 @@ func TestMessages(t *testing.T) {
 // TestCountsAreBelieved only as far as the bytes go: a message of a few bytes
 // that claims four thousand million elements allocates nothing.
 func TestCountsAreNotBelieved(t *testing.T) {
-	b := append(standing{}.appendTo([]byte{byte(kindRoots)}), 0, 0xff, 0xff, 0xff, 0xff)
+	b := append(standing{}.appendTo([]byte{byte(kindRoots), 0}), 0, 0xff, 0xff, 0xff, 0xff)
 	if n := testing.AllocsPerRun(10, func() { _, _ = parseRootsAnswer(b) }); n > 10 {
 		t.Errorf("%v allocations", n)
 	}

@@ -16,6 +16,15 @@ type Config struct {
 	// Rate bounds what this node's exchanges send and receive, in bytes of
 	// payload a second, all together.
 	Rate int64
+	// FillRate is the same for fills, which move partitions when the ring changes:
+	// what this node fetches, in bytes of payload a second. Keeper.SetFillRate
+	// changes it. While requests of clients queue at either end a fill goes on at a
+	// sixteenth of it or less, but never stops.
+	FillRate int64
+	// FillPatience is how long the owners of a partition that stay wait for one
+	// that is to be filled and does not answer. Then the step ends without it, and
+	// it is filled later.
+	FillPatience time.Duration
 	// MaxMessage is the size in bytes at which a message ends; it exceeds that by
 	// its last object.
 	MaxMessage int
@@ -77,8 +86,18 @@ const (
 	OmitBranch
 	// OmitMerge overwrites a copy with what the other one has.
 	OmitMerge
+	// OmitSealed fills copies from owners that still take puts of before the step.
+	OmitSealed
+	// OmitSources takes a copy for filled that has met one owner.
+	OmitSources
+	// OmitFillLog tells that a copy is filled before that is durable.
+	OmitFillLog
+	// OmitWait begins a step before the one before it is over.
+	OmitWait
+	// OmitFormer drops a former owner's copy as soon as it answers no gets.
+	OmitFormer
 
-	allOmits = OmitReports | OmitExchange | OmitReturn | OmitBoots | OmitEpochs | OmitDamage | OmitTakeover | OmitBranch | OmitMerge
+	allOmits = OmitFormer<<1 - 1
 )
 
 // minMessage is the least MaxMessage: the hashes of one tree in full fit.
@@ -87,20 +106,22 @@ const minMessage = 16 << 10
 // Default returns the values that fit most clusters.
 func Default() Config {
 	return Config{
-		Every:       10 * time.Second,
-		Retry:       time.Second,
-		Rate:        16 << 20,
-		MaxMessage:  256 << 10,
-		Sessions:    4,
-		Timeout:     10 * time.Second,
-		Inbound:     256,
-		ReapAt:      1024,
-		ReapAfter:   10 * time.Minute,
-		ReapPause:   30 * time.Second,
-		ReapBackoff: 2 * time.Second,
-		Poll:        time.Second,
-		Patience:    30 * time.Second,
-		ExchangeFor: 10 * time.Minute,
+		Every:        10 * time.Second,
+		Retry:        time.Second,
+		Rate:         16 << 20,
+		FillRate:     16 << 20,
+		FillPatience: 30 * time.Second,
+		MaxMessage:   256 << 10,
+		Sessions:     4,
+		Timeout:      10 * time.Second,
+		Inbound:      256,
+		ReapAt:       1024,
+		ReapAfter:    10 * time.Minute,
+		ReapPause:    30 * time.Second,
+		ReapBackoff:  2 * time.Second,
+		Poll:         time.Second,
+		Patience:     30 * time.Second,
+		ExchangeFor:  10 * time.Minute,
 	}
 }
 
@@ -111,7 +132,7 @@ func (c Config) Validate() error {
 		name  string
 		value int64
 	}{
-		{"Every", int64(c.Every)}, {"Retry", int64(c.Retry)}, {"Rate", c.Rate}, {"Sessions", int64(c.Sessions)},
+		{"Every", int64(c.Every)}, {"Retry", int64(c.Retry)}, {"Rate", c.Rate}, {"FillRate", c.FillRate}, {"FillPatience", int64(c.FillPatience)}, {"Sessions", int64(c.Sessions)},
 		{"Timeout", int64(c.Timeout)}, {"Inbound", int64(c.Inbound)}, {"ReapAfter", int64(c.ReapAfter)},
 		{"ReapPause", int64(c.ReapPause)}, {"ReapBackoff", int64(c.ReapBackoff)}, {"Poll", int64(c.Poll)},
 		{"Patience", int64(c.Patience)}, {"ExchangeFor", int64(c.ExchangeFor)},

@@ -11,7 +11,7 @@ import (
 
 // askKeys shows the keys of the next leaves that differ.
 func (x *exchange) askKeys() []byte {
-	m := keysAsk{epoch: x.epoch, push: x.purpose == forLeftover}
+	m := keysAsk{head: x.head()}
 	x.askedLeaves = x.askedLeaves[:0]
 	for room := x.cfg.MaxMessage / 2; room > 0 && len(x.leaves) > 0 && len(m.leaves) < x.window; {
 		l := x.leaves[0]
@@ -145,7 +145,7 @@ func (x *exchange) pull(at int, k *keyCopy, floor vclock.Floor) error {
 			return err
 		}
 	}
-	if x.purpose == forRefill {
+	if x.takesOnly() {
 		return nil
 	}
 	own, _, err := x.Copies.Read(c.p, k.key, nil)
@@ -173,7 +173,7 @@ func (x *exchange) allOf(p kv.Partition, k kv.Key) vclock.Floor {
 // askObjects hands the next objects over, at least one and up to a message's
 // size.
 func (x *exchange) askObjects() []byte {
-	m := objectsAsk{epoch: x.epoch}
+	m := objectsAsk{head: x.head()}
 	for room := x.cfg.MaxMessage; room > 0 && len(x.push) > 0; {
 		k := x.push[0]
 		x.push = x.push[1:]
@@ -209,7 +209,7 @@ const maxAdopted = 4096
 func (x *exchange) askAdopt() []byte {
 	n := min(len(x.adopt), maxAdopted)
 	x.asked, x.adopt = append(x.asked[:0], x.adopt[:n]...), x.adopt[n:]
-	m := adoptAsk{epoch: x.epoch, boot: x.theirs.boot, repairs: x.theirs.repairs}
+	m := adoptAsk{head: x.head(), boot: x.theirs.boot, repairs: x.theirs.repairs}
 	for _, at := range x.asked {
 		c := &x.copies[at]
 		a := adoption{p: c.p, floor: c.own.floor}

@@ -10,17 +10,19 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// purpose is why an exchange takes place, the more urgent first.
+// purpose is why an exchange takes place, the more urgent first. It travels:
+// append only.
 type purpose uint8
 
 const (
 	forSweep purpose = iota
 	forRefill
+	forFill
 	forLeftover
 	forCycle
 )
 
-var purposeNames = [...]string{"sweep", "refill", "left-over", "cycle"}
+var purposeNames = [...]string{"sweep", "refill", "fill", "left-over", "cycle"}
 
 // String returns the purpose as it stands in answers.
 func (p purpose) String() string { return purposeNames[p] }
@@ -33,6 +35,8 @@ type job struct {
 	parts []kv.Partition
 	// leg is the sweep's, nil for other purposes.
 	leg *leg
+	// levels are, for a fill, those at which the peer's copies must be sealed.
+	levels []kv.Level
 }
 
 // exchange is the side of an exchange that asks. start and step return the next
@@ -48,7 +52,8 @@ type job struct {
 // at which all keys are looked at.
 //
 // A copy that is refilled only takes: what it has left cannot be read until it
-// is whole again. A left-over copy only gives.
+// is whole again. So does one that is filled in a step of a change (steps.go):
+// its source may be about to be dropped. A left-over copy only gives.
 //
 // What can go wrong is that a copy loses data while it is compared. Then hashes
 // may be equal that would not have been, and what is missing would be taken for
@@ -60,7 +65,7 @@ type exchange struct {
 	job
 	// all tells that the partitions are those that both nodes own.
 	all     bool
-	epoch   uint64
+	era     kv.Level
 	began   time.Time
 	copies  []copyPair
 	pending kind
@@ -82,7 +87,9 @@ type exchange struct {
 	push []pushKey
 
 	tally Tally
-	err   error
+	// busy tells that the peer had requests of clients that waited.
+	busy bool
+	err  error
 }
 
 // copyPair is one partition in an exchange.
@@ -93,6 +100,8 @@ type copyPair struct {
 	own              token
 	floor, joined    vclock.Floor
 	failed, complete bool
+	// stage is the peer's, for a copy that is refilled.
+	stage stage
 }
 
 type leafRange struct {
@@ -109,20 +118,28 @@ type pushKey struct {
 // maxWindow bounds the leaves of one request.
 const maxWindow = 1024
 
+// head is what the exchange's requests begin with.
+func (x *exchange) head() head { return head{x.purpose, x.era} }
+
+// takesOnly tells that the peer is given nothing.
+func (x *exchange) takesOnly() bool { return x.purpose == forRefill || x.purpose == forFill }
+
 func newExchange(l *local, j job, now time.Time) *exchange {
 	return &exchange{local: l, job: j, began: now, window: maxWindow, all: j.parts == nil}
 }
 
 // start returns the first request.
 func (x *exchange) start() []byte {
-	r := x.Cluster.Ring()
-	if r == nil {
+	c := x.Cluster.Current()
+	if c == nil {
 		x.err = errNoRing
 		return nil
 	}
-	x.epoch = r.Epoch()
+	x.era = eraOf(c)
 	if x.all {
-		x.parts = x.shared(r, x.peer)
+		x.parts = x.shared(c, x.peer)
+		// While the ring changes, both may see it differently.
+		x.all = c.Progress == nil
 	}
 	if len(x.parts) == 0 {
 		return nil
@@ -132,7 +149,7 @@ func (x *exchange) start() []byte {
 	for i, p := range x.parts {
 		x.copies[i] = copyPair{p: p, own: x.token(p), failed: x.purpose != forRefill && !x.sound(p, marked)}
 	}
-	m := rootsAsk{epoch: x.epoch, hash: hashOf(x.sums(x.parts))}
+	m := rootsAsk{head: x.head(), hash: hashOf(x.sums(x.parts)), levels: x.levels}
 	if !x.all {
 		m.parts = x.parts
 	}
@@ -155,7 +172,7 @@ func (x *exchange) step(answer []byte) []byte {
 	case kindAdopt:
 		x.takeAdopt(parseAdoptAnswer(answer))
 	}
-	if x.err == nil && x.Cluster.Ring().Epoch() != x.epoch {
+	if x.err == nil && x.local.era() != x.era {
 		x.err = errRingChanged
 	}
 	if x.err != nil {
@@ -213,6 +230,9 @@ func (x *exchange) takeRoots(m rootsAnswer, err error) {
 	for _, at := range m.closed {
 		x.copies[at].failed = true
 	}
+	for i, s := range m.stages {
+		x.copies[i].stage = s
+	}
 	sums := x.sums(x.parts)
 	for i := range x.copies {
 		switch c := &x.copies[i]; {
@@ -229,7 +249,7 @@ func (x *exchange) takeRoots(m rootsAnswer, err error) {
 
 // askBranches shows the branches of the next partitions.
 func (x *exchange) askBranches() []byte {
-	m := branchesAsk{epoch: x.epoch}
+	m := branchesAsk{head: x.head()}
 	x.asked = x.asked[:0]
 	for len(x.todo) > 0 && (len(m.parts)+1)*branchesSize <= x.cfg.MaxMessage {
 		at := x.todo[0]
@@ -308,10 +328,12 @@ func (x *exchange) settle() {
 		if x.purpose == forRefill || x.cfg.omits(OmitTakeover) {
 			continue
 		}
+		// A copy that is filled has all that its source had, so the source's floor
+		// holds for it as well; not the other way round.
 		if !c.own.floor.Includes(c.joined) {
 			raise = append(raise, adoption{c.p, c.floor})
 		}
-		if !c.floor.Includes(c.joined) {
+		if !x.takesOnly() && !c.floor.Includes(c.joined) {
 			x.adopt = append(x.adopt, at)
 		}
 	}

@@ -76,7 +76,7 @@ func (h *history) read(cl *client, all bool) {
 		if !all && h.IntN(3) == 0 {
 			continue
 		}
-		o, f, _, _, err := n.store.ReadUnder(1, 0, key(cl.key), nil)
+		o, f, _, _, err := n.store.ReadUnder(^kv.Level(0), 0, key(cl.key), nil)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -18,11 +19,17 @@ type Keeper struct {
 	// turn is the node with which the last exchange was begun.
 	turn      kv.NodeID
 	pace      pace
+	mover     mover
 	refill    refill
 	leftovers leftovers
 	member    member
 	leader    leader
 	total     Tally
+	// known are the other nodes, as of one Current.
+	known struct {
+		of  *ring.Current
+		ids []kv.NodeID
+	}
 	// looked is when copies were last looked over for what is to be done.
 	looked time.Time
 
@@ -33,6 +40,8 @@ type Keeper struct {
 		mail    []func()
 		inbound int
 		ticking bool
+		// moved tells that news of the ring is among it.
+		moved bool
 		// running tells that the task is on the Background.
 		running bool
 		status  Status
@@ -42,7 +51,8 @@ type Keeper struct {
 // New returns a Keeper. The configuration has been validated.
 func New(cfg Config, deps Deps) *Keeper {
 	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: pace{rate: cfg.Rate}}
-	k.member.k, k.leader.k = k, k
+	k.member.k, k.leader.k, k.mover.k = k, k, k
+	k.mover.pace.rate = cfg.FillRate
 	return k
 }
 
@@ -75,22 +85,48 @@ func (k *Keeper) PeerUp(id kv.NodeID) {
 // their turn.
 func (k *Keeper) Repair() {
 	k.post(func() {
-		r := k.Cluster.Ring()
-		if r == nil {
-			return
-		}
-		for _, n := range r.Nodes() {
-			p := k.peer(n.ID)
+		for _, id := range k.others(k.Cluster.Current()) {
+			p := k.peer(id)
 			p.hurry(k.Now())
 			p.asked = true
 		}
 	})
 }
 
+// Moved tells that something is new about the ring: marks, a change of it that
+// begins, or one that ends. It is cheap, and calls nothing.
+func (k *Keeper) Moved() {
+	k.mu.Lock()
+	moved := k.mu.moved
+	k.mu.moved = true
+	k.mu.Unlock()
+	if moved {
+		return
+	}
+	k.post(func() {
+		k.mu.Lock()
+		k.mu.moved = false
+		k.mu.Unlock()
+		k.mover.look(k.Now())
+		if c := k.Cluster.Current(); c != nil {
+			k.proceed(c, k.Now())
+		}
+	})
+}
+
+// SetFillRate changes Config.FillRate. The error is of KindInvalid.
+func (k *Keeper) SetFillRate(rate int64) error {
+	if rate <= 0 {
+		return kv.Errorf(kv.KindInvalid, "set rate", "%d is not positive", rate)
+	}
+	k.post(func() { k.mover.pace.rate = rate })
+	return nil
+}
+
 // Handle serves another node's request (wire.TypeExchange, TypeSweep). It answers
 // later, from the Background.
 func (k *Keeper) Handle(req wire.Request) {
-	serve := k.serveExchange
+	serve := k.exchanges
 	switch req.Type {
 	case wire.TypeExchange:
 	case wire.TypeSweep:
@@ -121,6 +157,21 @@ func (k *Keeper) Handle(req wire.Request) {
 		}
 		reply.Send(wire.Raw(b))
 	})
+}
+
+// exchanges answers a request of an exchange, and counts what fills take.
+func (k *Keeper) exchanges(from kv.NodeID, payload []byte) ([]byte, error) {
+	if k.Cluster.Current() != k.mover.cur {
+		k.mover.look(k.Now()) // who asks may know of a step that this node is to seal for
+	}
+	b, err := k.serveExchange(from, payload)
+	if err == nil && k.busy() {
+		b[busyAt] = 1
+	}
+	if len(payload) > 1 && purpose(payload[1]) == forFill {
+		k.mover.tally.sent += uint64(len(b))
+	}
+	return b, err
 }
 
 // post puts something into the mail.
@@ -177,7 +228,7 @@ func (k *Keeper) mailed() func() {
 
 // call sends a request, and has done called with its outcome in the task.
 func (k *Keeper) call(to kv.NodeID, t wire.Type, payload []byte, done func(answer []byte, err error)) {
-	c := wire.Call{Type: t, Deadline: k.Now().Add(k.cfg.Timeout), Level: kv.LevelOf(k.epoch())}
+	c := wire.Call{Type: t, Deadline: k.Now().Add(k.cfg.Timeout), Level: k.era()}
 	k.Peers.Call(to, c, wire.Raw(payload), &outcome{k, done}, 0)
 }
 
@@ -198,14 +249,15 @@ func (o *outcome) Complete(_ uint32, resp wire.Response, err error) {
 
 // tick does what is due.
 func (k *Keeper) tick(now time.Time) {
-	if r := k.Cluster.Ring(); r != nil {
+	if c := k.Cluster.Current(); c != nil {
+		k.mover.tick(c, now)
 		if now.Sub(k.looked) >= k.cfg.Poll || k.looked.IsZero() {
 			k.looked = now
-			k.lookOver(r, now)
+			k.lookOver(c, now)
 		}
 		k.member.tick(now)
 		k.leader.tick(now)
-		k.proceed(r, now)
+		k.proceed(c, now)
 	}
 	k.publish()
 }

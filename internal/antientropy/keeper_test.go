@@ -74,7 +74,7 @@ func TestConcurrentUse(t *testing.T) {
 				k.PeerUp(2)
 				k.Repair()
 				k.Handle(wire.Request{
-					Type: wire.TypeExchange, From: 2, Payload: (&rootsAsk{epoch: 1}).encode(),
+					Type: wire.TypeExchange, From: 2, Payload: (&rootsAsk{head: head{forCycle, kv.LevelOf(1)}}).encode(),
 					Reply: wire.Reply{To: silent{}, Type: wire.TypeExchange},
 				})
 				_ = k.Status()

@@ -21,7 +21,7 @@ type leader struct {
 	step    step
 	round   round
 	counter uint64
-	epoch   uint64
+	era     kv.Level
 	// members and removed are hashes of what the leader knew when it began.
 	members, removed uint64
 	// words are what each member has told, ascending by id.
@@ -70,7 +70,7 @@ func (l *leader) tick(now time.Time) {
 	}
 	if !l.k.cfg.omits(OmitEpochs) {
 		switch members := l.k.Cluster.Members(); {
-		case l.k.epoch() != l.epoch:
+		case l.k.era() != l.era:
 			l.abandon(now, "the ring has changed")
 		case membersHash(members) != l.members || idsHash(l.k.Cluster.Removed()) != l.removed:
 			l.abandon(now, "the members have changed")
@@ -86,7 +86,7 @@ func (l *leader) tick(now time.Time) {
 func (l *leader) begin(r *ring.Ring, members []Member, now time.Time) {
 	l.counter++
 	l.round = round{l.k.Self, l.k.Boot(), l.counter}
-	l.epoch, l.members, l.removed = r.Epoch(), membersHash(members), idsHash(l.k.Cluster.Removed())
+	l.era, l.members, l.removed = l.k.era(), membersHash(members), idsHash(l.k.Cluster.Removed())
 	l.words, l.floor, l.parts, l.began, l.heldOut = nil, nil, nil, now, false
 	for _, m := range members {
 		l.words = append(l.words, &word{id: m.ID})
@@ -116,7 +116,7 @@ func (l *leader) to(s step, now time.Time) {
 // share gives each partition of the round to those of its owners that pick
 // names.
 func (l *leader) share(pick func(owners []kv.NodeID) []kv.NodeID) {
-	r := l.k.Cluster.Ring()
+	r := l.k.Cluster.Current().Ring
 	for _, p := range l.parts {
 		for _, id := range pick(r.Owners(p)) {
 			if w := l.word(id); w != nil {
@@ -142,7 +142,7 @@ func (l *leader) ask(now time.Time) {
 			continue
 		}
 		w.waits = true
-		m := sweepAsk{step: l.step, round: l.round, epoch: l.epoch, members: l.members, removed: l.removed, told: w.standing}
+		m := sweepAsk{step: l.step, round: l.round, era: l.era, members: l.members, removed: l.removed, told: w.standing}
 		switch l.step {
 		case stepExchange:
 			m.parts = w.parts
@@ -232,7 +232,7 @@ func (l *leader) next(now time.Time) {
 	switch l.step {
 	case stepLow:
 		l.floor = l.lows()
-		for p := range l.k.Cluster.Ring().Params().Q {
+		for p := range l.k.Cluster.Current().Ring.Params().Q {
 			l.parts = append(l.parts, kv.Partition(p))
 		}
 		if !omit(OmitReports) {
@@ -316,7 +316,7 @@ func (l *leader) lows() vclock.Floor {
 // another one. It is not waited for.
 func (l *leader) release() {
 	for _, w := range l.words {
-		m := sweepAsk{step: stepFloor, round: l.round, epoch: l.epoch, members: l.members, removed: l.removed, told: w.standing}
+		m := sweepAsk{step: stepFloor, round: l.round, era: l.era, members: l.members, removed: l.removed, told: w.standing}
 		payload := m.encode()
 		if w.id == l.k.Self {
 			l.k.post(func() { _, _ = l.k.serveSweep(l.k.Self, payload) })

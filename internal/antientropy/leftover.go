@@ -8,8 +8,8 @@ import (
 )
 
 // leftovers empties copies of partitions that this node does not own: what is
-// left from an earlier ring, or came from a node that knew an older one. Each
-// present owner is given all that the copy holds, durably, and its floor; then
+// left from an earlier ring or an earlier step, or came from a node that knew an
+// older one. Each owner that is to stay is given all that the copy holds, durably, and its floor; then
 // the copy is dropped, if nothing was written to it since.
 //
 // The floor goes with the data, or by itself where all data was reaped: the copy
@@ -17,7 +17,7 @@ import (
 // the floor alone tells a late message of the deleted value that it comes too
 // late.
 type leftovers struct {
-	epoch  uint64
+	era    kv.Level
 	copies []leftover
 }
 
@@ -40,15 +40,15 @@ func (f *leftovers) find(p kv.Partition) *leftover {
 }
 
 // update finds out which copies are left over.
-func (f *leftovers) update(k *Keeper, r *ring.Ring) {
-	fresh := f.epoch == r.Epoch()
-	f.epoch = r.Epoch()
+func (f *leftovers) update(k *Keeper, cur *ring.Current) {
+	fresh := f.era == eraOf(cur)
+	f.era = eraOf(cur)
 	var copies []leftover
 	held := k.Copies.Held()
-	for i := range r.Params().Q {
+	for i := range cur.Ring.Params().Q {
 		p := kv.Partition(i)
 		_, holds := slices.BinarySearch(held, p)
-		if _, floor := k.Floors.Floor(p); r.Owns(p, k.Self) || !holds && floor == 0 {
+		if _, floor := k.Floors.Floor(p); !holds && floor == 0 || !k.leftOver(cur, p) {
 			continue
 		}
 		_, _, changes := k.Trees.Tree(p)
@@ -63,11 +63,11 @@ func (f *leftovers) update(k *Keeper, r *ring.Ring) {
 
 // wanted returns the partitions that peer is still to be given. A damaged copy is
 // refilled first: what it has left cannot be read before.
-func (f *leftovers) wanted(k *Keeper, r *ring.Ring, peer kv.NodeID) []kv.Partition {
+func (f *leftovers) wanted(k *Keeper, cur *ring.Current, peer kv.NodeID) []kv.Partition {
 	var out []kv.Partition
 	marked := k.Damage.Damaged()
 	for i := range f.copies {
-		if c := &f.copies[i]; r.Owns(c.p, peer) && !slices.Contains(c.given, peer) && k.sound(c.p, marked) {
+		if c := &f.copies[i]; cur.View(c.p).Takes(peer) && !slices.Contains(c.given, peer) && k.sound(c.p, marked) {
 			out = append(out, c.p)
 		}
 	}
@@ -77,8 +77,8 @@ func (f *leftovers) wanted(k *Keeper, r *ring.Ring, peer kv.NodeID) []kv.Partiti
 // exchanged counts the peer of an exchange as an owner that has all, and drops
 // the copies that all owners have.
 func (f *leftovers) exchanged(k *Keeper, x *exchange) {
-	r := k.Cluster.Ring()
-	if r == nil || r.Epoch() != x.epoch || f.epoch != x.epoch {
+	cur := k.Cluster.Current()
+	if cur == nil || eraOf(cur) != x.era || f.era != x.era {
 		return
 	}
 	for i := range x.copies {
@@ -90,7 +90,7 @@ func (f *leftovers) exchanged(k *Keeper, x *exchange) {
 		if !slices.Contains(c.given, x.peer) {
 			c.given = append(c.given, x.peer)
 		}
-		if slices.ContainsFunc(r.Owners(c.p), func(id kv.NodeID) bool { return !slices.Contains(c.given, id) }) {
+		if c.wanting(k, cur) {
 			continue
 		}
 		// Whether there was a write since update counted the changes, DropCopy
@@ -99,4 +99,14 @@ func (f *leftovers) exchanged(k *Keeper, x *exchange) {
 			c.given = nil
 		}
 	}
+}
+
+// wanting tells whether there is an owner that has not been given all. The others
+// do not count: a node that is lost for good, and one that leaves itself.
+func (c *leftover) wanting(k *Keeper, cur *ring.Current) bool {
+	v := cur.View(c.p)
+	return slices.ContainsFunc(v.Owners, func(id kv.NodeID) bool {
+		lost := cur.Progress != nil && slices.Contains(cur.Progress.Lost(), id)
+		return id != k.Self && !lost && v.Takes(id) && !slices.Contains(c.given, id)
+	})
 }

@@ -19,15 +19,21 @@ type local struct {
 	repairs uint64
 }
 
-// epoch returns that of the node's ring, 0 without one.
-func (l *local) epoch() uint64 {
-	if r := l.Cluster.Ring(); r != nil {
-		return r.Epoch()
+// era tells the node's ring, and whether a change of it is under way: 0 without a
+// ring, and greater with each change that begins or ends.
+func (l *local) era() kv.Level { return eraOf(l.Cluster.Current()) }
+
+func eraOf(c *ring.Current) kv.Level {
+	switch {
+	case c == nil:
+		return 0
+	case c.Progress != nil:
+		return c.Progress.Level(0, 1)
 	}
-	return 0
+	return kv.LevelOf(c.Ring.Epoch())
 }
 
-func (l *local) standing() standing { return standing{l.Boot(), l.epoch(), l.repairs} }
+func (l *local) standing() standing { return standing{l.Boot(), l.era(), l.repairs} }
 
 // vouches tells whether what a node said when its standing was then still holds,
 // now that it is now.
@@ -36,10 +42,13 @@ func (l *local) vouches(then, now standing) bool {
 		then.boot, then.repairs = now.boot, now.repairs
 	}
 	if l.cfg.omits(OmitEpochs) {
-		then.epoch = now.epoch
+		then.era = now.era
 	}
 	return then == now
 }
+
+// busy tells whether requests of clients queue at this node.
+func (l *local) busy() bool { return l.Busy != nil && l.Busy() }
 
 // built tells whether the tree of p's copy can be compared.
 func (l *local) built(p kv.Partition) bool {
@@ -77,9 +86,56 @@ func (l *local) holds(p kv.Partition, t token) bool {
 	return f.Includes(t.floor) && l.Damage.Damages(p) == t.damages
 }
 
-// shared returns the partitions that this node and peer own in r, ascending.
-func (l *local) shared(r *ring.Ring, peer kv.NodeID) []kv.Partition {
-	return slices.DeleteFunc(r.Partitions(l.Self), func(p kv.Partition) bool { return !r.Owns(p, peer) })
+// shared returns the partitions of which this node and peer both have copies that
+// are kept equal, ascending.
+func (l *local) shared(c *ring.Current, peer kv.NodeID) []kv.Partition {
+	if c.Progress == nil {
+		return slices.DeleteFunc(c.Ring.Partitions(l.Self), func(p kv.Partition) bool { return !c.Ring.Owns(p, peer) })
+	}
+	var out []kv.Partition
+	for i := range c.Ring.Params().Q {
+		if p := kv.Partition(i); c.View(p).Takes(peer) && l.keeps(c, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// keeps tells whether this node's copy of p is one that is kept equal with
+// others: it is an owner, and not about to give its copy away.
+func (l *local) keeps(c *ring.Current, p kv.Partition) bool {
+	return c.View(p).Takes(l.Self) && !l.former(c, p)
+}
+
+// former tells whether this node is a former owner of p: it was one before the
+// step under way, is none after it, and answers no gets of before. Its copy is
+// given to the others and dropped, and nothing may be taken from it.
+func (l *local) former(c *ring.Current, p kv.Partition) bool {
+	if c.Progress == nil {
+		return false
+	}
+	k, _ := c.Progress.At(p)
+	if k < 0 {
+		return false
+	}
+	s := &c.Progress.Steps(p)[k]
+	if !slices.Contains(s.Old, l.Self) || slices.Contains(s.New, l.Self) {
+		return false
+	}
+	_, gets := l.Stages.Stage(p)
+	return gets >= c.Progress.Level(k, 2)
+}
+
+// leftOver tells whether this node's copy of p, if it has one, belongs elsewhere.
+func (l *local) leftOver(c *ring.Current, p kv.Partition) bool {
+	switch {
+	case slices.Contains(c.View(p).Owners, l.Self):
+		return l.former(c, p)
+	case c.Progress != nil:
+		// What it will own in a later step it need not drop before.
+		return !c.Progress.To().Owns(p, l.Self)
+	}
+	return true
 }
 
 // sum returns one hash of the root and the floor of p: copies of equal sums need

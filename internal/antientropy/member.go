@@ -54,13 +54,13 @@ func (k *Keeper) serveSweep(from kv.NodeID, payload []byte) ([]byte, error) {
 func (m *member) serve(ask sweepAsk) (sweepAnswer, error) {
 	k := m.k
 	out := sweepAnswer{step: ask.step}
-	r := k.Cluster.Ring()
-	if r == nil {
+	c := k.Cluster.Current()
+	if c == nil {
 		return out, errNoRing
 	}
 	if !k.cfg.omits(OmitEpochs) {
 		var err error
-		if r, err = k.sameRing(ask.leader, ask.epoch); err != nil {
+		if c, err = k.sameEra(ask.leader, ask.era); err != nil {
 			return out, err
 		}
 		if membersHash(k.Cluster.Members()) != ask.members {
@@ -75,6 +75,7 @@ func (m *member) serve(ask sweepAsk) (sweepAnswer, error) {
 		return out, err
 	}
 	m.until = k.Now().Add(2 * k.cfg.Patience)
+	r := c.Ring // no sweep goes on while it changes
 	// Before what follows: a standing vouches for what is done under it.
 	out.standing = k.standing()
 	var err error

@@ -9,9 +9,9 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// The payloads of wire.TypeExchange. A request begins with its kind and the
-// epoch of the asker's ring, an answer with the kind and the answerer's
-// standing. Numbers are big-endian. Floors stand once in a message, and are
+// The payloads of wire.TypeExchange. A request begins with its kind, its purpose
+// and the asker's era, an answer with the kind, whether the answerer is busy, and
+// its standing. Numbers are big-endian. Floors stand once in a message, and are
 // referred to by number.
 
 // kind is what a request of wire.TypeExchange is, and its answer. Append only.
@@ -30,25 +30,46 @@ const (
 	kindAdopt kind = 5
 )
 
-// standing is what a node's word rests on: its start, its ring, and how often a
+// standing is what a node's word rests on: its start, its era, and how often a
 // copy of its that had lost data was refilled since the start. What a node said
 // it has seen holds as long as its standing is the same, and the copy is not
 // damaged.
-type standing struct{ boot, epoch, repairs uint64 }
+type standing struct {
+	boot    uint64
+	era     kv.Level
+	repairs uint64
+}
 
 func (s standing) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, s.boot)
-	b = binary.BigEndian.AppendUint64(b, s.epoch)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.era))
 	return binary.BigEndian.AppendUint64(b, s.repairs)
 }
 
-func (r *reader) standing() standing { return standing{r.u64(), r.u64(), r.u64()} }
+func (r *reader) standing() standing { return standing{r.u64(), kv.Level(r.u64()), r.u64()} }
 
-func beginAsk(k kind, epoch uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{byte(k)}, epoch)
+// head is what every request of an exchange begins with, beside its kind.
+type head struct {
+	why purpose
+	era kv.Level
 }
 
-func beginAnswer(k kind, s standing) []byte { return s.appendTo([]byte{byte(k)}) }
+func (h head) begin(k kind) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(k), byte(h.why)}, uint64(h.era))
+}
+
+// readAsk reads the beginning of a request.
+func (r *reader) ask() (kind, head) {
+	k, why := kind(r.u8()), purpose(r.u8())
+	r.bad = r.bad || int(why) >= len(purposeNames)
+	return k, head{why, kv.Level(r.u64())}
+}
+
+// busyAt is where an answer tells that its node has requests of clients that
+// wait.
+const busyAt = 1
+
+func beginAnswer(k kind, s standing) []byte { return s.appendTo([]byte{byte(k), 0}) }
 
 // answerReader reads the beginning of an answer to a request of kind k.
 func answerReader(k kind, b []byte) (reader, standing) {
@@ -56,25 +77,38 @@ func answerReader(k kind, b []byte) (reader, standing) {
 	if kind(r.u8()) != k {
 		r.bad = true
 	}
+	r.flag()
 	return r, r.standing()
 }
 
 // rootsAsk asks whether parts, or all partitions that both nodes own, have the
 // same roots and floors.
 type rootsAsk struct {
-	epoch uint64
+	head
 	// parts are ascending; nil stands for all that both own.
 	parts []kv.Partition
-	hash  uint64
+	// levels are, for a fill, those that the copy of each of parts must have been
+	// sealed at.
+	levels []kv.Level
+	hash   uint64
 }
 
 func (m *rootsAsk) encode() []byte {
-	b := binary.BigEndian.AppendUint64(beginAsk(kindRoots, m.epoch), m.hash)
-	return appendPartitions(b, m.parts)
+	b := binary.BigEndian.AppendUint64(m.begin(kindRoots), m.hash)
+	b = appendPartitions(b, m.parts)
+	for _, l := range m.levels {
+		b = binary.BigEndian.AppendUint64(b, uint64(l))
+	}
+	return b
 }
 
-func parseRootsAsk(r reader, epoch uint64) (rootsAsk, error) {
-	m := rootsAsk{epoch: epoch, hash: r.u64(), parts: r.partitions()}
+func parseRootsAsk(r reader, h head) (rootsAsk, error) {
+	m := rootsAsk{head: h, hash: r.u64(), parts: r.partitions()}
+	if h.why == forFill {
+		for range m.parts {
+			m.levels = append(m.levels, kv.Level(r.u64()))
+		}
+	}
 	return m, r.end("roots")
 }
 
@@ -84,9 +118,14 @@ type rootsAnswer struct {
 	same bool
 	sums []uint64
 	// closed are the places of the copies that cannot be compared: their trees
-	// are being built, or they have lost data.
+	// are being built, they have lost data, or they are no sources.
 	closed []int
+	// stages are, for who refills its copies, those of the copies.
+	stages []stage
 }
+
+// stage is how far a copy is: the lowest levels of puts and gets that it serves.
+type stage struct{ puts, gets kv.Level }
 
 func (m *rootsAnswer) encode() []byte {
 	b := beginAnswer(kindRoots, m.standing)
@@ -99,6 +138,11 @@ func (m *rootsAnswer) encode() []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.closed)))
 	for _, at := range m.closed {
 		b = binary.BigEndian.AppendUint32(b, uint32(at))
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.stages)))
+	for _, s := range m.stages {
+		b = binary.BigEndian.AppendUint64(b, uint64(s.puts))
+		b = binary.BigEndian.AppendUint64(b, uint64(s.gets))
 	}
 	return b
 }
@@ -115,6 +159,12 @@ func parseRootsAnswer(b []byte) (rootsAnswer, error) {
 			}
 			m.closed = append(m.closed, at)
 		}
+		for range r.count(16) {
+			m.stages = append(m.stages, stage{kv.Level(r.u64()), kv.Level(r.u64())})
+		}
+		if n := len(m.stages); n != 0 && n != len(m.sums) {
+			r.bad = true
+		}
 	}
 	return m, r.end("roots answer")
 }
@@ -122,7 +172,7 @@ func parseRootsAnswer(b []byte) (rootsAnswer, error) {
 // branchesAsk shows the branches of some partitions, and the floors that the
 // asker's copies had before it looked at them.
 type branchesAsk struct {
-	epoch uint64
+	head
 	parts []branches
 }
 
@@ -140,7 +190,7 @@ func (m *branchesAsk) encode() []byte {
 	for _, p := range m.parts {
 		t.index(p.floor)
 	}
-	b := t.appendTo(beginAsk(kindBranches, m.epoch))
+	b := t.appendTo(m.begin(kindBranches))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.parts)))
 	for _, p := range m.parts {
 		b = binary.BigEndian.AppendUint16(b, uint16(p.p))
@@ -150,8 +200,8 @@ func (m *branchesAsk) encode() []byte {
 	return b
 }
 
-func parseBranchesAsk(r reader, epoch uint64) (branchesAsk, error) {
-	m := branchesAsk{epoch: epoch}
+func parseBranchesAsk(r reader, h head) (branchesAsk, error) {
+	m := branchesAsk{head: h}
 	r.table()
 	for range r.count(branchesSize) {
 		m.parts = append(m.parts, branches{r.partition(), r.floor(), r.hashes(merkle.Fanout)})
@@ -208,7 +258,7 @@ func parseBranchesAnswer(b []byte) (branchesAnswer, error) {
 // adoptAsk hands over floors: the node asked has by now all that the asker's
 // copies had seen when these were their floors.
 type adoptAsk struct {
-	epoch uint64
+	head
 	// boot and repairs are those under which the node asked took the objects.
 	boot, repairs uint64
 	parts         []adoption
@@ -224,7 +274,7 @@ func (m *adoptAsk) encode() []byte {
 	for _, p := range m.parts {
 		t.index(p.floor)
 	}
-	b := beginAsk(kindAdopt, m.epoch)
+	b := m.begin(kindAdopt)
 	b = binary.BigEndian.AppendUint64(b, m.boot)
 	b = t.appendTo(binary.BigEndian.AppendUint64(b, m.repairs))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.parts)))
@@ -235,8 +285,8 @@ func (m *adoptAsk) encode() []byte {
 	return b
 }
 
-func parseAdoptAsk(r reader, epoch uint64) (adoptAsk, error) {
-	m := adoptAsk{epoch: epoch, boot: r.u64(), repairs: r.u64()}
+func parseAdoptAsk(r reader, h head) (adoptAsk, error) {
+	m := adoptAsk{head: h, boot: r.u64(), repairs: r.u64()}
 	r.table()
 	for range r.count(4) {
 		m.parts = append(m.parts, adoption{r.partition(), r.floor()})

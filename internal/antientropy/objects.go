@@ -10,11 +10,10 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// keysAsk shows the keys of some leaves.
+// keysAsk shows the keys of some leaves. Of a left-over copy only what the asker
+// has is compared; its objects will follow.
 type keysAsk struct {
-	epoch uint64
-	// push: only what the asker has is to be compared; its objects will follow.
-	push   bool
+	head
 	leaves []leafKeys
 }
 
@@ -57,7 +56,7 @@ func (m *keysAsk) encode() []byte {
 	for i := range m.leaves {
 		t.index(m.leaves[i].joined)
 	}
-	b := t.appendTo(appendFlag(beginAsk(kindKeys, m.epoch), m.push))
+	b := t.appendTo(m.begin(kindKeys))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.leaves)))
 	for i := range m.leaves {
 		l := &m.leaves[i]
@@ -73,8 +72,8 @@ func (m *keysAsk) encode() []byte {
 	return b
 }
 
-func parseKeysAsk(r reader, epoch uint64) (keysAsk, error) {
-	m := keysAsk{epoch: epoch, push: r.flag()}
+func parseKeysAsk(r reader, h head) (keysAsk, error) {
+	m := keysAsk{head: h}
 	r.table()
 	for range r.count(leafKeysSize) {
 		l := leafKeys{p: r.partition(), leaf: r.leaf(), joined: r.floor(), after: r.keyOrNone(), until: r.keyOrNone()}
@@ -164,7 +163,7 @@ func parseKeysAnswer(b []byte) (keysAnswer, error) {
 // objectsAsk hands objects over: what the asker holds, and the floor that its
 // copy had before it looked.
 type objectsAsk struct {
-	epoch   uint64
+	head
 	objects []handed
 }
 
@@ -180,7 +179,7 @@ func (m *objectsAsk) encode() []byte {
 	for i := range m.objects {
 		t.index(m.objects[i].floor)
 	}
-	b := t.appendTo(beginAsk(kindObjects, m.epoch))
+	b := t.appendTo(m.begin(kindObjects))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.objects)))
 	for i := range m.objects {
 		o := &m.objects[i]
@@ -191,8 +190,8 @@ func (m *objectsAsk) encode() []byte {
 	return b
 }
 
-func parseObjectsAsk(r reader, epoch uint64) (objectsAsk, error) {
-	m := objectsAsk{epoch: epoch}
+func parseObjectsAsk(r reader, h head) (objectsAsk, error) {
+	m := objectsAsk{head: h}
 	r.table()
 	for range r.count(handedSize) {
 		m.objects = append(m.objects, handed{r.partition(), r.floor(), r.key(), r.bytes32()})

@@ -118,9 +118,9 @@ func (m *member) exchanged(x *exchange) {
 		}
 	}
 	e.legs = slices.DeleteFunc(e.legs, func(o *leg) bool { return o == l })
-	r := m.k.Cluster.Ring()
-	if len(e.legs) == 0 && e.first && r.Epoch() == x.epoch && !m.k.cfg.omits(OmitReturn) {
+	c := m.k.Cluster.Current()
+	if len(e.legs) == 0 && e.first && eraOf(c) == x.era && !m.k.cfg.omits(OmitReturn) {
 		e.first = false
-		e.begin(r, m.k.Self)
+		e.begin(c.Ring, m.k.Self)
 	}
 }

@@ -36,14 +36,14 @@ type sweepsDone struct {
 	why    string
 }
 
-// consider begins a round if it is time.
+// consider begins a round if it is time, and the ring does not change.
 func (l *leader) consider(now time.Time) {
 	p, cfg := &l.plan, &l.k.cfg
-	if now.Sub(p.looked) < cfg.Poll && !p.looked.IsZero() {
+	if now.Sub(p.looked) < cfg.Poll && !p.looked.IsZero() || l.k.Cluster.Current().Progress != nil {
 		return
 	}
 	p.looked = now
-	r, members := l.k.Cluster.Ring(), l.k.Cluster.Members()
+	r, members := l.k.Cluster.Current().Ring, l.k.Cluster.Members()
 	rank := slices.IndexFunc(members, func(m Member) bool { return m.ID == l.k.Self })
 	if p.reapable = l.reapable(r); p.reapable == 0 || rank < 0 {
 		*p = plan{looked: now, pause: p.pause}

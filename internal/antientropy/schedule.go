@@ -1,7 +1,6 @@
 package antientropy
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -23,6 +22,8 @@ type peer struct {
 	asked bool
 	// rest is until when exchanges for a purpose are not tried again.
 	rest [forCycle + 1]time.Time
+	// fills is what it is as a source.
+	fills peerFills
 
 	status PeerStatus
 }
@@ -43,38 +44,59 @@ func (p *peer) hurry(now time.Time) {
 }
 
 // lookOver finds out what is to be done, and forgets nodes that are gone.
-func (k *Keeper) lookOver(r *ring.Ring, now time.Time) {
+func (k *Keeper) lookOver(c *ring.Current, now time.Time) {
+	others := k.others(c)
 	for id, p := range k.peers {
-		if !r.Contains(id) && p.x == nil {
+		if _, found := slices.BinarySearch(others, id); !found && p.x == nil {
 			delete(k.peers, id)
 		}
 	}
-	k.refill.update(k, r, now)
-	k.leftovers.update(k, r)
+	k.refill.update(k, c, now)
+	k.leftovers.update(k, c)
+	k.mover.lookOver(c, now)
+}
+
+// others returns, ascending, the nodes but this one that the ring has, or is to
+// have; none without a ring.
+func (k *Keeper) others(c *ring.Current) []kv.NodeID {
+	if c == nil {
+		return nil
+	}
+	if k.known.of != c {
+		k.known.of, k.known.ids = c, nil
+		for _, r := range []*ring.Ring{c.Ring, c.Latest()} {
+			for _, n := range r.Nodes() {
+				if i, found := slices.BinarySearch(k.known.ids, n.ID); !found && n.ID != k.Self {
+					k.known.ids = slices.Insert(k.known.ids, i, n.ID)
+				}
+			}
+		}
+	}
+	return k.known.ids
 }
 
 // proceed sends what waited for the rate, and begins exchanges, with the nodes
 // after the last one that had its turn first.
-func (k *Keeper) proceed(r *ring.Ring, now time.Time) {
-	nodes := r.Nodes()
+func (k *Keeper) proceed(c *ring.Current, now time.Time) {
+	nodes := k.others(c)
 	running := 0
-	for _, n := range nodes {
-		if p := k.peers[n.ID]; p != nil && p.x != nil {
+	for _, id := range nodes {
+		if p := k.peers[id]; p != nil && p.x != nil {
 			running++
 			k.send(p)
 		}
 	}
-	after, _ := slices.BinarySearchFunc(nodes, k.turn+1, func(n ring.Node, id kv.NodeID) int { return cmp.Compare(n.ID, id) })
+	after, _ := slices.BinarySearch(nodes, k.turn+1)
 	for i := range nodes {
 		if running >= k.cfg.Sessions {
 			return
 		}
-		id := nodes[(after+i)%len(nodes)].ID
-		if id == k.Self || !k.Peers.Up(id) {
+		id := nodes[(after+i)%len(nodes)]
+		if !k.Peers.Up(id) {
 			continue
 		}
 		p := k.peer(id)
-		if j, ok := k.wanted(r, p, now); ok {
+		if j, ok := k.wanted(c, p, now); ok {
 			k.turn = id
 			running++
 			p.x = newExchange(&k.local, j, now)
@@ -84,7 +106,7 @@ func (k *Keeper) proceed(r *ring.Ring, now time.Time) {
 }
 
 // wanted returns the most urgent exchange with a peer that has none.
-func (k *Keeper) wanted(r *ring.Ring, p *peer, now time.Time) (job, bool) {
+func (k *Keeper) wanted(c *ring.Current, p *peer, now time.Time) (job, bool) {
 	for why := forSweep; why <= forCycle && p.x == nil; why++ {
 		if now.Before(p.rest[why]) {
 			continue
@@ -95,11 +117,13 @@ func (k *Keeper) wanted(r *ring.Ring, p *peer, now time.Time) (job, bool) {
 			j.leg = k.member.wanted(p.id)
 			j.parts = j.leg.todo()
 		case forRefill:
-			j.parts = k.refill.wanted(k, r, p.id)
+			j.parts = k.refill.wanted(k, c, p.id, now)
+		case forFill:
+			j.parts, j.levels = k.mover.wanted(p, now)
 		case forLeftover:
-			j.parts = k.leftovers.wanted(k, r, p.id)
+			j.parts = k.leftovers.wanted(k, c, p.id)
 		case forCycle:
-			if now.Before(p.due) || p.id < k.Self && !p.asked || len(k.shared(r, p.id)) == 0 {
+			if now.Before(p.due) || p.id < k.Self && !p.asked || len(k.shared(c, p.id)) == 0 {
 				return job{}, false
 			}
 			return j, true
@@ -124,16 +148,15 @@ func (k *Keeper) advance(p *peer, next []byte) {
 // send sends the next request, unless the rate has it wait.
 func (k *Keeper) send(p *peer) {
 	now := k.Now()
-	if p.next == nil || !k.pace.ready(now) {
+	if p.next == nil || !k.ready(p.x, now) {
 		return
 	}
 	x, b := p.x, p.next
 	p.next = nil
-	k.pace.take(now, len(b))
-	x.tally.Bytes += len(b)
+	k.take(x, now, len(b))
 	k.call(p.id, wire.TypeExchange, b, func(answer []byte, err error) {
-		k.pace.take(k.Now(), len(answer))
-		x.tally.Bytes += len(answer)
+		x.busy = len(answer) > busyAt && answer[busyAt] != 0
+		k.take(x, k.Now(), len(answer))
 		if err != nil {
 			x.err = err
 			if kv.KindOf(err) == kv.KindStaleRing {
@@ -146,13 +169,37 @@ func (k *Keeper) send(p *peer) {
 	})
 }
 
+// ready tells whether the rate allows an exchange's next request.
+func (k *Keeper) ready(x *exchange, now time.Time) bool {
+	if x.purpose == forFill {
+		return k.mover.pace.ready(now, x.busy || k.busy())
+	}
+	return k.pace.ready(now)
+}
+
+// take counts n bytes of an exchange.
+func (k *Keeper) take(x *exchange, now time.Time, n int) {
+	x.tally.Bytes += n
+	if x.purpose == forFill {
+		k.mover.pace.take(now, n)
+		k.mover.received.add(now, uint64(n))
+		return
+	}
+	k.pace.take(now, n)
+}
+
 // finish ends the exchange with a peer.
 func (k *Keeper) finish(p *peer) {
 	x, now := p.x, k.Now()
 	p.x = nil
 	k.total.add(x.tally)
-	if x.err != nil {
+	if x.err != nil || (x.purpose == forRefill || x.purpose == forLeftover) && len(x.outcome()) < len(x.copies) {
 		p.rest[x.purpose] = now.Add(k.cfg.Retry)
+	}
+	if x.purpose == forFill && kv.KindOf(x.err) == kv.KindStaleRing {
+		p.rest[x.purpose] = now.Add(minPause) // it learns of the step any moment
+	}
+	if x.err != nil {
 		p.status.failed(now, x.err)
 	}
 	switch x.purpose {
@@ -160,6 +207,8 @@ func (k *Keeper) finish(p *peer) {
 		k.member.exchanged(x)
 	case forRefill:
 		k.refill.exchanged(k, x)
+	case forFill:
+		k.mover.exchanged(p, x)
 	case forLeftover:
 		k.leftovers.exchanged(k, x)
 	case forCycle:
@@ -174,8 +223,8 @@ func (k *Keeper) finish(p *peer) {
 // goOn begins exchanges without waiting for the next Tick.
 func (k *Keeper) goOn() {
 	k.post(func() {
-		if r := k.Cluster.Ring(); r != nil {
-			k.proceed(r, k.Now())
+		if c := k.Cluster.Current(); c != nil {
+			k.proceed(c, k.Now())
 		}
 	})
 }

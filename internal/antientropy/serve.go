@@ -14,51 +14,54 @@ import (
 type question struct {
 	*local
 	from kv.NodeID
-	ring *ring.Ring
+	cur  *ring.Current
+	why  purpose
 }
 
 // serveExchange answers a request of an exchange.
 func (l *local) serveExchange(from kv.NodeID, payload []byte) ([]byte, error) {
 	r := reader{b: payload}
-	k, epoch := kind(r.u8()), r.u64()
-	ring, err := l.sameRing(from, epoch)
+	k, h := r.ask()
+	c, err := l.sameEra(from, h.era)
 	if err != nil {
 		return nil, err
 	}
-	q := question{l, from, ring}
+	q := question{l, from, c, h.why}
 	switch k {
 	case kindRoots:
-		return q.roots(parseRootsAsk(r, epoch))
+		return q.roots(parseRootsAsk(r, h))
 	case kindBranches:
-		return q.branches(parseBranchesAsk(r, epoch))
+		return q.branches(parseBranchesAsk(r, h))
 	case kindKeys:
-		return q.keys(parseKeysAsk(r, epoch))
+		return q.keys(parseKeysAsk(r, h))
 	case kindObjects:
-		return q.objects(parseObjectsAsk(r, epoch))
+		return q.objects(parseObjectsAsk(r, h))
 	case kindAdopt:
-		return q.adopt(parseAdoptAsk(r, epoch))
+		return q.adopt(parseAdoptAsk(r, h))
 	}
 	return nil, kv.Errorf(kv.KindInvalid, "serve exchange", "unknown request %d", k)
 }
 
-// sameRing returns the node's ring, or an error if the asker has another one.
-func (l *local) sameRing(from kv.NodeID, epoch uint64) (*ring.Ring, error) {
-	r := l.Cluster.Ring()
-	if r == nil {
+// sameEra returns where the node believes the ring to be, or an error if the asker
+// believes something else.
+func (l *local) sameEra(from kv.NodeID, era kv.Level) (*ring.Current, error) {
+	c := l.Cluster.Current()
+	if c == nil {
 		return nil, errNoRing
 	}
-	if r.Epoch() != epoch {
-		if r.Epoch() < epoch {
+	if own := eraOf(c); own != era {
+		if own < era {
 			l.Cluster.Refresh(from)
 		}
-		return nil, kv.Errorf(kv.KindStaleRing, "serve exchange", "this node's ring is of epoch %d, the request's of %d", r.Epoch(), epoch)
+		return nil, kv.Errorf(kv.KindStaleRing, "serve exchange", "this node's ring is at %v, the request's at %v", own, era)
 	}
-	return r, nil
+	return c, nil
 }
 
-// owned tells whether p is a partition, and this node's.
+// owned tells whether p is a partition, and this node's. It is asked for each
+// request anew: the copy may have been dropped since the one before.
 func (q *question) owned(p kv.Partition) bool {
-	return int(p) < q.ring.Params().Q && q.ring.Owns(p, q.Self)
+	return int(p) < q.cur.Ring.Params().Q && q.keeps(q.cur, p)
 }
 
 func (q *question) roots(m rootsAsk, err error) ([]byte, error) {
@@ -67,23 +70,39 @@ func (q *question) roots(m rootsAsk, err error) ([]byte, error) {
 	}
 	parts := m.parts
 	if parts == nil {
-		parts = q.shared(q.ring, q.from)
+		parts = q.shared(q.cur, q.from)
 	}
 	for _, p := range parts {
-		if !q.owned(p) {
-			return nil, kv.Errorf(kv.KindInvalid, "serve exchange", "partition %d is not this node's", p)
+		if int(p) >= q.cur.Ring.Params().Q {
+			return nil, kv.Errorf(kv.KindInvalid, "serve exchange", "there is no partition %d", p)
 		}
 	}
-	out := rootsAnswer{standing: q.standing(), sums: q.sums(parts)}
+	out := rootsAnswer{standing: q.standing()}
+	// Asked first: a copy is compared as it is after it was sealed.
+	open := make([]bool, len(parts))
+	for i, p := range parts {
+		open[i] = q.owned(p) && (m.levels == nil || q.sealed(p, m.levels[i]))
+		if q.why == forRefill {
+			puts, gets := q.Stages.Stage(p)
+			out.stages = append(out.stages, stage{puts, gets})
+		}
+	}
+	out.sums = q.sums(parts)
 	// Asked last: what is sound now was so when its sum was made.
 	marked := q.Damage.Damaged()
 	for i, p := range parts {
-		if !q.sound(p, marked) {
+		if !open[i] || !q.sound(p, marked) {
 			out.closed = append(out.closed, i)
 		}
 	}
-	out.same = len(out.closed) == 0 && hashOf(out.sums) == m.hash
+	out.same = len(out.closed)+len(out.stages) == 0 && hashOf(out.sums) == m.hash
 	return out.encode(), nil
+}
+
+// sealed tells whether this node's copy takes no puts below level any more.
+func (q *question) sealed(p kv.Partition, level kv.Level) bool {
+	puts, _ := q.Stages.Stage(p)
+	return puts >= level || q.cfg.omits(OmitSealed)
 }
 
 func (q *question) branches(m branchesAsk, err error) ([]byte, error) {
@@ -133,7 +152,7 @@ func (q *question) keys(m keysAsk, err error) ([]byte, error) {
 			out.leaves = append(out.leaves, leafCopies{closed: true})
 			continue
 		}
-		c, rest, err := q.leaf(a, m.push, &room)
+		c, rest, err := q.leaf(a, m.why == forLeftover, &room)
 		if err != nil {
 			// What cannot be read now is not compared now.
 			c, rest = leafCopies{closed: true}, nil
@@ -217,8 +236,8 @@ func (q *question) objects(m objectsAsk, err error) ([]byte, error) {
 	}
 	for i := range m.objects {
 		h := &m.objects[i]
-		if !q.owned(h.p) || q.ring.PartitionOf(h.key) != h.p {
-			return nil, kv.Errorf(kv.KindInvalid, "serve exchange", "a key of partition %d is not this node's", h.p)
+		if !q.owned(h.p) || q.cur.Ring.PartitionOf(h.key) != h.p {
+			return nil, kv.Errorf(kv.KindStaleRing, "serve exchange", "a key of partition %d is not this node's", h.p)
 		}
 		var in object.Object
 		var err error
@@ -248,7 +267,7 @@ func (q *question) adopt(m adoptAsk, err error) ([]byte, error) {
 		return nil, err
 	}
 	own := q.standing()
-	if !q.vouches(standing{m.boot, m.epoch, m.repairs}, own) {
+	if !q.vouches(standing{m.boot, m.era, m.repairs}, own) {
 		return nil, kv.Errorf(kv.KindRefused, "take floors over", "this node was started anew, or has refilled a copy, meanwhile")
 	}
 	out := adoptAnswer{standing: own}

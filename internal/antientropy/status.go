@@ -23,12 +23,14 @@ type Status struct {
 	// LeftOver are the partitions that this node holds and does not own.
 	LeftOver []kv.Partition
 	Sweep    SweepStatus
+	// Steps are of the change of the ring under way.
+	Steps StepsStatus
 }
 
 // ExchangeStatus is an exchange under way.
 type ExchangeStatus struct {
 	Peer kv.NodeID
-	// Purpose is "sweep", "refill", "left-over" or "cycle".
+	// Purpose is "sweep", "refill", "fill", "left-over" or "cycle".
 	Purpose string
 	Since   time.Time
 	// Partitions are exchanged, Compared of them are dealt with.
@@ -95,7 +97,7 @@ func (k *Keeper) Status() Status {
 
 // publish has Status tell what is so now.
 func (k *Keeper) publish() {
-	s := Status{Total: k.total, Sweep: k.leader.status()}
+	s := Status{Total: k.total, Sweep: k.leader.status(), Steps: k.mover.status(k.Now())}
 	if k.member.busy() {
 		s.Sweep.Leader = k.member.round.leader
 	}
@@ -112,8 +114,9 @@ func (k *Keeper) publish() {
 	for i := range k.refill.copies {
 		c := &k.refill.copies[i]
 		r := RefillStatus{Partition: c.p, Since: c.since, Sources: slices.Clone(c.sources)}
-		if ring := k.Cluster.Ring(); ring != nil {
-			r.Needed = needed(ring, k.Self, c.p)
+		if cur := k.Cluster.Current(); cur != nil {
+			v := cur.View(c.p)
+			r.Needed = max(needed(cur, k.Self, v.Old), needed(cur, k.Self, v.Newest()))
 		}
 		s.Refilling = append(s.Refilling, r)
 	}

@@ -62,7 +62,7 @@ func (r round) newer(o round) bool {
 type sweepAsk struct {
 	step
 	round
-	epoch uint64
+	era kv.Level
 	// members and removed are hashes of what the leader knows of the cluster.
 	members, removed uint64
 	// told is the member's standing as it told it in the first step; in that
@@ -76,7 +76,7 @@ type sweepAsk struct {
 
 func (m *sweepAsk) encode() []byte {
 	b := []byte{byte(m.step)}
-	for _, v := range []uint64{uint64(m.leader), m.boot, m.counter, m.epoch, m.members, m.removed} {
+	for _, v := range []uint64{uint64(m.leader), m.boot, m.counter, uint64(m.era), m.members, m.removed} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	b = appendPartitions(m.told.appendTo(b), m.parts)
@@ -85,7 +85,7 @@ func (m *sweepAsk) encode() []byte {
 
 func parseSweepAsk(b []byte) (sweepAsk, error) {
 	r := reader{b: b}
-	m := sweepAsk{step: step(r.u8()), round: round{kv.NodeID(r.u64()), r.u64(), r.u64()}, epoch: r.u64()}
+	m := sweepAsk{step: step(r.u8()), round: round{kv.NodeID(r.u64()), r.u64(), r.u64()}, era: kv.Level(r.u64())}
 	m.members, m.removed = r.u64(), r.u64()
 	m.told, m.parts = r.standing(), r.partitions()
 	f, err := vclock.ParseFloor(r.bytes32())

@@ -222,7 +222,7 @@ func TestAliases(t *testing.T) {
 func TestBusy(t *testing.T) {
 	c := newCluster(t, 3, testRing(t, 1, 1, 1, 2, 3), testConfig())
 	m := &c.nodes[1].keeper.member
-	ask := sweepAsk{step: stepLow, round: round{1, 1, 7}, epoch: 1, members: membersHash(c.nodes[0].Members()), removed: idsHash(nil)}
+	ask := sweepAsk{step: stepLow, round: round{1, 1, 7}, era: kv.LevelOf(1), members: membersHash(c.nodes[0].Members()), removed: idsHash(nil)}
 	serve := func(leader kv.NodeID, counter uint64, want kv.Kind) {
 		t.Helper()
 		ask.round = round{leader, 1, counter}
@@ -246,9 +246,9 @@ func TestBusy(t *testing.T) {
 	ask.members++
 	serve(1, 10, kv.KindRefused)
 	ask.members--
-	ask.epoch++
+	ask.era++
 	serve(1, 10, kv.KindStaleRing)
-	ask.epoch--
+	ask.era--
 	ask.step = stepFloor
 	serve(1, 8, kv.KindRefused)
 	serve(1, 9, kv.KindRefused) // it names no standing
@@ -265,7 +265,7 @@ func TestOverload(t *testing.T) {
 	cfg.Inbound = 3
 	c := newCluster(t, 2, testRing(t, 1, 1, 1, 2), cfg)
 	var got refusals
-	payload := (&rootsAsk{epoch: 1}).encode()
+	payload := (&rootsAsk{head: head{forCycle, kv.LevelOf(1)}}).encode()
 	for i := range 4 {
 		c.nodes[0].keeper.Handle(wire.Request{Type: wire.TypeExchange, From: 2, Payload: payload, Reply: wire.Reply{To: &got, ID: uint64(i), Type: wire.TypeExchange}})
 		if want := i == 3; (len(got) == 1) != want {

@@ -8,6 +8,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/replica"
@@ -40,7 +41,7 @@ func (n *Node) openCare() {
 		Background: n.background, Now: time.Now,
 	})
 	n.keeper = antientropy.New(n.cfg.AntiEntropy, antientropy.Deps{
-		Self: n.service.ID(), Boot: n.boot, Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store,
+		Self: n.service.ID(), Boot: n.boot, Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: n.store,
 		Disk: n.engine, Peers: peers, Cluster: n, Background: n.background, Now: time.Now,
 	})
 	n.scrubber = newScrubber(n.cfg.Scrub, n.store, n.log)
@@ -76,6 +77,10 @@ func (n *Node) Members() []antientropy.Member {
 	}
 	return list
 }
+
+// Mark implements antientropy.Cluster; there is no transition yet whose marks it
+// could be.
+func (n *Node) Mark([]ring.Mark) error { return nil }
 
 // Removed implements antientropy.Cluster.
 func (n *Node) Removed() []kv.NodeID {

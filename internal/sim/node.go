@@ -91,7 +91,7 @@ func newNode(m *machine) (*node, error) {
 		Cluster: n, Background: n, Now: w.steady,
 	})
 	n.keeper = antientropy.New(w.broken.antiEntropy(), antientropy.Deps{
-		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Disk: n.engine,
+		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: n.engine,
 		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
 	})
 	for _, id := range w.members() {
@@ -246,6 +246,9 @@ func (n *node) Current() *ring.Current {
 	}
 	return n.current
 }
+
+// Mark implements antientropy.Cluster; there is no transition yet.
+func (n *node) Mark([]ring.Mark) error { return nil }
 
 // Props implements coordinator.Cluster.
 func (n *node) Props(bucket []byte) kv.Props {

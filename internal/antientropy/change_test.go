@@ -1,0 +1,213 @@
+package antientropy
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
+)
+
+// What a node knows of a change of the ring, which membership would know: news
+// spreads by gossip, and marks are lost with a process.
+
+// changeable returns a ring of n partitions with the given parameters and owners.
+func changeable(t testing.TB, prev *ring.Ring, params ring.Params, ids ...kv.NodeID) *ring.Ring {
+	t.Helper()
+	var nodes []ring.Node
+	for _, id := range ids {
+		nodes = append(nodes, ring.Node{ID: id, Weight: 1})
+	}
+	epoch := uint64(1)
+	if prev != nil {
+		epoch = prev.Epoch() + 1
+	}
+	r, err := ring.Claim(prev, params, epoch, nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// commit has some node know of the change to a ring of these nodes.
+func (c *cluster) commit(at kv.NodeID, lost []kv.NodeID, ids ...kv.NodeID) *ring.Transition {
+	c.t.Helper()
+	n := c.node(at)
+	if n.Current().Progress != nil {
+		c.t.Fatal("the ring changes already")
+	}
+	tr, err := ring.NewTransition(n.ring, changeable(c.t, n.ring, n.ring.Params(), ids...), lost)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n.cur = &ring.Current{Ring: n.ring, Progress: ring.NewProgress(tr)}
+	n.settle()
+	return tr
+}
+
+// Current implements Cluster.
+func (n *node) Current() *ring.Current {
+	if n.ring == nil {
+		return nil
+	}
+	if n.cur == nil || n.cur.Ring != n.ring {
+		n.cur = &ring.Current{Ring: n.ring}
+	}
+	return n.cur
+}
+
+// Mark implements Cluster.
+func (n *node) Mark(marks []ring.Mark) error {
+	g := n.Current().Progress
+	if g == nil {
+		return kv.Errorf(kv.KindStaleRing, "mark", "there is no transition")
+	}
+	news := false
+	for _, m := range marks {
+		news = g.Add(m.Step, m.Marks) || news
+	}
+	if news {
+		n.settle()
+		for _, o := range n.nodes {
+			n.tell(o)
+		}
+	}
+	return nil
+}
+
+// settle takes the ring to come when the transition is over, and tells the Keeper
+// of what is new.
+func (n *node) settle() {
+	if g := n.cur.Progress; g != nil && g.Over() {
+		n.ring = g.To()
+		n.cur = nil
+	}
+	n.keeper.Moved()
+}
+
+// forget has a node that was started anew know the transition, and no marks.
+func (n *node) forget() {
+	if c := n.Current(); c != nil && c.Progress != nil {
+		n.cur = &ring.Current{Ring: n.ring, Progress: ring.NewProgress(c.Progress.Transition)}
+	}
+}
+
+// tell has another node know what this one knows, once that arrives.
+func (n *node) tell(o *node) {
+	c := n.Current()
+	if o == n || c == nil || o.down || n.down {
+		return
+	}
+	var marks []byte
+	if c.Progress != nil {
+		marks = c.Progress.AppendTo(nil)
+	}
+	n.send(&message{from: n, to: o, gossip: true, payload: marks, run: func() { o.learn(c, marks) }})
+}
+
+func (n *node) learn(c *ring.Current, marks []byte) {
+	if eraOf(n.Current()) > eraOf(c) {
+		return
+	}
+	news := false
+	if eraOf(n.Current()) < eraOf(c) || c.Progress != nil && c.Progress.ID() != n.cur.Progress.ID() {
+		n.ring, n.cur = c.Ring, nil
+		if c.Progress != nil {
+			n.cur = &ring.Current{Ring: c.Ring, Progress: ring.NewProgress(c.Progress.Transition)}
+		}
+		news = true
+	}
+	if c.Progress != nil {
+		more, err := n.cur.Progress.Join(marks)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		news = news || more
+	}
+	if news && n.Current() != nil {
+		n.settle()
+	}
+}
+
+// Refresh implements Cluster.
+func (n *node) Refresh(from kv.NodeID) {
+	n.refreshed++
+	if n.gossips {
+		n.node(from).tell(n)
+	}
+}
+
+// gossip has every node tell one other what it knows, in turn.
+func (c *cluster) gossip() {
+	if !c.gossips {
+		return
+	}
+	c.turn++
+	for i, n := range c.nodes {
+		if !n.down {
+			n.tell(c.nodes[(i+1+c.turn%(len(c.nodes)-1))%len(c.nodes)])
+		}
+	}
+}
+
+// newChanging returns a cluster of n nodes, of which the first have a ring, that
+// gossips.
+func newChanging(t testing.TB, n int, cfg Config, params ring.Params, ids ...kv.NodeID) *cluster {
+	t.Helper()
+	c := newCluster(t, n, changeable(t, nil, params, ids...), cfg)
+	c.gossips = true
+	return c
+}
+
+// testParams are (3, 2, 2) with q partitions.
+func testParams(q int) ring.Params {
+	p := ring.DefaultParams()
+	p.Q = q
+	return p
+}
+
+// settled lets time go by until no node knows of a transition, and all that is to
+// be dropped is.
+func (c *cluster) settled(within time.Duration) {
+	c.t.Helper()
+	for ; within > 0; within -= 50 * time.Millisecond {
+		c.pass(50 * time.Millisecond)
+		c.run()
+		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return !n.down && n.busyMoving() }) {
+			return
+		}
+	}
+	for _, n := range c.nodes {
+		cur := n.Current()
+		c.t.Logf("node %v: down %v, %v, held %v, %+v", n.id, n.down, eraOf(cur), n.store.Held(), n.keeper.Status().Steps)
+		if g := cur.Progress; g != nil {
+			for p := range cur.Ring.Params().Q {
+				k, phase := g.At(kv.Partition(p))
+				if k >= 0 && phase < 3 {
+					puts, gets := n.store.Stage(kv.Partition(p))
+					c.t.Logf("  partition %d: step %d phase %d, marks %x, %+v; at %v %v, %+v", p, k, phase, g.Marks(g.Index(kv.Partition(p), k)), g.Steps(kv.Partition(p))[k], puts, gets, n.store.Fill(kv.Partition(p)))
+				}
+			}
+		}
+	}
+	c.t.Fatal("the change does not end")
+}
+
+// busyMoving tells whether a node has something left to do of a change.
+func (n *node) busyMoving() bool {
+	cur := n.Current()
+	if cur.Progress != nil {
+		return true
+	}
+	for _, p := range n.store.Held() {
+		if !cur.Ring.Owns(p, n.id) {
+			return true
+		}
+	}
+	newest := kv.Level(0)
+	for _, o := range n.nodes {
+		newest = max(newest, eraOf(o.Current()))
+	}
+	return eraOf(cur) != newest
+}
