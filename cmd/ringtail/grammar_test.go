@@ -90,8 +90,8 @@ func TestEachSubcommandHasHelpWithAnExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaves := parser.Model.Leaves(false)
-	if len(leaves) != 14 {
-		t.Errorf("%d subcommands, want 14", len(leaves))
+	if len(leaves) != 16 {
+		t.Errorf("%d subcommands, want 16", len(leaves))
 	}
 	for _, leaf := range leaves {
 		t.Run(leaf.Path(), func(t *testing.T) {

@@ -8,10 +8,10 @@ import (
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/kv"
-	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
@@ -78,9 +78,29 @@ func (n *Node) Members() []antientropy.Member {
 	return list
 }
 
-// Mark implements antientropy.Cluster; there is no transition yet whose marks it
-// could be.
-func (n *Node) Mark([]ring.Mark) error { return nil }
+// Mark implements antientropy.Cluster.
+func (n *Node) Mark(marks []ring.Mark) error {
+	cur := n.service.Current()
+	if cur == nil || cur.Progress == nil {
+		return nil
+	}
+	own := make([]membership.Mark, len(marks))
+	for i, m := range marks {
+		own[i] = membership.Mark{Step: m.Step, Marks: m.Marks}
+	}
+	return n.service.Mark(cur.Progress, own)
+}
+
+// moved is told that the ring, or what is known of its change, has moved on. Until
+// open has made them there is nobody to tell.
+func (n *Node) moved() {
+	if n.coord != nil {
+		n.coord.Moved()
+	}
+	if n.keeper != nil {
+		n.keeper.Moved()
+	}
+}
 
 // Removed implements antientropy.Cluster.
 func (n *Node) Removed() []kv.NodeID {

@@ -107,7 +107,7 @@ func (n *Node) open() error {
 	}, n.log)
 	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
 		Peers: n.pool, Log: n.log,
-		Hooks: membership.Hooks{Changed: n.stateChanged},
+		Hooks: membership.Hooks{Changed: n.stateChanged, Moved: n.moved},
 	})
 	if err != nil {
 		return err
