@@ -300,3 +300,9 @@ func BenchmarkNewTransition(b *testing.B) {
 		})
 	}
 }
+
+func sortedLetters(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
+}
