@@ -71,6 +71,7 @@ func BenchmarkPreference(b *testing.B) {
 func BenchmarkClaim(b *testing.B) {
 	for _, size := range []struct{ nodes, q, zones int }{
 		{10, 1024, 1}, {10, 1024, 3}, {100, 1024, 1}, {100, 1024, 3}, {1000, 16384, 1}, {1000, 16384, 3},
+		{1000, 65536, 1}, {1000, 65536, 3},
 	} {
 		params := DefaultParams()
 		params.Q = size.q

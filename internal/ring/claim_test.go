@@ -161,6 +161,33 @@ func TestClaimAtEachSize(t *testing.T) {
 	}
 }
 
+// A new weight moves only the difference: a node with more gains, the others give,
+// but for one that rounding lets keep or take one.
+func TestClaimMovesOnlyTheDifferenceOfWeights(t *testing.T) {
+	params := DefaultParams()
+	for n := 4; n <= 100; n += 7 {
+		nodes := equals(n)
+		for i := range nodes {
+			nodes[i].Weight = 4
+		}
+		prev := mustClaim(t, nil, params, 1, nodes)
+		for _, weight := range []uint32{1, 3, 5, 8} {
+			nodes[0].Weight = weight
+			next := mustClaim(t, prev, params, 2, nodes)
+			p := Diff(prev, next)
+			if p.Moved > p.Least+1 {
+				t.Errorf("weight 4 to %d among %d: %d moves, the bound is %d", weight, n, p.Moved, p.Least)
+			}
+			for _, node := range p.Nodes {
+				grows := weight > 4 == (node.ID == nodes[0].ID)
+				if grows && len(node.Lost) > 1 || !grows && len(node.Gained) > 1 {
+					t.Errorf("weight 4 to %d among %d: node %v gains %d and loses %d", weight, n, node.ID, len(node.Gained), len(node.Lost))
+				}
+			}
+		}
+	}
+}
+
 func TestClaimIgnoresTheOrderOfNodes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := drawCluster(t)

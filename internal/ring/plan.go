@@ -36,6 +36,8 @@ type NodePlan struct {
 	ID     kv.NodeID `json:"id"`
 	Zone   string    `json:"zone"`
 	Weight uint32    `json:"weight"`
+	// WeightBefore is its weight in the present ring where that is another, else 0.
+	WeightBefore uint32 `json:"weight_before,omitempty"`
 	// Joins and Leaves mark a node that only one of the rings has.
 	Joins  bool `json:"joins,omitempty"`
 	Leaves bool `json:"leaves,omitempty"`
@@ -93,6 +95,9 @@ func (p *Plan) addPrevious(prev, next *Ring) {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		n.Joins, n.Before = !prev.Contains(n.ID), prev.stake(n.ID)
+		if at, was := find(prev.nodes, n.ID); was && prev.nodes[at].Weight != n.Weight {
+			n.WeightBefore = prev.nodes[at].Weight
+		}
 	}
 	for _, n := range prev.nodes {
 		if !next.Contains(n.ID) {

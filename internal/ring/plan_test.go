@@ -38,6 +38,32 @@ func TestDiffByHand(t *testing.T) {
 	}
 }
 
+// A replacement and a new weight, as the plan shows them.
+func TestDiffOfReplaceAndWeight(t *testing.T) {
+	nodes := []Node{{1, 1, ""}, {2, 1, ""}, {3, 1, ""}, {4, 1, ""}}
+	params := Params{N: 2, R: 1, W: 2, Q: 16}
+	prev := mustClaim(t, nil, params, 1, nodes)
+	next, err := Replace(prev, 2, []Node{{1, 2, ""}, {2, 1, ""}, {3, 1, ""}, {9, 1, ""}}, map[kv.NodeID]kv.NodeID{4: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Diff(prev, next)
+	loads := map[kv.NodeID][2]int{}
+	for _, n := range p.Nodes {
+		loads[n.ID] = [2]int{n.Before.Replicas, n.After.Replicas}
+		if n.Leaves != (n.ID == 4) || n.Joins != (n.ID == 9) || n.WeightBefore != 0 && n.ID != 1 || n.ID == 1 && n.WeightBefore != 1 {
+			t.Errorf("%+v", n)
+		}
+		if n.ID == 4 && len(n.Lost) != 8 || n.ID == 1 && len(n.Gained) != 4 {
+			t.Errorf("node %v gains %d and loses %d", n.ID, len(n.Gained), len(n.Lost))
+		}
+	}
+	// Shares of 2/5 and 1/5 of 32: 12.8 and 6.4, and what is there already stays.
+	if loads[1] != [2]int{8, 12} || loads[4] != [2]int{8, 0} || p.Moved != p.Least {
+		t.Errorf("loads %v, %d moves, %d suffice", loads, p.Moved, p.Least)
+	}
+}
+
 // What the plan says of moves adds up to the difference of the rings.
 func TestDiffAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

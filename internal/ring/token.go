@@ -1,5 +1,7 @@
 package ring
 
+import "slices"
+
 // tokens chooses each partition's first owner, who holds its token, and orders
 // the others.
 type tokens struct {
@@ -33,9 +35,10 @@ func (t *tokens) level() {
 	s := newSearch(len(t.nodes))
 	t.exchange(t.over, t.takes)
 	t.exchange(t.gives, t.under)
-	for t.chain(s, t.over, t.takes) {
+	firsts := t.firsts()
+	for t.chain(s, firsts, t.over, t.takes) {
 	}
-	for t.chain(s, t.gives, t.under) {
+	for t.chain(s, firsts, t.gives, t.under) {
 	}
 }
 
@@ -53,15 +56,14 @@ func (t *tokens) exchange(gives, takes func(v int) bool) {
 }
 
 // chain moves one token along a shortest chain of nodes from one that gives to
-// one that takes, and reports whether there was one.
-func (t *tokens) chain(s *search, gives, takes func(v int) bool) bool {
+// one that takes, and reports whether there was one. It keeps firsts up to date.
+func (t *tokens) chain(s *search, firsts [][]int, gives, takes func(v int) bool) bool {
 	s.begin(takes)
 	s.start(gives)
 	found := s.run(func(u int) {
-		for p := range t.q {
-			list := t.list(p)
-			for i := 1; i < len(list) && list[0] == u; i++ {
-				s.reach(list[i], p*t.width+i)
+		for _, p := range firsts[u] {
+			for i, v := range t.list(p)[1:] {
+				s.reach(v, p*t.width+1+i)
 			}
 		}
 	})
@@ -70,11 +72,30 @@ func (t *tokens) chain(s *search, gives, takes func(v int) bool) bool {
 	}
 	for v := s.found; s.via[v] != outside; {
 		slot := s.via[v]
-		u := t.slots[slot-slot%t.width]
+		p := slot / t.width
+		u := t.list(p)[0]
 		t.pay(slot)
+		at, _ := slices.BinarySearch(firsts[u], p)
+		firsts[u] = slices.Delete(firsts[u], at, at+1)
+		at, _ = slices.BinarySearch(firsts[v], p)
+		firsts[v] = slices.Insert(firsts[v], at, p)
 		v = u
 	}
 	return true
+}
+
+// firsts returns the partitions of which each node is the first owner, ascending.
+func (t *tokens) firsts() [][]int {
+	out := make([][]int, len(t.nodes))
+	room := make([]int, t.q)
+	for v, n := range t.count {
+		out[v], room = room[:0:n], room[n:]
+	}
+	for p := range t.q {
+		first := t.list(p)[0]
+		out[first] = append(out[first], p)
+	}
+	return out
 }
 
 // pay hands the token of slot's partition to the owner in slot, who changes
@@ -90,13 +111,8 @@ func (t *tokens) pay(slot int) {
 // its own, so that each of its tokens should find another, by weight. Where it
 // makes no difference the present order stays.
 func (t *tokens) spread() {
-	firsts := make([][]int, len(t.nodes))
-	for p := range t.q {
-		first := t.list(p)[0]
-		firsts[first] = append(firsts[first], p)
-	}
 	behind := make([]int, len(t.nodes))
-	for _, parts := range firsts {
+	for _, parts := range t.firsts() {
 		clear(behind)
 		for _, p := range parts {
 			list := t.list(p)
