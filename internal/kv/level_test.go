@@ -24,3 +24,17 @@ func TestLevelOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestLastLevel: the last step of the last epoch has a level of its own.
+func TestLastLevel(t *testing.T) {
+	last := LevelOf(MaxEpoch).At(MaxSteps-1, 3)
+	if k, phase := last.Step(); last.Epoch() != MaxEpoch || k != MaxSteps-1 || phase != 3 {
+		t.Errorf("%v is of epoch %d, step %d, phase %d", last, last.Epoch(), k, phase)
+	}
+	if got, want := last.String(), "281474976710655.31.3"; got != want {
+		t.Errorf("it is written %s, want %s", got, want)
+	}
+	if LevelOf(MaxEpoch+1) > last {
+		t.Error("there is an epoch after the last")
+	}
+}
