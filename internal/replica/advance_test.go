@@ -1,8 +1,10 @@
 package replica
 
 import (
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -189,5 +191,46 @@ func TestParseStageAndFill(t *testing.T) {
 		if err := c.parse(newer); err == nil || kv.KindOf(err) != kv.KindWrongVersion {
 			t.Errorf("a %s of another release: %v", c.what, err)
 		}
+	}
+}
+
+// TestStageIsCheckedUnderTheLock: a write that was let through to its key's lock
+// before the stage was raised, and gets it after, is refused.
+func TestStageIsCheckedUnderTheLock(t *testing.T) {
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	donor, _ := newStore(t, nil)
+	o := mustPut(t, donor, 0, k, object.Write{Value: []byte("v")})
+	s, _ := newStore(t, nil)
+	part, err := s.part(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for level, write := range []func(kv.Level) error{
+		func(l kv.Level) error { return s.mergeData(0, k, o, sender{level: l}, nil) },
+		func(l kv.Level) error {
+			_, _, _, err := s.Put(l, 0, k, object.Write{Value: []byte("v")}, nil, nil)
+			return err
+		},
+	} {
+		level := kv.Level(level + 1)
+		mu := s.lockOf(k)
+		mu.Lock()
+		wrote, advanced := make(chan error, 1), make(chan error, 1)
+		go func() { wrote <- write(level) }()
+		time.Sleep(10 * time.Millisecond) // it waits for the lock by now, most likely
+		go func() { advanced <- s.Advance([]Advance{{Partition: 0, Puts: level + 1}}) }()
+		for part.stage.Load().puts <= level {
+			runtime.Gosched()
+		}
+		mu.Unlock()
+		if err := <-wrote; err == nil || kv.KindOf(err) != kv.KindStaleRing {
+			t.Errorf("a write at %v: %v", level, err)
+		}
+		if err := <-advanced; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := mustRead(t, s, 0, k); got.Bytes() != nil {
+		t.Error("it went through")
 	}
 }
