@@ -153,7 +153,7 @@ func (s *Store) served(req wire.Request, k kv.Key, standIn bool) (kv.Partition, 
 		return 0, kv.Errorf(kv.KindUnavailable, "serve", "this node is not in a ring yet")
 	}
 	p := c.Ring.PartitionOf(k)
-	if standIn {
+	if standIn || c.Progress == nil && c.Ring.Owns(p, s.self) {
 		return p, nil
 	}
 	if v := c.View(p); req.Level <= v.Level && !slices.Contains(v.Owners, s.self) {
