@@ -314,7 +314,7 @@ func (h *stages) lost() error {
 // TestStageHistories: through whatever happens to a copy, what it refused once
 // and told it refuses for ever, and a fill is there only with its data.
 func TestStageHistories(t *testing.T) {
-	for seed := range *seeds / 2 {
+	for seed := range *seeds / 4 {
 		h := newStages(t, seed, 0, newLogDisk)
 		if err := h.play(60); err != nil {
 			t.Fatalf("seed %d:%s\n%v", seed, h.log.String(), err)
