@@ -182,7 +182,7 @@ func parseVerdict(b []byte) (Answer, error) {
 
 const (
 	slotSize   = 8 + 4
-	ballotSize = 8 + 8
+	ballotSize = 8 + 8 + 8
 )
 
 func appendSlot(b []byte, s Slot) []byte {
@@ -192,7 +192,11 @@ func appendSlot(b []byte, s Slot) []byte {
 func (c *cursor) slot() Slot { return Slot{Epoch: c.u64(), Amendment: c.u32()} }
 
 func appendBallot(b []byte, v Ballot) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, v.Round), uint64(v.Node))
+	b = binary.BigEndian.AppendUint64(b, v.Round)
+	b = binary.BigEndian.AppendUint64(b, uint64(v.Node))
+	return binary.BigEndian.AppendUint64(b, v.Try)
 }
 
-func (c *cursor) ballot() Ballot { return Ballot{Round: c.u64(), Node: kv.NodeID(c.u64())} }
+func (c *cursor) ballot() Ballot {
+	return Ballot{Round: c.u64(), Node: kv.NodeID(c.u64()), Try: c.u64()}
+}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
 // anyProps leave all to the cluster.
@@ -160,7 +161,7 @@ func FuzzParseDigest(f *testing.F) {
 }
 
 func FuzzParseAsk(f *testing.F) {
-	f.Add(Ask{Slot: Slot{2, 1}, Ballot: Ballot{3, 4}, Value: []byte("v")}.AppendTo(nil))
+	f.Add(Ask{Slot: Slot{2, 1}, Ballot: Ballot{3, 4, 7}, Value: []byte("v")}.AppendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := parseAsk(b); err == nil && (!bytes.Equal(a.AppendTo(nil), b) || a.Size() != len(b)) {
 			t.Error("the encoding is not canonical")
@@ -169,7 +170,7 @@ func FuzzParseAsk(f *testing.F) {
 }
 
 func FuzzParseVerdict(f *testing.F) {
-	f.Add(Answer{Slot: Slot{2, 1}, Ballot: Ballot{3, 4}, Accepted: Ballot{1, 2}, Value: []byte("v")}.append(nil))
+	f.Add(Answer{Slot: Slot{2, 1}, Ballot: Ballot{3, 4, 7}, Accepted: Ballot{1, 2, 7}, Value: []byte("v")}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := parseVerdict(b); err == nil && !bytes.Equal(a.append(nil), b) {
 			t.Error("the encoding is not canonical")
@@ -178,7 +179,7 @@ func FuzzParseVerdict(f *testing.F) {
 }
 
 func FuzzParseVote(f *testing.F) {
-	f.Add(Acceptor{Slot: Slot{2, 0}, Promised: Ballot{3, 4}, Accepted: Ballot{3, 4}, Value: []byte("v")}.append(nil))
+	f.Add(Acceptor{Slot: Slot{2, 0}, Promised: Ballot{3, 4, 7}, Accepted: Ballot{3, 4, 7}, Value: []byte("v")}.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if a, err := parseAcceptor(b); err == nil && !bytes.Equal(a.append(nil), b) {
 			t.Error("the encoding is not canonical")
@@ -201,6 +202,14 @@ func FuzzParseMarks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if m, err := parseMarks(b); err == nil && (!bytes.Equal(m.AppendTo(nil), b) || m.Size() != len(b)) {
 			t.Error("the encoding is not canonical")
+		}
+		way, err := ring.NewTransition(testRing(1, 1), testRing(2, 1, 2), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := ring.NewProgress(way)
+		if _, err := addMarks(p, b); err != nil && kv.KindOf(err) != kv.KindInvalid {
+			t.Error(err)
 		}
 	})
 }

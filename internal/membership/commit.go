@@ -67,6 +67,12 @@ func (s *Service) PlanLoss(names []string) (*Plan, error) {
 // with Applied unknown when they stopped answering in the middle: the next
 // commit carries on what they have begun to choose.
 func (s *Service) Commit(ctx context.Context, o CommitOptions) (*Plan, error) {
+	select {
+	case s.committing <- struct{}{}:
+		defer func() { <-s.committing }()
+	case <-ctx.Done():
+		return nil, kv.Wrap(kv.KindTimeout, "commit ring", context.Cause(ctx))
+	}
 	t, plan, err := s.propose(o)
 	if err != nil {
 		return nil, err
@@ -114,7 +120,7 @@ func (s *Service) amendment(names []string) (*Transition, *Plan, error) {
 	const op = "accept loss"
 	st := s.State()
 	was := st.transition
-	if was == nil || was.Epoch != st.ring.Epoch()+1 {
+	if was == nil || st.ring == nil || was.Epoch != st.ring.Epoch()+1 {
 		return nil, nil, kv.Errorf(kv.KindRefused, op, "no change of the ring is under way")
 	}
 	lost, err := s.lost(st, names)
@@ -152,35 +158,14 @@ func (s *Service) lost(st *State, names []string) ([]kv.NodeID, error) {
 	return slices.Compact(out), nil
 }
 
-// addLosses lists the partitions whose promises lapse because of lost nodes. A
-// partition that has as many lost owners as take part in a put's quorum may have
-// lost writes; with one of them its strict reads lapse, since what fills the
-// others may not have met each put.
+// addLosses lists the partitions whose promises lapse because of lost nodes.
 func (p *Plan) addLosses(from *ring.Ring, t *Transition) error {
 	way, err := ring.NewTransition(from, t.To, t.Lost)
 	if err != nil || len(t.Lost) == 0 {
 		return err
 	}
-	w := from.Params().W
-	for q := range from.Params().Q {
-		part, stale, gone := kv.Partition(q), false, false
-		for _, step := range way.Steps(part) {
-			for _, owners := range [][]kv.NodeID{step.Old, step.New} {
-				n := 0
-				for _, id := range owners {
-					if slices.Contains(t.Lost, id) {
-						n++
-					}
-				}
-				stale, gone = stale || n > 0, gone || n >= min(w, len(owners))
-			}
-		}
-		if stale {
-			p.Stale = append(p.Stale, part)
-		}
-		if gone {
-			p.Gone = append(p.Gone, part)
-		}
+	if p.Lapsed = way.Lapsed(); len(p.Lapsed) > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%d partitions have lost so many owners that acknowledged writes may be gone", len(p.Lapsed)))
 	}
 	return nil
 }

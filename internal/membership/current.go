@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -71,7 +72,7 @@ func plotCourse(was *course, st *State) (*course, error) {
 		return next, nil
 	}
 	next.way = wayOf(t)
-	if same && was.way == next.way && len(was.Progress.Lost()) == len(t.Lost) {
+	if same && was.way == next.way && slices.Equal(was.Progress.Lost(), t.Lost) {
 		return was, nil
 	}
 	way, err := ring.NewTransition(st.ring, t.To, t.Lost)
@@ -126,12 +127,14 @@ func (s *Service) settle(ctx context.Context) {
 // should end. It is an error of KindRefused unless the node has left the ring.
 func (s *Service) Left(ctx context.Context) error {
 	s.leaving.Store(true)
-	return s.change(ctx, func(st *State) (*State, error) {
+	err := s.change(ctx, func(st *State) (*State, error) {
 		if !st.Gone(s.ID()) {
 			return nil, kv.Errorf(kv.KindRefused, "leave the cluster", "this node has not left the ring")
 		}
 		return decide(st, s.ID(), s.ID(), StatusRemoved), nil
 	})
+	s.leaving.Store(err == nil)
+	return err
 }
 
 // Gone says whether a node has left the ring and has yet to say that it holds

@@ -35,14 +35,14 @@ func (s *Service) elect(ctx context.Context, t *Transition, force bool) error {
 	for _, n := range st.ring.Nodes() {
 		voters = append(voters, n.ID)
 	}
-	p := NewProposer(s.ID(), t.Slot, voters, t.Value())
+	p := NewProposer(s.ID(), s.deps.Random(), t.Slot, voters, t.Value())
 	rng := rand.New(rand.NewPCG(s.deps.Random(), s.deps.Random()))
 	for n := range maxBallots {
 		out, err := s.ballot(ctx, p)
 		switch {
 		case s.State().Open() != t.Slot:
 			return nil // somebody has told this node of the decision
-		case force && (err != nil || out == BallotOpen):
+		case force && err != nil && ctx.Err() == nil:
 			s.log.Warn("a change of the ring begins without a majority, by a human's word", "epoch", t.Epoch, "error", err)
 			return s.adopt(ctx, p, true)
 		case err != nil:

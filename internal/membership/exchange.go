@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -78,7 +79,7 @@ func (s *Service) absorb(ctx context.Context, from kv.NodeID, m *message) (*Stat
 		}
 	}
 	if m.marks != nil {
-		if err := s.learn(from, m.way, m.marks); err != nil {
+		if err := s.learn(from, m.way, m.marks, (*ring.Progress).Join); err != nil {
 			return nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"math"
 	"slices"
 	"sort"
 	"sync"
@@ -99,6 +100,9 @@ func (s *Service) tellMarks(ctx context.Context) {
 			continue
 		}
 		for id, marks := range concerned(c.Progress, fresh, s.ID()) {
+			if m, _ := s.State().Member(id); m.Formats < formats {
+				continue // an older release ends the connection
+			}
 			s.send(ctx, id, wire.TypeMarks, &markMessage{way: c.way, marks: appendMarks(nil, marks)})
 		}
 	}
@@ -158,8 +162,8 @@ type unheard struct{}
 // Complete implements wire.Completion.
 func (unheard) Complete(uint32, wire.Response, error) {}
 
-// appendMarks appends marks that are ascending by step, as Progress.AppendTo
-// does: Join adds them.
+// appendMarks appends marks that are ascending by step: of each the distance
+// from the one before, and the two halves of the marks, as varints.
 func appendMarks(b []byte, marks []Mark) []byte {
 	last := -1
 	for i := 0; i < len(marks); {
@@ -168,10 +172,32 @@ func appendMarks(b []byte, marks []Mark) []byte {
 			all |= marks[i].Marks
 		}
 		b = binary.AppendUvarint(b, uint64(at-last))
-		b = binary.AppendUvarint(b, uint64(all))
+		b = binary.AppendUvarint(b, uint64(uint32(all)))
+		b = binary.AppendUvarint(b, uint64(all>>32))
 		last = at
 	}
 	return b
+}
+
+// addMarks adds to p what appendMarks wrote, from hostile bytes, and says whether
+// any was news.
+func addMarks(p *ring.Progress, b []byte) (news bool, err error) {
+	for at := -1; len(b) > 0; {
+		var field [3]uint64
+		for i := range field {
+			v, n := binary.Uvarint(b)
+			if n <= 0 {
+				return news, kv.Errorf(kv.KindInvalid, "read marks", "cut behind step %d", at)
+			}
+			field[i], b = v, b[n:]
+		}
+		if field[0] == 0 || field[0] > uint64(p.Len()-1-at) || field[1] > math.MaxUint32 || field[2] > math.MaxUint32 {
+			return news, kv.Errorf(kv.KindInvalid, "read marks", "malformed behind step %d of %d", at, p.Len())
+		}
+		at += int(field[0])
+		news = p.Add(at, ring.Marks(field[1]|field[2]<<32)) || news
+	}
+	return news, nil
 }
 
 // markMessage is the payload of a TypeMarks request.
@@ -222,7 +248,7 @@ func parseMarks(b []byte) (*markMessage, error) {
 func (s *Service) serveMarks(req wire.Request) {
 	m, err := parseMarks(req.Payload)
 	if err == nil {
-		err = s.learn(req.From, m.way, m.marks)
+		err = s.learn(req.From, m.way, m.marks, addMarks)
 	}
 	if err != nil {
 		req.Reply.Fail(err)
@@ -231,14 +257,14 @@ func (s *Service) serveMarks(req wire.Request) {
 	req.Reply.Send(wire.Raw(nil))
 }
 
-// learn joins marks of another node. If they are of a transition that this node
+// learn adds marks of another node. If they are of a transition that this node
 // has not heard of, it asks.
-func (s *Service) learn(from kv.NodeID, of way, marks []byte) error {
+func (s *Service) learn(from kv.NodeID, of way, marks []byte, add func(*ring.Progress, []byte) (bool, error)) error {
 	s.marks.mu.Lock()
 	c, news, err := s.course.Load(), false, error(nil)
 	known := c != nil && c.Progress != nil && c.way == of
 	if known {
-		news, err = c.Progress.Join(marks)
+		news, err = add(c.Progress, marks)
 	}
 	s.marks.mu.Unlock()
 	if news {

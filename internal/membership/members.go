@@ -15,6 +15,9 @@ type MemberView struct {
 	Zone   string    `json:"zone"`
 	Weight uint32    `json:"weight"`
 	Status Status    `json:"status"`
+	// Staged is what the next commit does to the node, in the words of the
+	// command that staged it.
+	Staged string `json:"staged,omitempty"`
 	// Self marks the node that answers.
 	Self bool `json:"self"`
 	// Boot counts the node's starts.
@@ -32,6 +35,10 @@ type MemberView struct {
 func (s *Service) Members() []MemberView {
 	st := s.State()
 	self := s.ID()
+	staged := make(map[kv.NodeID]string)
+	for _, o := range st.Orders() {
+		staged[o.Node] = st.describe(o)
+	}
 	out := make([]MemberView, 0, len(st.members))
 	for _, m := range st.members {
 		l := s.live.of(m.ID)
@@ -39,11 +46,23 @@ func (s *Service) Members() []MemberView {
 			l = Liveness{Up: true, Since: s.began}
 		}
 		out = append(out, MemberView{
-			ID: m.ID, Name: m.Name, Addrs: m.Addrs, Zone: m.Zone, Weight: m.Weight, Aliases: m.Aliases,
-			Status: st.Status(m.ID), Self: m.ID == self, Boot: m.Seen.Boot, Up: l.Up, Since: l.Since,
+			ID: m.ID, Name: m.Name, Addrs: m.Addrs, Zone: m.Zone, Weight: st.weight(m), Aliases: m.Aliases,
+			Status: st.Status(m.ID), Staged: staged[m.ID], Self: m.ID == self, Boot: m.Seen.Boot, Up: l.Up, Since: l.Since,
 		})
 	}
 	return out
+}
+
+// weight returns a node's weight in the ring, or what it says of itself.
+func (s *State) weight(m Member) uint32 {
+	if s.ring != nil {
+		for _, n := range s.ring.Nodes() {
+			if n.ID == m.ID {
+				return n.Weight
+			}
+		}
+	}
+	return m.Weight
 }
 
 // SetProps sets a bucket's properties in the whole cluster. R and W may be

@@ -61,6 +61,6 @@ type Hooks struct {
 	Changed func(*State)
 	// Moved is told that marks have grown, or that there is another Current. It
 	// must be quick, and must not call the Service's methods that change the
-	// state, nor Mark.
+	// state, nor Mark. Both hooks may be told things before Open returns.
 	Moved func()
 }

@@ -26,11 +26,9 @@ type Plan struct {
 	Nodes []PlannedNode `json:"nodes"`
 	// Warnings say what an operator may not expect.
 	Warnings []string `json:"warnings"`
-	// Stale and Gone are the partitions whose promises lapse because of lost
-	// nodes: strict reads may be stale there until the change is over, and
-	// acknowledged writes may be gone for good.
-	Stale []kv.Partition `json:"stale,omitempty"`
-	Gone  []kv.Partition `json:"gone,omitempty"`
+	// Lapsed are the partitions that have lost so many owners for good that what
+	// was acknowledged may be gone with them.
+	Lapsed []kv.Partition `json:"lapsed,omitempty"`
 }
 
 // PlannedChange is one staged change, in names.
@@ -99,7 +97,7 @@ func (s *State) checkOrders(orders []Order) error {
 			continue
 		}
 		if other, twice := names[m.Name]; twice {
-			return kv.Errorf(kv.KindRefused, op, "nodes %v and %v are both named %q", other, m.ID, m.Name)
+			return kv.Errorf(kv.KindRefused, op, "nodes %v and %v are both named %q: remove the dead one, by its id", other, m.ID, m.Name)
 		}
 		names[m.Name] = m.ID
 	}
@@ -147,7 +145,7 @@ func (s *State) claim(orders []Order) (*ring.Ring, error) {
 		}
 	}
 	if len(replaced) > 0 {
-		return replaceNodes(prev, prev.Epoch()+1, s.planned(orders), replaced)
+		return ring.Replace(prev, prev.Epoch()+1, s.planned(orders), replaced)
 	}
 	return ring.Claim(prev, prev.Params(), prev.Epoch()+1, s.planned(orders))
 }

@@ -27,8 +27,8 @@ func TestHandleRefuses(t *testing.T) {
 		good := (&message{verb: verbExchange, cluster: n.State().Cluster()}).AppendTo(nil)
 		stranger := (&message{verb: verbExchange, cluster: 9}).AppendTo(nil)
 		later := append([]byte{messageVersion + 1}, good[1:]...)
-		forged := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 3}}.AppendTo(nil)
-		nonsense := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 5}, Value: []byte{1, 2}}.AppendTo(nil)
+		forged := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 3, 7}}.AppendTo(nil)
+		nonsense := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 5, 7}, Value: []byte{1, 2}}.AppendTo(nil)
 		for _, c := range []struct {
 			name    string
 			from    kv.NodeID
@@ -55,7 +55,7 @@ func TestHandleRefuses(t *testing.T) {
 			t.Errorf("a good request: %v", err)
 		}
 		patience = 0
-		vote := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 5}}.AppendTo(nil)
+		vote := Ask{Slot: Slot{Epoch: 2}, Ballot: Ballot{1, 5, 7}}.AppendTo(nil)
 		for range 20 {
 			if err := ask(5, wire.TypeVote, vote); kv.KindOf(err) != kv.KindTimeout {
 				t.Errorf("past its deadline: got %v", err)

@@ -33,6 +33,8 @@ type Service struct {
 	marks  markBook
 	// over says that the transition may be over.
 	over chan struct{}
+	// committing holds a token while a commit is under way here.
+	committing chan struct{}
 	// leaving says that this node removes itself.
 	leaving atomic.Bool
 	// joining is the cluster that a joiner has found, before it has its state.
@@ -78,15 +80,16 @@ func Open(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: deps, log: deps.Log, dir: dir, began: deps.Now(),
-		turn:      make(chan struct{}, 1),
-		box:       make(ballotBox, 1),
-		over:      make(chan struct{}, 1),
-		joined:    make(chan struct{}),
-		fatal:     make(chan error, 1),
-		inbox:     newInbox(),
-		behind:    newBehind(),
-		sightings: make(chan wire.Identity, maxSightings),
-		dirty:     make(chan struct{}, 1),
+		turn:       make(chan struct{}, 1),
+		box:        make(ballotBox, 1),
+		over:       make(chan struct{}, 1),
+		committing: make(chan struct{}, 1),
+		joined:     make(chan struct{}),
+		fatal:      make(chan error, 1),
+		inbox:      newInbox(),
+		behind:     newBehind(),
+		sightings:  make(chan wire.Identity, maxSightings),
+		dirty:      make(chan struct{}, 1),
 	}
 	s.marks.wake = make(chan struct{}, 1)
 	s.live = newLiveness(deps.Now, s.nameOf, deps.Log)

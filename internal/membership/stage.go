@@ -170,9 +170,12 @@ func (o Order) leaves() bool { return o.Action == Leave || o.Action == Replace &
 // waits says whether a node outside the ring bears the name of one that is in
 // it, or has not let go of its data yet.
 func (s *State) waits(m Member) bool {
+	if s.ring == nil {
+		return false
+	}
 	return slices.ContainsFunc(s.members, func(o Member) bool {
 		holds := s.ring.Contains(o.ID) || s.Latest().Contains(o.ID) || o.Status == StatusLeaving
-		return o.ID != m.ID && o.Name == m.Name && o.Status != StatusRemoved && s.ring != nil && holds
+		return o.ID != m.ID && o.Name == m.Name && o.Status != StatusRemoved && holds
 	})
 }
 

@@ -73,8 +73,7 @@ func appendTransition(b []byte, t *Transition) []byte {
 	if t == nil {
 		return b
 	}
-	b = binary.BigEndian.AppendUint64(b, t.Ballot.Round)
-	b = binary.BigEndian.AppendUint64(b, uint64(t.Ballot.Node))
+	b = appendBallot(b, t.Ballot)
 	b = appendBool(b, t.Forced)
 	b = appendIDs(b, t.Accepted)
 	return append(b, t.Value()...)
@@ -85,7 +84,7 @@ func (c *cursor) transition() (*Transition, error) {
 	if len(c.b) == 0 {
 		return nil, nil
 	}
-	cert := Certificate{Ballot: Ballot{Round: c.u64(), Node: kv.NodeID(c.u64())}, Forced: c.bool(), Accepted: c.ids(maxStateMembers)}
+	cert := Certificate{Ballot: c.ballot(), Forced: c.bool(), Accepted: c.ids(maxStateMembers)}
 	t, err := ParseValue(c.take(len(c.b)))
 	if err != nil {
 		return nil, err

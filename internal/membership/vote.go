@@ -19,15 +19,17 @@ func (s Slot) compare(o Slot) int {
 	return cmp.Or(cmp.Compare(s.Epoch, o.Epoch), cmp.Compare(s.Amendment, o.Amendment))
 }
 
-// Ballot is one try to have a Slot decided. The zero Ballot is none. Ballots of
-// two tries differ: an acceptor promises each but once.
+// Ballot is one try to have a Slot decided. The zero Ballot is none.
 type Ballot struct {
 	Round uint64
 	Node  kv.NodeID
+	// Try is drawn at random for each Proposer, so that no two of them hold the
+	// same ballot, not those of one node before and after a restart either.
+	Try uint64
 }
 
 func (b Ballot) compare(o Ballot) int {
-	return cmp.Or(cmp.Compare(b.Round, o.Round), cmp.Compare(b.Node, o.Node))
+	return cmp.Or(cmp.Compare(b.Round, o.Round), cmp.Compare(b.Node, o.Node), cmp.Compare(b.Try, o.Try))
 }
 
 // Ask is what a proposer asks of each member: without a Value for the promise
@@ -95,10 +97,8 @@ func (a Acceptor) Step(open Slot, ask Ask) (Acceptor, Answer) {
 	if a.Slot != open {
 		a = Acceptor{Slot: open}
 	}
-	switch by := ask.Ballot.compare(a.Promised); {
-	case by < 0 || by == 0 && ask.Value == nil:
-		// A ballot is promised once: two tries of one proposer, with a restart
-		// between them, cannot both have a majority.
+	switch {
+	case ask.Ballot.compare(a.Promised) < 0:
 		answer.Verdict = Overtaken
 	case ask.Value == nil:
 		a.Promised = ask.Ballot
@@ -127,18 +127,17 @@ const (
 // Proposer tries to have a value chosen for a slot, ballot by ballot. It keeps
 // nothing over a restart.
 //
-// Invariant: granted and refused hold voters only, each once.
+// Invariant: granted holds voters only, each once.
 type Proposer struct {
-	self   kv.NodeID
 	slot   Slot
 	voters []kv.NodeID
 	// own is what it proposes, value what it must: the own one, or that of the
 	// latest ballot that anybody says to have accepted in.
 	own, value []byte
 
-	// seen is the highest round met.
-	seen   uint64
+	// ballot is the present one, seen the highest round met.
 	ballot Ballot
+	seen   uint64
 	// accepting says that the majority has promised.
 	accepting bool
 	// latest is the ballot of value, zero while it is the own one.
@@ -147,16 +146,17 @@ type Proposer struct {
 	lost    bool
 }
 
-// NewProposer returns a proposer of a value for a slot, which voters decide.
-func NewProposer(self kv.NodeID, slot Slot, voters []kv.NodeID, value []byte) *Proposer {
-	return &Proposer{self: self, slot: slot, voters: voters, own: value, value: value}
+// NewProposer returns a proposer, at the node self, of a value for a slot, which
+// voters decide. try is drawn at random, and used once.
+func NewProposer(self kv.NodeID, try uint64, slot Slot, voters []kv.NodeID, value []byte) *Proposer {
+	return &Proposer{ballot: Ballot{Node: self, Try: try}, slot: slot, voters: voters, own: value, value: value}
 }
 
 // Begin begins a ballot later than all that the proposer has met, and returns
 // what to ask every voter. Answers to earlier ballots are ignored from now on.
 func (p *Proposer) Begin() Ask {
 	p.seen++
-	p.ballot = Ballot{Round: p.seen, Node: p.self}
+	p.ballot.Round = p.seen
 	p.accepting, p.lost = false, false
 	p.granted, p.value, p.latest = nil, p.own, Ballot{}
 	return Ask{Slot: p.slot, Ballot: p.ballot}
@@ -176,7 +176,7 @@ func (p *Proposer) Step(from kv.NodeID, a Answer) Outcome {
 	switch a.Verdict {
 	case Overtaken:
 		p.seen = max(p.seen, a.Promised.Round)
-		p.lost = p.lost || a.Promised.compare(p.ballot) > 0
+		p.lost = true
 	case Granted:
 		if !slices.Contains(p.granted, from) {
 			p.granted = append(p.granted, from)
