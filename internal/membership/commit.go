@@ -78,10 +78,11 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (*Plan, error) {
 		return nil, err
 	}
 	before := s.State()
-	if err := s.elect(ctx, t, o.Force); err != nil {
+	chosen, err := s.elect(ctx, t, o.Force)
+	if err != nil {
 		return nil, err
 	}
-	return s.outcome(before, t, plan)
+	return s.outcome(before, t, chosen, plan)
 }
 
 // propose returns the transition to be put to the vote, and its plan.
@@ -170,11 +171,11 @@ func (p *Plan) addLosses(from *ring.Ring, t *Transition) error {
 	return nil
 }
 
-// outcome compares what was decided with what was proposed.
-func (s *Service) outcome(before *State, t *Transition, plan *Plan) (*Plan, error) {
+// outcome compares what was decided with what was proposed: t and its plan.
+// chosen is the decision, or nil if that is over already.
+func (s *Service) outcome(before *State, t, chosen *Transition, plan *Plan) (*Plan, error) {
 	const op = "commit ring"
 	after := s.State()
-	chosen := after.transition
 	if chosen != nil && chosen.Epoch == t.Epoch && t.Amendment > 0 {
 		for _, id := range t.Lost {
 			if !slices.Contains(chosen.Lost, id) {
@@ -183,14 +184,13 @@ func (s *Service) outcome(before *State, t *Transition, plan *Plan) (*Plan, erro
 		}
 		return plan, nil
 	}
-	for _, o := range after.Orders() {
-		if t.Amendment == 0 && slices.ContainsFunc(t.Changes, o.same) {
-			what := "another change was chosen"
-			if chosen != nil && chosen.Epoch == t.Epoch {
-				what += ": " + after.describeAll(chosen.Changes) + ", by node " + after.nameOf(chosen.Proposer)
-			}
-			return nil, kv.Errorf(kv.KindRefused, op, "%s; %s stays staged for the next commit", what, after.describe(o))
+	left := slices.DeleteFunc(after.Orders(), func(o Order) bool { return !slices.ContainsFunc(t.Changes, o.same) })
+	if t.Amendment == 0 && len(left) > 0 {
+		what := "another change was chosen"
+		if chosen != nil && chosen.Epoch == t.Epoch {
+			what += ": " + after.describeAll(chosen.Changes) + ", by node " + after.nameOf(chosen.Proposer)
 		}
+		return nil, kv.Errorf(kv.KindRefused, op, "%s; still staged for the next commit: %s", what, after.describeAll(left))
 	}
 	if chosen != nil && chosen.Epoch == t.Epoch && hashOf(chosen.To.AppendTo(nil)) != hashOf(t.To.AppendTo(nil)) {
 		return before.planFor(chosen.Changes, before.ring, chosen.To), nil

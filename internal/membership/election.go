@@ -26,9 +26,9 @@ const (
 )
 
 // elect has the members decide t's slot, for t or for another transition; the
-// state then has the decision. With force this node alone decides when no
-// majority answers.
-func (s *Service) elect(ctx context.Context, t *Transition, force bool) error {
+// state then has the decision. It returns what was decided, unless that was told
+// by another node. With force this node alone decides when no majority answers.
+func (s *Service) elect(ctx context.Context, t *Transition, force bool) (*Transition, error) {
 	const op = "commit ring"
 	var voters []kv.NodeID
 	st := s.State()
@@ -41,32 +41,32 @@ func (s *Service) elect(ctx context.Context, t *Transition, force bool) error {
 		out, err := s.ballot(ctx, p)
 		switch {
 		case s.State().Open() != t.Slot:
-			return nil // somebody has told this node of the decision
+			return s.State().transition, nil // somebody has told this node
 		case force && err != nil && ctx.Err() == nil:
 			s.log.Warn("a change of the ring begins without a majority, by a human's word", "epoch", t.Epoch, "error", err)
 			return s.adopt(ctx, p, true)
 		case err != nil:
-			return err
+			return nil, err
 		case out == BallotChosen:
 			return s.adopt(ctx, p, false)
 		}
 		if !pause(ctx, time.Duration(rng.Int64N(int64(ballotPause)<<n))) {
-			return kv.Wrap(kv.KindTimeout, op, context.Cause(ctx))
+			return nil, kv.Wrap(kv.KindTimeout, op, context.Cause(ctx))
 		}
 	}
-	return kv.Errorf(kv.KindRefused, op, "other nodes are committing: try again")
+	return nil, kv.Errorf(kv.KindRefused, op, "other nodes are committing: try again")
 }
 
 // adopt takes in what a proposer has had chosen, and tells everybody.
-func (s *Service) adopt(ctx context.Context, p *Proposer, forced bool) error {
+func (s *Service) adopt(ctx context.Context, p *Proposer, forced bool) (*Transition, error) {
 	t, err := ParseValue(p.Value())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t.Certificate = p.Certificate()
 	t.Forced = forced
 	// It is chosen, whether or not the caller still waits.
-	return s.change(context.WithoutCancel(ctx), func(st *State) (*State, error) { return st.Adopt(t), nil })
+	return t, s.change(context.WithoutCancel(ctx), func(st *State) (*State, error) { return st.Adopt(t), nil })
 }
 
 // ballot holds one ballot: it is chosen, lost, or an error.

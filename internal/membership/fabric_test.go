@@ -25,6 +25,8 @@ type fabric struct {
 	peers  map[string]*Service
 	// cut holds both orders of each pair of hosts that do not reach each other.
 	cut map[[2]string]bool
+	// drop, if set, says of a request whether it gets lost.
+	drop func(from, to string, c wire.Call, payload []byte) bool
 	// met holds the handshakes that were accepted, by the Services' addresses.
 	met map[[2]*Service]bool
 }
@@ -170,7 +172,7 @@ func (l *link) Call(to kv.NodeID, c wire.Call, m wire.Appender, done wire.Comple
 	if len(payload) != m.Size() {
 		panic("Size does not tell the size")
 	}
-	go l.deliver(addr, c, payload, func(b []byte, err error) {
+	go l.deliver(to, addr, c, payload, func(b []byte, err error) {
 		done.Complete(tag, wire.Response{Payload: b}, err)
 	})
 }
@@ -182,7 +184,7 @@ func (l *link) CallAddr(ctx context.Context, addr string, c wire.Call, m wire.Ap
 		err error
 	}
 	got := make(chan result, 1)
-	go l.deliver(addr, c, m.AppendTo(nil), func(b []byte, err error) { got <- result{b, err} })
+	go l.deliver(0, addr, c, m.AppendTo(nil), func(b []byte, err error) { got <- result{b, err} })
 	select {
 	case r := <-got:
 		return r.b, r.err
@@ -192,13 +194,22 @@ func (l *link) CallAddr(ctx context.Context, addr string, c wire.Call, m wire.Ap
 }
 
 // deliver carries one request, after a handshake if these two have not met.
-func (l *link) deliver(addr string, c wire.Call, payload []byte, done func([]byte, error)) {
+func (l *link) deliver(to kv.NodeID, addr string, c wire.Call, payload []byte, done func([]byte, error)) {
 	time.Sleep(latency)
 	l.f.mu.Lock()
-	peer, cut := l.f.peers[addr], l.f.cut[[2]string{hostOf(l.addr), hostOf(addr)}]
+	peer, cut, drop := l.f.peers[addr], l.f.cut[[2]string{hostOf(l.addr), hostOf(addr)}], l.f.drop
 	l.f.mu.Unlock()
+	if drop != nil && drop(l.addr, addr, c, payload) {
+		time.Sleep(time.Until(c.Deadline))
+		done(nil, kv.Errorf(kv.KindTimeout, "call", "no answer from %s", addr))
+		return
+	}
 	if peer == nil || cut {
 		done(nil, kv.Errorf(kv.KindUnavailable, "call", "no connection to %s", addr))
+		return
+	}
+	if to != 0 && peer.ID() != to {
+		done(nil, kv.Errorf(kv.KindUnavailable, "call", "another node answers at %s", addr))
 		return
 	}
 	if err := l.handshake(peer); err != nil {

@@ -57,6 +57,29 @@ var (
 			},
 		}
 	})
+	someOrder = rapid.Custom(func(t *rapid.T) Order {
+		return Order{Node: someID.Draw(t, "node"), Staged: Staged{
+			Action: Action(rapid.IntRange(0, int(numActions)-1).Draw(t, "action")), By: rapid.SampledFrom([]kv.NodeID{0, 3, 4}).Draw(t, "by"),
+			Weight: rapid.Uint32Range(0, 2).Draw(t, "weight"), Gone: rapid.Bool().Draw(t, "gone"),
+			Version: someCount.Draw(t, "version"), Author: someID.Draw(t, "author"),
+		}}
+	})
+	someTransition = rapid.Custom(func(t *rapid.T) *Transition {
+		v := &Transition{
+			Slot:     Slot{Epoch: rapid.Uint64Range(2, 4).Draw(t, "epoch"), Amendment: rapid.Uint32Range(0, 1).Draw(t, "amendment")},
+			Lost:     rapid.SampledFrom([][]kv.NodeID{nil, {1}, {1, 2}}).Draw(t, "lost"),
+			Proposer: someID.Draw(t, "proposer"),
+			Certificate: Certificate{
+				Ballot:   Ballot{Round: someCount.Draw(t, "round"), Node: someID.Draw(t, "by"), Try: 1},
+				Accepted: rapid.SampledFrom([][]kv.NodeID{{1}, {1, 2}}).Draw(t, "accepted"), Forced: rapid.Bool().Draw(t, "forced"),
+			},
+		}
+		v.To = testRing(v.Epoch, []kv.NodeID{1, 2, 3}[:rapid.IntRange(1, 3).Draw(t, "nodes")]...)
+		if rapid.Bool().Draw(t, "changes") {
+			v.Changes = []Order{someOrder.Draw(t, "change")}
+		}
+		return v
+	})
 	someBucket = rapid.Custom(func(t *rapid.T) Bucket {
 		q := rapid.Int8Range(1, 3)
 		return Bucket{
@@ -71,6 +94,12 @@ var (
 		}
 		for name, b := range rapid.MapOfN(rapid.SampledFrom([]string{"a", "b", "c"}), someBucket, 0, 3).Draw(t, "buckets") {
 			s = s.withBucket(name, b)
+		}
+		for _, o := range rapid.SliceOfN(someOrder, 0, 3).Draw(t, "staged") {
+			s = s.withStaged(o.Node, o.Staged)
+		}
+		if rapid.Bool().Draw(t, "changing") {
+			s = s.Adopt(someTransition.Draw(t, "transition"))
 		}
 		return s.withSecret(rapid.SampledFrom([][]byte{nil, make([]byte, SecretSize), bytes.Repeat([]byte{7}, SecretSize)}).Draw(t, "secret"))
 	})
@@ -111,6 +140,27 @@ func TestMergeLaws(t *testing.T) {
 		}
 		if !same(mustMerge(t, through(t, a), through(t, b)), ab) {
 			t.Error("merge is not the same through the codec")
+		}
+	})
+}
+
+// Who has a settled ring takes up no transition that leads to it, or to one
+// before it.
+func TestSettledRingVoidsTransitions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := someState.Draw(t, "a"), someState.Draw(t, "b")
+		m := mustMerge(t, a, b)
+		for _, s := range []*State{a, b} {
+			tr := s.Transition()
+			switch {
+			case tr == nil:
+			case tr.Epoch <= m.Epoch():
+				if m.Transition() != nil && m.Transition().Epoch <= m.Epoch() {
+					t.Error("it is taken up")
+				}
+			case m.Transition() == nil || m.Transition().Slot.compare(tr.Slot) < 0:
+				t.Error("it is lost")
+			}
 		}
 	})
 }

@@ -109,11 +109,14 @@ func (s *State) replaces(id, old kv.NodeID) bool {
 
 // Clear returns s with nothing staged.
 func (s *State) Clear(by kv.NodeID) *State {
-	for _, o := range s.Orders() {
-		if o.Action == Join {
-			s = decide(s, o.Node, by, StatusNone)
-		} else {
-			s = s.withStaged(o.Node, Staged{Version: o.Version + 1, Author: by})
+	// Without a replacement the join of the new node shows.
+	for orders := s.Orders(); len(orders) > 0; orders = s.Orders() {
+		for _, o := range orders {
+			if o.Action == Join {
+				s = decide(s, o.Node, by, StatusNone)
+			} else {
+				s = s.withStaged(o.Node, Staged{Version: o.Version + 1, Author: by})
+			}
 		}
 	}
 	return s
