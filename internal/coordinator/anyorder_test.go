@@ -14,8 +14,10 @@ import (
 // story is a cluster to which anything happens, by seed.
 type story struct {
 	*cluster
+	key  string
 	rnd  *rand.Rand
 	puts []written
+	gets []reading
 }
 
 // written is a put of a value that no other put has.
@@ -24,6 +26,13 @@ type written struct {
 	value  string
 	w      int
 	strict bool
+}
+
+// reading is a strict get, and what it has to see: what strict puts were
+// acknowledged for before it began, both of quorums that overlap.
+type reading struct {
+	*outcome
+	acked []string
 }
 
 // TestAnyOrder has messages come late, twice, in any order or never, nodes die
@@ -58,13 +67,19 @@ func TestOmissionsAreNoticed(t *testing.T) {
 
 // play plays a story to its end, when all faults are over.
 func play(t *testing.T, seed uint64, cfg Config) *story {
-	s := &story{cluster: newCluster(t, 3+int(seed%4)), rnd: rand.New(rand.NewPCG(seed, 7))}
+	s := &story{cluster: newCluster(t, 3+int(seed%4)), key: "a", rnd: rand.New(rand.NewPCG(seed, 7))}
 	for _, n := range s.nodes {
 		n.coord.cfg = cfg
 	}
 	for range 150 {
 		s.step()
 	}
+	s.heal()
+	return s
+}
+
+// heal ends all faults, and lets everything end.
+func (s *story) heal() {
 	for _, n := range s.nodes {
 		n.engine.fail, n.engine.slow = nil, false
 		n.engine.sync(nil)
@@ -75,7 +90,6 @@ func play(t *testing.T, seed uint64, cfg Config) *story {
 		s.pass(kv.DefaultTimeout + time.Millisecond)
 		s.run()
 	}
-	return s
 }
 
 func (s *story) step() {
@@ -88,10 +102,14 @@ func (s *story) step() {
 			return
 		}
 		value := fmt.Sprint(len(s.puts))
-		s.puts = append(s.puts, written{s.put(n.index(), "a", value, nil, o), value, int(o.W), o.Strict})
+		s.puts = append(s.puts, written{s.put(n.index(), s.key, value, nil, o), value, int(o.W), o.Strict})
 	case 2, 3:
 		if !n.dead {
-			s.get(n.index(), "a", o)
+			acked := s.acked()
+			g := s.get(n.index(), s.key, o)
+			if o.Strict && o.R > 1 {
+				s.gets = append(s.gets, reading{g, acked})
+			}
 		}
 	case 4:
 		n.dead, n.down = s.rnd.IntN(2) == 0, s.rnd.IntN(2) == 0
@@ -126,9 +144,32 @@ func (s *story) step() {
 	}
 }
 
+// acked returns what strict puts of W=2 or more were acknowledged for.
+func (s *story) acked() (values []string) {
+	for _, p := range s.puts {
+		if p.done && p.err == nil && p.strict && p.w > 1 {
+			values = append(values, p.value)
+		}
+	}
+	return values
+}
+
+// stale tells which gets have not seen what they had to see.
+func (s *story) stale() (wrongs []string) {
+	for _, g := range s.gets {
+		for _, v := range g.acked {
+			if g.done && g.err == nil && !slices.Contains(g.values, v) {
+				wrongs = append(wrongs, fmt.Sprintf("a strict get gave %v, and %s was acknowledged before", g.values, v))
+			}
+		}
+	}
+	return wrongs
+}
+
 // wrongs holds what was told of each put against what the nodes have. The puts
 // came without a context, so nothing supersedes them.
-func (s *story) wrongs() (wrongs []string) {
+func (s *story) wrongs() []string {
+	wrongs := s.stale()
 	owners := s.prefer("a")[:3]
 	for _, p := range s.puts {
 		copies, hints := 0, 0

@@ -39,10 +39,11 @@ func (l gated) ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (
 }
 
 // refuses tells why a request to p is not served: it was planned at a level below
-// lowest, or at no higher one than this node knows, and the node is no owner.
+// lowest, or, where that is guarded, at no higher one than this node knows while it
+// is no owner.
 func (n *node) refuses(level kv.Level, p kv.Partition, lowest kv.Level) error {
 	v := n.Current().View(p)
-	if level < lowest || level <= v.Level && !slices.Contains(v.Owners, n.id) {
+	if level < lowest || n.guarded && level <= v.Level && !slices.Contains(v.Owners, n.id) {
 		return kv.Errorf(kv.KindStaleRing, "serve", "partition %d is at level %v, the request at %v", p, max(v.Level, lowest), level)
 	}
 	return nil
@@ -129,6 +130,7 @@ func newChange(t *testing.T, n int) *change {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.guarded = true
 	ch := &change{cluster: c, Transition: tr, gone: c.nodes[n-1], gained: c.nodes[n]}
 	for i := 0; ; i++ {
 		ch.p = from.PartitionOf(testKey(t, ch.key(i)))

@@ -25,6 +25,8 @@ type cluster struct {
 	nodes []*node
 	// pending are the messages under way, calls those without a final answer.
 	pending []message
+	// guarded has nodes refuse what is for owners when they are none.
+	guarded bool
 	calls   []*responder
 }
 

@@ -117,7 +117,7 @@ func (f *flight) park() {
 
 // unpark ends the wait. Only one caller is told so; it has to release.
 func (f *flight) unpark() bool {
-	if !f.parked.CompareAndSwap(true, false) {
+	if !f.parked.Load() || !f.parked.CompareAndSwap(true, false) {
 		return false
 	}
 	f.c.parked.Add(-1)

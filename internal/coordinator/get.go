@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -48,16 +47,6 @@ type get struct {
 	sealed []byte
 	// msg is the first messages' only: later ones may overlap.
 	msg wire.ReplicaRead
-}
-
-// ownCopy is the node's own copy of a key, or as a stand-in its hints, and the
-// floor of the copy when it was read.
-type ownCopy struct {
-	object  object.Object
-	digest  uint64
-	floor   vclock.Floor
-	version uint64
-	err     error
 }
 
 // copyOf is the answer of the node at place, for slot.
@@ -122,36 +111,6 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	o.release()
 }
 
-// readOwn reads the node's own copy under its floor, or as a stand-in its hints,
-// which have none, with the copy of an owner that is read no more or not yet.
-func (o *get) readOwn(p *plan) {
-	c, own := o.c, &o.own
-	if o.carried != nil && slices.Contains(o.carried.answered, c.Self) {
-		return
-	}
-	o.buf = o.buf[:0]
-	if o.copies = p.own || slices.Contains(p.view.Owners, c.Self); o.copies {
-		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(p.view.Level, p.partition, p.Key, o.buf)
-	}
-	if p.standIn {
-		if own.err != nil {
-			*own, o.copies = ownCopy{}, false
-		}
-		var hints object.Object
-		if hints, o.buf, own.err = c.Hints.ReadHints(p.partition, p.Key, o.buf); own.err == nil && hints.Bytes() != nil {
-			own.object, o.buf, _, own.err = object.MergeUnder(o.buf, own.object, hints, own.floor, nil)
-		}
-	}
-	if own.err != nil {
-		*own, o.differ = ownCopy{err: own.err}, true
-	}
-	if c.omits(OmitFloors) {
-		own.floor, own.version = nil, 0
-	}
-	own.digest = object.Digest(own.object, own.floor)
-	o.seen, o.floor = own.object, own.floor
-}
-
 // spread counts the node's own copy, and if that is not enough asks for those of
 // the others.
 func (o *get) spread() {
@@ -175,28 +134,6 @@ func (o *get) spread() {
 		if first[i] != nobody {
 			o.send(i, first[i], &o.msg)
 		}
-	}
-}
-
-// countOwn counts what this node itself has. The caller holds mu.
-func (o *get) countOwn() {
-	switch {
-	case o.own.err != nil || !o.counts(o.place) || o.carried != nil:
-		return
-	case !o.isOwner(o.place) && o.own.object.Bytes() == nil:
-		o.tally.Step(o.self, quorum.Empty, nil)
-	default:
-		o.tally.Step(o.self, quorum.Answered, nil)
-	}
-	o.at[o.self].heard = true
-}
-
-// loseOwn counts that the node cannot read its own copy. The caller holds mu.
-func (o *get) loseOwn(first *[maxSlots]int) {
-	if isStale(o.own.err) {
-		o.putOff(o.self, o.own.err)
-	} else if next := o.lose(o.self, o.place, o.own.err); next != nobody {
-		first[o.self] = next
 	}
 }
 

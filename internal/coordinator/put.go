@@ -19,6 +19,8 @@ type put struct {
 	// ready is set once the local write has returned: before that its durable
 	// acknowledgement may already be in, but there is no answer to give yet.
 	ready bool
+	// syncing tells that the local write is still to become durable.
+	syncing bool
 
 	// round is the present attempt, past are those before it, and acks what they
 	// were told of owners that take part no more; retries of the attempts were made
@@ -78,7 +80,7 @@ func (o *put) reset() {
 		o.buf = nil
 	}
 	o.slots.end()
-	o.tally, o.ready, o.msg, o.answer = quorum.Put{}, false, wire.ReplicaPut{}, wire.Answer{}
+	o.tally, o.ready, o.syncing, o.msg, o.answer = quorum.Put{}, false, false, wire.ReplicaPut{}, wire.Answer{}
 	o.object, o.round = nil, round{}
 	if len(o.past) > 0 {
 		clear(o.past)
@@ -145,17 +147,30 @@ func (o *put) chooseAll(first *targets) {
 
 // choose returns whom to ask first for slot i. The caller holds mu.
 func (o *put) choose(i int) target {
-	id, by := o.owners[i], o.at[i].by
+	id := o.owners[i]
 	switch {
-	case by != 0 && (by == id || by != o.c.Self):
-		return target{} // it is served
+	case o.settled(i):
+		return target{}
 	case id == o.c.Self:
-		return o.lose(i, i, errHintOnly)
+		return o.lose(i, i, errNotHere)
 	case o.c.Peers.Up(id):
 		o.at[i].out++
 		return target{id, i}
 	}
 	return o.lose(i, i, errDown(id))
+}
+
+// settled tells whether slot i is served, or will be, without anybody being asked.
+// The caller holds mu.
+func (o *put) settled(i int) bool {
+	s := &o.at[i]
+	switch own := o.owners[i] == o.c.Self; {
+	case s.by == 0 || s.by == o.c.Self && !own:
+		return false
+	case own && o.syncing:
+		return true
+	}
+	return o.dw == 0 || o.tally.Durable(i) || s.out > 0
 }
 
 func (o *put) sendAll(r *round, first *targets, m *wire.ReplicaPut) {
@@ -287,9 +302,9 @@ func (o *put) Complete(tag uint32, resp wire.Response, err error) {
 	}
 }
 
-// errHintOnly stands for the write of a coordinator that has become an owner
-// after it has made its hint.
-var errHintOnly = kv.Errorf(kv.KindUnavailable, "put", "this node has a hint, not a copy")
+// errNotHere stands for the copy of a coordinator that has become an owner after
+// it has made its hint, or that could not make its write durable.
+var errNotHere = kv.Errorf(kv.KindUnavailable, "put", "this node has no durable copy")
 
 // errNotDurable stands for the durable acknowledgement that a node did not give.
 var errNotDurable = &kv.Error{
@@ -332,7 +347,7 @@ func (o *put) missed(tag uint32, err error) {
 		switch {
 		case !isStale(err):
 			next = o.lose(i, by.place, at(by.id, err))
-		case o.at[i].by == 0 && int(tag>>attemptBit) == o.round.number:
+		case !o.settled(i) && (int(tag>>attemptBit) == o.round.number || o.at[i].out <= 0):
 			o.tally.Step(i, quorum.Missed, at(by.id, err))
 			o.park()
 		}
@@ -375,6 +390,7 @@ func (o *put) hurry() {
 // Durable implements storage.Waiter for the local write.
 func (o *put) Durable(err error) {
 	o.mu.Lock()
+	o.syncing = false
 	switch {
 	case o.self == nobody:
 		if err == nil {

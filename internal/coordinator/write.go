@@ -45,12 +45,13 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	var durable storage.Waiter
 	if o.dw > 0 {
 		o.hold(1)
-		durable = o
+		durable, o.syncing = o, true
 	}
 	obj, dropped, err := o.write(p, &write, durable)
 	if err != nil {
 		if durable != nil {
 			o.refs.Add(-1)
+			o.syncing = false
 		}
 		return err
 	}

@@ -241,7 +241,10 @@ func (n *node) Ring() *ring.Ring { return n.ring }
 
 // Current implements coordinator.Cluster.
 func (n *node) Current() *ring.Current {
-	if n.current == nil || n.current.Ring != n.ring {
+	switch {
+	case n.ring == nil:
+		return nil
+	case n.current == nil || n.current.Ring != n.ring:
 		n.current = &ring.Current{Ring: n.ring}
 	}
 	return n.current
