@@ -15,8 +15,9 @@ const oldCopyText = "old copy of a data directory, use replace"
 // it; nil admits. self is this node.
 //
 // Errors: KindWrongCluster; KindOldCopy for a node of whose boot or sequence
-// more is known than it says; KindRefused for a removed node, for this node
-// itself, and while this node belongs to no cluster.
+// more is known than it says, and for a removed one, whose data directory must
+// not come back either; KindRefused for this node itself, and while this node
+// belongs to no cluster.
 func admit(s *State, self wire.Identity, h wire.Hello) error {
 	const op = "admit node"
 	if h.Role == wire.RoleClient {
@@ -40,7 +41,7 @@ func admit(s *State, self wire.Identity, h wire.Hello) error {
 		return nil
 	}
 	if m.Status == StatusRemoved {
-		return kv.Errorf(kv.KindRefused, op, "node %v was removed from the cluster", h.Node)
+		return kv.Errorf(kv.KindOldCopy, op, "node %v was removed from the cluster; use an empty data directory", h.Node)
 	}
 	return admitSeen(m.Seen, h.Identity)
 }

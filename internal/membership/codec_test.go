@@ -86,6 +86,20 @@ func TestDecoderLimits(t *testing.T) {
 			return newState(testCluster, list, nil, nil)
 		}
 	}
+	staged := func(n int) func() *State {
+		return func() *State {
+			m := make(map[kv.NodeID]Staged, n)
+			for i := range n {
+				m[kv.NodeID(i+1)] = Staged{Action: Leave}
+			}
+			return newState(testCluster, nil, nil, nil).withStagings(m)
+		}
+	}
+	weight := func(w uint32) func() *State {
+		return func() *State {
+			return newState(testCluster, nil, nil, nil).withStaged(1, Staged{Action: Weight, Weight: w})
+		}
+	}
 	for _, c := range []struct {
 		name     string
 		at, past func() *State
@@ -96,6 +110,8 @@ func TestDecoderLimits(t *testing.T) {
 		{"aliases", member(func(p *Profile) { p.Aliases = aliases(MaxAliases) }), member(func(p *Profile) { p.Aliases = aliases(MaxAliases + 1) })},
 		{"members", members(maxStateMembers), members(maxStateMembers + 1)},
 		{"buckets", buckets(maxStateBuckets), buckets(maxStateBuckets + 1)},
+		{"staged", staged(maxStateMembers), staged(maxStateMembers + 1)},
+		{"weight", weight(ring.MaxWeight), weight(ring.MaxWeight + 1)},
 	} {
 		if _, err := ParseState(c.at().AppendTo(nil)); err != nil {
 			t.Errorf("%s at the limit: %v", c.name, err)

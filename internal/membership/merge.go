@@ -19,9 +19,8 @@ func Merge(a, b *State) (*State, error) {
 	if a == b || a.hashes == b.hashes && a.cluster == b.cluster {
 		return a, nil
 	}
-	const op = "merge cluster state"
 	if a.cluster != b.cluster {
-		return nil, kv.Errorf(kv.KindWrongCluster, op, "cluster %v is not %v", b.cluster, a.cluster)
+		return nil, kv.Errorf(kv.KindWrongCluster, "merge cluster state", "cluster %v is not %v", b.cluster, a.cluster)
 	}
 	m := a
 	if a.hashes[sectionMembers] != b.hashes[sectionMembers] {
@@ -46,13 +45,23 @@ func Merge(a, b *State) (*State, error) {
 	if t != m.transition {
 		m = m.withTransition(t)
 	}
-	switch {
-	case len(m.members) > maxStateMembers:
-		return nil, kv.Errorf(kv.KindTooLarge, op, "%d members, the limit is %d", len(m.members), maxStateMembers)
-	case len(m.buckets) > maxStateBuckets:
-		return nil, kv.Errorf(kv.KindTooLarge, op, "%d buckets, the limit is %d", len(m.buckets), maxStateBuckets)
+	if err := m.checkLimits(); err != nil {
+		return nil, err
 	}
 	return m, nil
+}
+
+func (s *State) checkLimits() error {
+	const op = "merge cluster state"
+	switch {
+	case len(s.members) > maxStateMembers:
+		return kv.Errorf(kv.KindTooLarge, op, "%d members, the limit is %d", len(s.members), maxStateMembers)
+	case len(s.buckets) > maxStateBuckets:
+		return kv.Errorf(kv.KindTooLarge, op, "%d buckets, the limit is %d", len(s.buckets), maxStateBuckets)
+	case len(s.staged) > maxStateMembers:
+		return kv.Errorf(kv.KindTooLarge, op, "changes of %d nodes, the limit is %d", len(s.staged), maxStateMembers)
+	}
+	return nil
 }
 
 // mergeSecrets keeps the one secret that a cluster has. Were there two, every

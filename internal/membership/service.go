@@ -220,9 +220,9 @@ func (s *Service) Accepted(id kv.NodeID, ack wire.HelloAck) {
 }
 
 // Refused is told that a peer refused this node. The node stops when the peer
-// knows more of it than it knows itself.
+// knows more of it than it knows itself, or that it was removed.
 func (s *Service) Refused(id kv.NodeID, err error) {
-	if kv.KindOf(err) == kv.KindOldCopy {
+	if kv.KindOf(err) == kv.KindOldCopy && !s.leaving.Load() {
 		s.fail(&kv.Error{Op: "connect", Kind: kv.KindOldCopy, Node: id, Err: err})
 	}
 }

@@ -26,33 +26,42 @@ func (s *State) Stage(by kv.NodeID, c Change, up func(kv.NodeID) bool) (*State, 
 	if err != nil {
 		return nil, err
 	}
-	order := Staged{Action: c.Action, Gone: !up(m.ID), Version: s.staged[m.ID].Version + 1, Author: by}
 	if !s.Latest().Contains(m.ID) && c.Action != Remove {
 		return nil, kv.Errorf(kv.KindRefused, op, "node %s is not in the ring", m.Name)
 	}
+	order, err := s.order(m, c, !up(m.ID))
+	if err != nil {
+		return nil, err
+	}
+	order.Version, order.Author = s.staged[m.ID].Version+1, by
+	next := s.withStaged(m.ID, order)
+	if len(next.planned(next.Orders())) == 0 {
+		return nil, kv.Errorf(kv.KindRefused, op, "without node %s nobody is left in the ring", m.Name)
+	}
+	return next, nil
+}
+
+// order returns what is to be staged for m, which is down if gone.
+func (s *State) order(m Member, c Change, gone bool) (order Staged, err error) {
+	const op = "stage change"
+	order.Action = c.Action
 	switch c.Action {
 	case Leave:
-		order.Gone = false
 	case Remove:
-		err = s.checkRemove(m, order.Gone)
+		order.Gone = true
+		err = s.checkRemove(m, gone)
 	case Replace:
+		order.Gone = gone
 		order.By, err = s.replacement(m, c.By)
 	case Weight:
-		order.Gone, order.Weight = false, c.Weight
+		order.Weight = c.Weight
 		if c.Weight < 1 || c.Weight > ring.MaxWeight {
 			err = kv.Errorf(kv.KindInvalid, op, "weight %d is not within 1 to %d", c.Weight, ring.MaxWeight)
 		}
 	default:
 		err = kv.Errorf(kv.KindInvalid, op, "action %v is unknown", c.Action)
 	}
-	if err != nil {
-		return nil, err
-	}
-	next := s.withStaged(m.ID, order)
-	if len(next.planned(next.Orders())) == 0 {
-		return nil, kv.Errorf(kv.KindRefused, op, "without node %s nobody is left in the ring", m.Name)
-	}
-	return next, nil
+	return order, err
 }
 
 func (s *State) stageJoin(by kv.NodeID, name string) (*State, error) {

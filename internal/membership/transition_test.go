@@ -138,6 +138,26 @@ func TestRemovedNodeEnds(t *testing.T) {
 	})
 }
 
+// So does one that was away meanwhile, and is refused when it comes back.
+func TestRemovedNodeComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		nodes := grown(t, newFabric(), 4)
+		nodes[3].kill()
+		down(t, nodes[3].ID(), nodes[:3]...)
+		nodes[0].stage(Change{Action: Remove, Node: "n4"})
+		nodes[0].commit()
+		eventually(t, "it is removed", settled(3, nodes[:3]...))
+		nodes[3].run()
+		err := <-nodes[3].ended
+		nodes[3].ended <- err
+		if kv.KindOf(err) != kv.KindOldCopy || !strings.Contains(err.Error(), "was removed from the cluster; use an empty data directory") {
+			t.Errorf("got %v", err)
+		}
+		nodes[3].stop()
+		stopAll(t, nodes[:3]...)
+	})
+}
+
 // A joiner that dies for good neither stops a change nor stands in the way of the
 // next one.
 func TestJoinerDies(t *testing.T) {
