@@ -125,9 +125,9 @@ type Member struct {
 type Cluster interface {
 	// Current is nil before the node has a ring. It costs next to nothing.
 	Current() *ring.Current
-	// Mark has the marks of this node, whose grounds are durable, added to those of
-	// the transition under way, and told to everybody.
-	Mark(marks []ring.Mark) error
+	// Mark has marks of this node, whose grounds are durable, added to those of a
+	// transition, and told to everybody; none if that is not under way any more.
+	Mark(of *ring.Progress, marks []ring.Mark) error
 	// Members returns, ascending by id, every node that may hold or write
 	// anything, this one included: those of the ring, and those that have left
 	// it but were not declared dead for good.

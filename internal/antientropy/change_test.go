@@ -58,9 +58,9 @@ func (n *node) Current() *ring.Current {
 }
 
 // Mark implements Cluster.
-func (n *node) Mark(marks []ring.Mark) error {
+func (n *node) Mark(of *ring.Progress, marks []ring.Mark) error {
 	g := n.Current().Progress
-	if g == nil {
+	if g == nil || g != of {
 		return kv.Errorf(kv.KindStaleRing, "mark", "there is no transition")
 	}
 	news := false

@@ -90,6 +90,8 @@ type node struct {
 	refreshed int
 	// busy tells that clients' requests queue.
 	busy bool
+	// stuck nodes cannot raise stages.
+	stuck bool
 }
 
 // testRing returns a ring of epoch e, with q partitions, of which the nodes are
@@ -156,7 +158,7 @@ func (n *node) start() {
 	boot := n.boot
 	n.keeper = New(n.cfg, Deps{
 		Self: n.id, Boot: func() uint64 { return boot },
-		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: n.store, Disk: n.engine,
+		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: stages{n.store, n}, Disk: n.engine,
 		Peers: n, Cluster: n, Background: n, Now: func() time.Time { return n.now },
 		Busy: func() bool { return n.busy },
 	})

@@ -90,33 +90,37 @@ func (m *mover) lost(id kv.NodeID) bool {
 
 // source returns the owner that a copy is filled from next, 0 for none at present,
 // and when there may be one: first the one that leaves, which has nothing else to
-// do, else all of them in turn.
-func (m *mover) source(f *filling, now time.Time) (id kv.NodeID, next time.Time) {
+// do, else all of them in turn. One that could not be a source when it was asked
+// comes after those that were not asked since.
+func (m *mover) source(f *filling, now time.Time) (best kv.NodeID, next time.Time) {
 	s := &f.mv.steps[f.k]
-	can := func(id kv.NodeID) bool {
+	var asked time.Time
+	consider := func(id kv.NodeID) {
 		if id == m.k.Self || slices.Contains(f.sources, id) || m.lost(id) || !m.k.Peers.Up(id) {
-			return false
+			return
 		}
-		i := slices.IndexFunc(f.shut, func(c shutSource) bool { return c.id == id })
-		if i < 0 || !now.Before(f.shut[i].until) {
-			return true
+		var until time.Time
+		if i := slices.IndexFunc(f.shut, func(c shutSource) bool { return c.id == id }); i >= 0 {
+			until = f.shut[i].until
 		}
-		if until := f.shut[i].until; next.IsZero() || until.Before(next) {
-			next = until
+		switch {
+		case now.Before(until):
+			if next.IsZero() || until.Before(next) {
+				next = until
+			}
+		case best == 0 || until.Before(asked):
+			best, asked = id, until
 		}
-		return false
 	}
 	for _, id := range s.Old {
-		if !slices.Contains(s.New, id) && can(id) {
-			return id, next
+		if !slices.Contains(s.New, id) {
+			consider(id)
 		}
 	}
 	for i := range s.Old {
-		if id := s.Old[(int(f.mv.p)+i)%len(s.Old)]; can(id) {
-			return id, next
-		}
+		consider(s.Old[(int(f.mv.p)+i)%len(s.Old)])
 	}
-	return 0, next
+	return best, next
 }
 
 // jobSize is how many partitions one exchange fills: few where there is much to
@@ -218,6 +222,7 @@ func (m *mover) exchanged(p *peer, x *exchange) {
 		}
 		f.busy = false
 		switch {
+		case kv.KindOf(x.err) == kv.KindStaleRing: // it is asked again at once
 		case !pair.complete:
 			f.putOff(x.peer, now, m.k.cfg.Retry)
 		case x.era == m.k.era() && m.k.Stages.Fill(pair.p).Losses == f.losses && !slices.Contains(f.sources, x.peer):

@@ -94,11 +94,22 @@ func (l *local) shared(c *ring.Current, peer kv.NodeID) []kv.Partition {
 	}
 	var out []kv.Partition
 	for i := range c.Ring.Params().Q {
-		if p := kv.Partition(i); c.View(p).Takes(peer) && l.keeps(c, p) {
+		if p := kv.Partition(i); c.View(p).Takes(peer) && l.keeps(c, p) && !filled(c, p, peer) && !filled(c, p, l.Self) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// filled tells whether id is being filled in the step of p under way, as a new
+// owner: what it lacks it fetches from one owner, and not from all at once.
+func filled(c *ring.Current, p kv.Partition, id kv.NodeID) bool {
+	k, phase := c.Progress.At(p)
+	if k < 0 || phase > 1 {
+		return false
+	}
+	s := &c.Progress.Steps(p)[k]
+	return !slices.Contains(s.Old, id) && !c.Progress.Marks(c.Progress.Index(p, k)).Done(s.Place(id))
 }
 
 // keeps tells whether this node's copy of p is one that is kept equal with

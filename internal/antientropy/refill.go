@@ -118,7 +118,8 @@ func needed(cur *ring.Current, self kv.NodeID, set []kv.NodeID) int {
 	return need
 }
 
-// enough tells whether a copy counts again.
+// enough tells whether a copy counts again: it has met as many of each set as it
+// has to. Of those who are to stay there may be no others.
 func (c *refilling) enough(k *Keeper, cur *ring.Current) bool {
 	v := cur.View(c.p)
 	met := func(set, sources []kv.NodeID) int {
@@ -130,8 +131,11 @@ func (c *refilling) enough(k *Keeper, cur *ring.Current) bool {
 		}
 		return n
 	}
+	if needed(cur, k.Self, v.Old) == 0 {
+		return false // it was the only owner: nobody can tell what it has lost
+	}
 	for _, set := range [][]kv.NodeID{v.Old, v.New} {
-		if need := needed(cur, k.Self, set); len(set) > 0 && (need == 0 || met(set, c.sources) < need) {
+		if len(set) > 0 && met(set, c.sources) < needed(cur, k.Self, set) {
 			return false
 		}
 	}

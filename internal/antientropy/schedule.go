@@ -123,7 +123,11 @@ func (k *Keeper) wanted(c *ring.Current, p *peer, now time.Time) (job, bool) {
 		case forLeftover:
 			j.parts = k.leftovers.wanted(k, c, p.id)
 		case forCycle:
-			if now.Before(p.due) || p.id < k.Self && !p.asked || len(k.shared(c, p.id)) == 0 {
+			if now.Before(p.due) || p.id < k.Self && !p.asked {
+				return job{}, false
+			}
+			if len(k.shared(c, p.id)) == 0 {
+				p.due = now.Add(k.cfg.Retry)
 				return job{}, false
 			}
 			return j, true

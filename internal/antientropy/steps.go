@@ -265,7 +265,7 @@ func (m *mover) publish(parts []*moving, now time.Time) {
 	if len(marks) == 0 {
 		return
 	}
-	if err := m.k.Cluster.Mark(marks); err != nil {
+	if err := m.k.Cluster.Mark(g, marks); err != nil {
 		m.failed(now)
 	}
 }

@@ -57,6 +57,8 @@ type node struct {
 	down bool
 	// ring is the node's own, if it differs from the cluster's.
 	ring *ring.Ring
+	// cur, if set, is where the node believes the ring to be, in a change of it.
+	cur *ring.Current
 	*process
 	refreshed []kv.NodeID
 }
@@ -181,6 +183,9 @@ func (n *node) stop() {
 }
 
 func (n *node) Current() *ring.Current {
+	if n.cur != nil {
+		return n.cur
+	}
 	if r := n.Ring(); r != nil {
 		return &ring.Current{Ring: r}
 	}
@@ -405,7 +410,7 @@ func (n *node) hint(owner kv.NodeID, k kv.Key, value string) object.Object {
 	n.t.Helper()
 	r := n.Ring()
 	w := object.Write{Value: []byte(value), Now: kv.TimeOf(n.now)}
-	o, _, _, err := n.store.PutHint(kv.LevelOf(r.Epoch()), owner, r.PartitionOf(k), k, w, nil, nil)
+	o, _, _, err := n.store.PutHint(n.Current().View(n.Ring().PartitionOf(k)).Level, owner, r.PartitionOf(k), k, w, nil, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}

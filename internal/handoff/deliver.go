@@ -114,11 +114,11 @@ func (h *Sender) send(d *delivery, now time.Time) {
 		}
 		return
 	}
-	epoch := uint64(0)
-	if r := h.Cluster.Ring(); r != nil {
-		epoch = r.Epoch()
+	level := kv.Level(0)
+	if c := h.Cluster.Current(); c != nil {
+		level = c.View(d.p).Level
 	}
-	call := wire.Call{Type: wire.TypeHandoff, Deadline: now.Add(h.cfg.Timeout), Level: kv.LevelOf(epoch)}
+	call := wire.Call{Type: wire.TypeHandoff, Deadline: now.Add(h.cfg.Timeout), Level: level}
 	h.Peers.Call(d.to, call, &wire.Handoff{Key: d.hint.Key, Object: d.hint.Object.Bytes()}, d, 0)
 }
 

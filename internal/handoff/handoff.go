@@ -54,8 +54,8 @@ type Peers interface {
 
 // Cluster is what the node knows of its cluster (package membership).
 type Cluster interface {
-	// Ring is nil before the node has one.
-	Ring() *ring.Ring
+	// Current is nil before the node has a ring.
+	Current() *ring.Current
 	// Refresh asks for the state of a peer whose ring is newer.
 	Refresh(from kv.NodeID)
 }
@@ -149,8 +149,8 @@ type place struct {
 
 // plan begins a session for each node that can be given something.
 func (h *Sender) plan(now time.Time) {
-	r := h.Cluster.Ring()
-	if r == nil {
+	c := h.Cluster.Current()
+	if c == nil {
 		return
 	}
 	unready := h.unready(now)
@@ -158,7 +158,7 @@ func (h *Sender) plan(now time.Time) {
 	wanted := map[kv.NodeID][]place{}
 	for _, o := range stats {
 		for _, p := range h.Hints.HintPartitions(o.Owner) {
-			if to := h.destination(r, place{o.Owner, p}, unready); to != 0 {
+			if to := h.destination(c, place{o.Owner, p}, unready); to != 0 {
 				wanted[to] = append(wanted[to], place{o.Owner, p})
 			}
 		}
@@ -199,15 +199,17 @@ func (h *Sender) unready(now time.Time) map[kv.NodeID]bool {
 }
 
 // destination returns the node that the hints at a place go to, 0 for none at
-// present: the owner that they name, if it owns the partition still, or else the
-// first present owner that can be had, this node before any other.
-func (h *Sender) destination(r *ring.Ring, at place, unready map[kv.NodeID]bool) kv.NodeID {
-	if int(at.p) >= r.Params().Q {
+// present: the owner that they name, if it is one still and is not about to give
+// its copy away, or else the first of the newest owners that can be had, this node
+// before any other.
+func (h *Sender) destination(c *ring.Current, at place, unready map[kv.NodeID]bool) kv.NodeID {
+	if int(at.p) >= c.Ring.Params().Q {
 		return 0
 	}
+	v := c.View(at.p)
 	can := func(id kv.NodeID) bool { return !unready[id] && (id == h.Self || h.Peers.Up(id)) }
-	owners := r.Owners(at.p)
-	if slices.Contains(owners, at.owner) {
+	owners := v.Newest()
+	if v.Takes(at.owner) {
 		owners = []kv.NodeID{at.owner}
 	} else if slices.Contains(owners, h.Self) {
 		owners = []kv.NodeID{h.Self}
@@ -221,8 +223,15 @@ func (h *Sender) destination(r *ring.Ring, at place, unready map[kv.NodeID]bool)
 }
 
 // fits tells whether the hints at a place may still go to a node.
-func fits(r *ring.Ring, at place, to kv.NodeID) bool {
-	return r != nil && r.Owns(at.p, to) && (at.owner == to || !r.Owns(at.p, at.owner))
+func fits(c *ring.Current, at place, to kv.NodeID) bool {
+	if c == nil {
+		return false
+	}
+	v := c.View(at.p)
+	if v.Takes(at.owner) {
+		return at.owner == to
+	}
+	return slices.Contains(v.Newest(), to)
 }
 
 // begin begins sessions for ids, ascending, as many as there may be, and with

@@ -70,19 +70,20 @@ func (a *arrival) Durable(err error) {
 }
 
 // owned returns the partition of k if this node may take hints for it: as an
-// owner, or because the sender's ring is newer and may know it as one.
+// owner that is not about to give its copy away, or because the sender knows more
+// of the ring, and may know it as one.
 func (h *Sender) owned(req wire.Request, k kv.Key) (kv.Partition, error) {
-	r := h.Cluster.Ring()
-	if r == nil {
+	c := h.Cluster.Current()
+	if c == nil {
 		return 0, kv.Errorf(kv.KindUnavailable, "take hint", "this node is not in a ring yet")
 	}
-	p := r.PartitionOf(k)
-	switch {
-	case r.Owns(p, h.Self):
-	case req.Level.Epoch() > r.Epoch():
+	p := c.Ring.PartitionOf(k)
+	switch v := c.View(p); {
+	case v.Takes(h.Self):
+	case req.Level > v.Level:
 		h.Cluster.Refresh(req.From)
 	default:
-		return 0, kv.Errorf(kv.KindStaleRing, "take hint", "partition %d is not this node's in epoch %d, the request is of epoch %d", p, r.Epoch(), req.Level.Epoch())
+		return 0, kv.Errorf(kv.KindStaleRing, "take hint", "partition %d is not this node's at %v, the request is of %v", p, v.Level, req.Level)
 	}
 	return p, nil
 }

@@ -117,11 +117,11 @@ func (n *testNode) move(ctx context.Context, s *Service) {
 }
 
 // marksOf returns all that a node has to say of a transition.
-func marksOf(p *ring.Progress, id kv.NodeID) (out []Mark) {
+func marksOf(p *ring.Progress, id kv.NodeID) (out []ring.Mark) {
 	for q := range p.From().Params().Q {
 		for k, step := range p.Steps(kv.Partition(q)) {
 			if place := step.Place(id); place >= 0 {
-				out = append(out, Mark{Step: p.Index(kv.Partition(q), k), Marks: ring.MarkDone(place) | ring.MarkStage2(place)})
+				out = append(out, ring.Mark{Step: p.Index(kv.Partition(q), k), Marks: ring.MarkDone(place) | ring.MarkStage2(place)})
 			}
 		}
 	}

@@ -16,19 +16,12 @@ import (
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// Mark is what this node has to say of one step.
-type Mark struct {
-	// Step is the step's number among all of the transition.
-	Step  int
-	Marks ring.Marks
-}
-
 // markBook holds own marks between Mark and the sending of them.
 type markBook struct {
 	// mu guards the course's marks against its replacement, and fresh. It is not
 	// held while anything is sent.
 	mu    sync.Mutex
-	fresh []Mark
+	fresh []ring.Mark
 	wake  chan struct{}
 	// last says that an own mark was the last one of the transition.
 	last atomic.Bool
@@ -37,7 +30,7 @@ type markBook struct {
 // Mark tells everybody what this node has to say of steps of a transition. It is
 // durable here already, and true for ever; after a restart the caller tells it
 // again. Marks of a transition that is over are left out. It does not wait.
-func (s *Service) Mark(of *ring.Progress, marks []Mark) error {
+func (s *Service) Mark(of *ring.Progress, marks []ring.Mark) error {
 	if !s.note(of, marks) {
 		return nil
 	}
@@ -53,7 +46,7 @@ func (s *Service) Mark(of *ring.Progress, marks []Mark) error {
 }
 
 // note adds own marks to the current transition, and says whether any was news.
-func (s *Service) note(of *ring.Progress, marks []Mark) (news bool) {
+func (s *Service) note(of *ring.Progress, marks []ring.Mark) (news bool) {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
 	c := s.course.Load()
@@ -74,12 +67,12 @@ func (s *Service) note(of *ring.Progress, marks []Mark) (news bool) {
 
 // take returns the marks that were not sent yet, ascending by step, and the
 // course they belong to.
-func (b *markBook) take(course *atomic.Pointer[course]) ([]Mark, *course) {
+func (b *markBook) take(course *atomic.Pointer[course]) ([]ring.Mark, *course) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	fresh := b.fresh
 	b.fresh = nil
-	slices.SortFunc(fresh, func(x, y Mark) int { return cmp.Compare(x.Step, y.Step) })
+	slices.SortFunc(fresh, func(x, y ring.Mark) int { return cmp.Compare(x.Step, y.Step) })
 	return fresh, course.Load()
 }
 
@@ -117,8 +110,8 @@ const marksPause = 5 * time.Millisecond
 const maxTold = 16
 
 // concerned returns what to tell whom.
-func concerned(p *ring.Progress, fresh []Mark, self kv.NodeID) map[kv.NodeID][]Mark {
-	out := make(map[kv.NodeID][]Mark)
+func concerned(p *ring.Progress, fresh []ring.Mark, self kv.NodeID) map[kv.NodeID][]ring.Mark {
+	out := make(map[kv.NodeID][]ring.Mark)
 	nodes := make(map[kv.NodeID]bool)
 	for _, r := range []*ring.Ring{p.From(), p.To()} {
 		for _, n := range r.Nodes() {
@@ -164,7 +157,7 @@ func (unheard) Complete(uint32, wire.Response, error) {}
 
 // appendMarks appends marks that are ascending by step: of each the distance
 // from the one before, and the two halves of the marks, as varints.
-func appendMarks(b []byte, marks []Mark) []byte {
+func appendMarks(b []byte, marks []ring.Mark) []byte {
 	last := -1
 	for i := 0; i < len(marks); {
 		at, all := marks[i].Step, ring.Marks(0)

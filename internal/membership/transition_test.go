@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -345,7 +346,7 @@ func TestWhomMarksConcern(t *testing.T) {
 		_, p := chosen(t, st)
 		told := 0
 		for i := range p.Len() {
-			fresh := []Mark{{Step: i, Marks: 1}}
+			fresh := []ring.Mark{{Step: i, Marks: 1}}
 			for id, marks := range concerned(p, fresh, 1) {
 				if id == 1 || len(marks) != 1 || marks[0] != fresh[0] {
 					t.Errorf("node %v is told %v", id, marks)
@@ -387,12 +388,12 @@ func TestMarksAreBatched(t *testing.T) {
 		p := n.Current().Progress
 		all := marksOf(p, n.ID())
 		for _, m := range all {
-			if err := n.Mark(p, []Mark{m, m}); err != nil {
+			if err := n.Mark(p, []ring.Mark{m, m}); err != nil {
 				t.Error(err)
 			}
 		}
-		for _, wrong := range []Mark{{Step: -1, Marks: 1}, {Step: p.Len(), Marks: 1}} {
-			if err := n.Mark(p, []Mark{wrong}); err != nil {
+		for _, wrong := range []ring.Mark{{Step: -1, Marks: 1}, {Step: p.Len(), Marks: 1}} {
+			if err := n.Mark(p, []ring.Mark{wrong}); err != nil {
 				t.Error(err)
 			}
 		}

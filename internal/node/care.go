@@ -79,17 +79,7 @@ func (n *Node) Members() []antientropy.Member {
 }
 
 // Mark implements antientropy.Cluster.
-func (n *Node) Mark(marks []ring.Mark) error {
-	cur := n.service.Current()
-	if cur == nil || cur.Progress == nil {
-		return nil
-	}
-	own := make([]membership.Mark, len(marks))
-	for i, m := range marks {
-		own[i] = membership.Mark{Step: m.Step, Marks: m.Marks}
-	}
-	return n.service.Mark(cur.Progress, own)
-}
+func (n *Node) Mark(of *ring.Progress, marks []ring.Mark) error { return n.service.Mark(of, marks) }
 
 // moved is told that the ring, or what is known of its change, has moved on. Until
 // open has made them there is nobody to tell.

@@ -25,6 +25,6 @@ func (v View) Takes(id kv.NodeID) bool {
 // Mark is what one owner says of one step.
 type Mark struct {
 	// Step is its number among those of all partitions (Transition.Index).
-	Step int
-	Marks
+	Step  int
+	Marks Marks
 }

@@ -251,7 +251,7 @@ func (n *node) Current() *ring.Current {
 }
 
 // Mark implements antientropy.Cluster; there is no transition yet.
-func (n *node) Mark([]ring.Mark) error { return nil }
+func (n *node) Mark(*ring.Progress, []ring.Mark) error { return nil }
 
 // Props implements coordinator.Cluster.
 func (n *node) Props(bucket []byte) kv.Props {
