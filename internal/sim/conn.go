@@ -127,6 +127,7 @@ func (c *conn) judge() {
 		c.rise()
 	case prospectNew:
 		c.peer, c.prospect = c.to.node, prospectUp
+		c.from.world.callIn(c.from, c.to)
 		c.rise()
 	default:
 		c.lose(errSilent)

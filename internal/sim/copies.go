@@ -54,6 +54,7 @@ func (l local) RaiseFloor(parts []kv.Partition, f vclock.Floor) error {
 	l.node.world.bury(parts, f)
 	err := l.Store.RaiseFloor(parts, f)
 	if err == nil {
+		l.node.world.reap(parts, f)
 		l.node.world.count.Floors++
 		l.node.world.say(nil, "%v raises the floors of %v", l.node.machine, parts)
 	}
@@ -75,6 +76,19 @@ func (w *World) bury(parts []kv.Partition, f vclock.Floor) {
 			for _, x := range k.writes {
 				x.buried = x.buried || x != d && x.under(f) && d.first().beats(x.last())
 			}
+		}
+	}
+}
+
+// reap notes of which tombstones floors are above now. They may be gone for good,
+// though the nodes whose floors these are lose them.
+func (w *World) reap(parts []kv.Partition, f vclock.Floor) {
+	for _, k := range w.keys {
+		if !slices.Contains(parts, k.partition) {
+			continue
+		}
+		for _, x := range k.writes {
+			x.reaped = x.reaped || x.deleted && slices.ContainsFunc(x.dots, func(d mint) bool { return f.Covers(d.Node, d.seq) })
 		}
 	}
 }

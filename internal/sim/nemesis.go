@@ -68,6 +68,8 @@ func (n *nemesis) heal() {
 		from.disk.full, from.disk.failReads, from.disk.failSync = false, false, false
 		for _, to := range w.machines {
 			w.cut(from, to, false)
+			w.hold(from, to, false)
+			w.release(from, to)
 		}
 	}
 	for _, m := range w.machines {

@@ -56,7 +56,8 @@ func newWorld(s *Scenario, seed uint64, v *Variant) *World {
 	for i := range s.Nodes {
 		m := &machine{world: w, index: i, rng: w.random("machine %d", i)}
 		id := w.newID()
-		m.disk = newDisk(id, m.rng, s.FloorsFirst)
+		m.disk = s.newDisk(m.rng)
+		m.disk.files.id = id
 		w.ids[id] = m
 		w.machines = append(w.machines, m)
 		nodes = append(nodes, ring.Node{ID: id, Weight: 1})

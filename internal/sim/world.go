@@ -54,6 +54,7 @@ type World struct {
 	changed time.Duration
 	// crashes counts the processes that ended with what they had not synced.
 	crashes    int
+	loans      []loan
 	violations []Violation
 	count      Counts
 }
