@@ -3,11 +3,11 @@ package sim
 import (
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/replica"
 )
 
-// Broken is a Variant, the scenarios in which the checkers are to notice, and
-// the promises that it breaks there.
+// Broken is a Variant, and the scenarios in which the checkers are to notice.
 type Broken struct {
 	Variant
 	Scenarios []string
@@ -16,9 +16,15 @@ type Broken struct {
 // Variants are the broken builds that the checkers must notice.
 var Variants = []Broken{
 	{Variant{Name: "acknowledges before the log", Replica: replica.OmitLog}, []string{"crashes"}},
-	{Variant{Name: "counts W once too often", Coordinator: coordinator.OmitLastAck}, []string{"crashes", "partitions"}},
+	{Variant{Name: "counts W once too often", Coordinator: coordinator.OmitLastAck}, []string{"pairs", "crashes"}},
 	{Variant{Name: "last writer wins in disguise", Coordinator: coordinator.OmitSiblings}, []string{"calm", "network"}},
+	{Variant{Name: "read repair overwrites", Coordinator: coordinator.OmitRepairMerge}, []string{"network", "partitions"}},
 	{Variant{Name: "stand-ins count as owners", Coordinator: coordinator.OmitStrict}, []string{"partitions", "cuts"}},
+	{Variant{Name: "hints are not sent", Coordinator: coordinator.OmitHints}, []string{"pairs"}},
+	{Variant{Name: "hints are dropped when sent", Handoff: handoff.OmitAck}, []string{"handover"}},
+	{Variant{Name: "changed hints are dropped", Handoff: handoff.OmitVersion}, []string{"pairs"}},
+	{Variant{Name: "acknowledgements of an earlier boot are believed", Handoff: handoff.OmitBoot}, []string{"handover"}},
+	{Variant{Name: "hints are acknowledged before the log", Handoff: handoff.OmitDurable}, []string{"pairs", "handover"}},
 	{Variant{Name: "merges set a record's actor", Replica: replica.OmitOwnByWrites}, []string{"moves", "damage"}},
 	{Variant{Name: "actors outlive their process", Replica: replica.OmitNewBoots}, []string{"buffered", "crashes"}},
 	{Variant{Name: "actors outlive their disk", KeepIDs: true}, []string{"wipes", "restores"}},
