@@ -51,7 +51,7 @@ func (w *World) checkAlways(op *Op) {
 	case kv.KindTooManySiblings, kv.KindSkew:
 		return
 	}
-	if w.lossy() {
+	if w.lossy() || w.holds() {
 		return
 	}
 	need := int(op.options.W)

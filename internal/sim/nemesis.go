@@ -68,8 +68,7 @@ func (n *nemesis) heal() {
 		from.disk.full, from.disk.failReads, from.disk.failSync = false, false, false
 		for _, to := range w.machines {
 			w.cut(from, to, false)
-			w.hold(from, to, false)
-			w.release(from, to)
+			w.links[from.index][to.index].release(w)
 		}
 	}
 	for _, m := range w.machines {

@@ -25,14 +25,14 @@ type link struct {
 	cut bool
 	// busy is when the last message that keeps its place arrives.
 	busy time.Duration
-	// holding keeps messages in held, until somebody lets them go on.
-	holding bool
+	// holding keeps messages in held, until somebody lets them go on (hold.go).
+	holding holding
 	held    []func()
 }
 
 // send carries a message from one machine to another; deliver is called when it
 // arrives, never if it is lost, twice if it is doubled.
-func (w *World) send(from, to *machine, twice bool, deliver func()) {
+func (w *World) send(from, to *machine, m message, twice bool, deliver func()) {
 	l, f := w.links[from.index][to.index], &w.Links
 	w.count.Messages++
 	if l.cut || chance(l.rng, f.Loss) {
@@ -50,7 +50,7 @@ func (w *World) send(from, to *machine, twice bool, deliver func()) {
 		at = max(at, l.busy)
 		l.busy = at
 	}
-	if l.holding {
+	if l.holding.back(m) {
 		cause := w.cause
 		l.held = append(l.held, func() {
 			w.cause = cause
@@ -88,19 +88,3 @@ func (w *World) cut(from, to *machine, cut bool) { w.links[from.index][to.index]
 
 // open tells whether messages get from one machine to the other.
 func (w *World) open(from, to *machine) bool { return !w.links[from.index][to.index].cut }
-
-// hold keeps what is sent from now on, or no more of it. What is kept stays.
-func (w *World) hold(from, to *machine, holding bool) {
-	w.links[from.index][to.index].holding = holding
-}
-
-// release delivers what was kept, however old it is.
-func (w *World) release(from, to *machine) {
-	l := w.links[from.index][to.index]
-	held := l.held
-	l.held = nil
-	for _, deliver := range held {
-		deliver()
-	}
-	w.cause = nil
-}

@@ -10,7 +10,8 @@ import (
 )
 
 // verbs are the steps that a scenario can name, after `at TIME`. Machines are
-// n1, n2, …; clients of steps are given names of their own, keys are k0, k1, ….
+// n1, n2, …; clients of steps are given
+// names of their own, keys are k0, k1, ….
 var verbs = map[string]func(*World, Step) error{
 	"crash":   onMachine(func(m *machine) { m.crash(0) }),
 	"kill":    onMachine(func(m *machine) { m.crash(len(m.disk.log)) }),
@@ -29,16 +30,13 @@ var verbs = map[string]func(*World, Step) error{
 			m.world.review()
 		}
 	}),
-	"move": func(w *World, _ Step) error { w.reweigh(w.random("steps")); return nil },
-	"cut":  cutStep(true),
-	"heal": cutStep(false),
-	"hold": linkStep(func(w *World, from, to *machine) { w.hold(from, to, true) }),
-	"pass": linkStep(func(w *World, from, to *machine) { w.hold(from, to, false) }),
-	"release": linkStep(func(w *World, from, to *machine) {
-		w.hold(from, to, false)
-		w.release(from, to)
-	}),
-	"get": opStep(opGet), "put": opStep(opPut), "blind": opStep(opBlind), "delete": opStep(opDelete), "wipeout": opStep(opWipeout),
+	"move":    func(w *World, _ Step) error { w.reweigh(w.random("steps")); return nil },
+	"cut":     cutStep(true),
+	"heal":    cutStep(false),
+	"hold":    linkStep(func(_ *World, l *link, kinds []string) { l.hold(kinds) }),
+	"pass":    linkStep(func(_ *World, l *link, _ []string) { l.holding = nil }),
+	"release": linkStep(func(w *World, l *link, _ []string) { l.release(w) }),
+	"get":     opStep(opGet), "put": opStep(opPut), "blind": opStep(opBlind), "delete": opStep(opDelete), "wipeout": opStep(opWipeout),
 }
 
 // onMachine does something to each machine that the step names; "all" names
@@ -129,26 +127,6 @@ func cutStep(cut bool) func(*World, Step) error {
 		}
 		w.fault("links of %v to %v: cut %v", from, named, cut)
 		w.review()
-		return nil
-	}
-}
-
-// linkStep does something to the link from the first machine to the second.
-func linkStep(do func(w *World, from, to *machine)) func(*World, Step) error {
-	return func(w *World, st Step) error {
-		if len(st.Args) != 2 {
-			return fmt.Errorf("%s takes two machines", st.Verb)
-		}
-		from, err := w.machine(st.Args[0])
-		if err != nil {
-			return err
-		}
-		to, err := w.machine(st.Args[1])
-		if err != nil {
-			return err
-		}
-		w.fault("%s %v to %v", st.Verb, from, to)
-		do(w, from, to)
 		return nil
 	}
 }
