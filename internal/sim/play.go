@@ -50,7 +50,7 @@ func Play(s *Scenario, seed uint64, v *Variant, t Trace) Result {
 }
 
 func newWorld(s *Scenario, seed uint64, v *Variant) *World {
-	w := &World{Scenario: s, seed: seed, broken: v, ids: map[kv.NodeID]*machine{}, sealer: object.NewSealer([]byte("the cluster's secret"))}
+	w := &World{Scenario: s, seed: seed, broken: v, names: map[string]*machine{}, ids: map[kv.NodeID]*machine{}, sealer: object.NewSealer([]byte("the cluster's secret"))}
 	w.idRand = w.random("ids")
 	var nodes []ring.Node
 	for i := range s.Nodes {

@@ -1,9 +1,11 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -65,5 +67,34 @@ func TestHoldUnknown(t *testing.T) {
 	w := testWorld(t, "nodes 3")
 	if err := verbs["hold"](w, Step{Verb: "hold", Args: []string{"n1", "n2", "sweep"}}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestMove: two machines change places, and keep the names that they were given.
+func TestMove(t *testing.T) {
+	w := testWorld(t, "nodes 5\nkeys 1")
+	w.step(t, "name owner:k0:2 A")
+	w.step(t, "name other:k0:1 B")
+	a, b, before := w.names["A"].id(), w.names["B"].id(), w.ring()
+	w.step(t, "move A B")
+	if e := w.ring().Epoch(); e != before.Epoch()+1 {
+		t.Errorf("the epoch is %d", e)
+	}
+	for p := range kv.Partition(w.Partitions) {
+		want := slices.Clone(before.Owners(p))
+		for i, id := range want {
+			switch id {
+			case a:
+				want[i] = b
+			case b:
+				want[i] = a
+			}
+		}
+		if got := w.ring().Owners(p); !slices.Equal(got, want) {
+			t.Errorf("the owners of partition %d are %v, want %v", p, got, want)
+		}
+	}
+	if m, err := w.machine("owner:k0:2"); err != nil || m != w.names["B"] || w.names["A"].id() != a {
+		t.Errorf("the second owner is %v, %v", m, err)
 	}
 }

@@ -41,7 +41,9 @@ type World struct {
 	trace  trace
 
 	machines []*machine
-	links    [][]*link
+	// names are those that steps gave to machines.
+	names map[string]*machine
+	links [][]*link
 	// rings are those of every epoch; the last is the newest.
 	rings   []*ring.Ring
 	removed []removal
