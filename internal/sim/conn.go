@@ -212,6 +212,9 @@ func (p peers) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Compl
 
 // call makes a call that waits for left at the longest.
 func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appender, done wire.Completion, tag uint32) {
+	if rq.Type == wire.TypeSweep {
+		n.leads = false // what was asked for is under way
+	}
 	c := n.connTo(to)
 	if c == nil || !c.up {
 		done.Complete(tag, wire.Response{}, &kv.Error{Op: "call", Kind: kv.KindUnavailable, Node: to, Err: errAway})

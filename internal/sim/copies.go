@@ -61,6 +61,30 @@ func (l local) RaiseFloor(parts []kv.Partition, f vclock.Floor) error {
 	return err
 }
 
+// Usage implements antientropy.Floors. Who is asked to sweep has enough to reap;
+// where sweeps are asked for the others have nothing.
+func (l local) Usage(p kv.Partition) (keys, bytes, reapable uint64) {
+	keys, bytes, reapable = l.Store.Usage(p)
+	switch {
+	case l.node.leads:
+		reapable = plenty
+	case l.node.world.SweepsAsked:
+		reapable = 0
+	}
+	return keys, bytes, reapable
+}
+
+// plenty is enough to reap for a sweep.
+const plenty = 1000
+
+// askToSweep has the machine's node lead a sweep soon.
+func (m *machine) askToSweep() {
+	m.world.say(nil, "%v is to lead a sweep", m)
+	if m.node != nil {
+		m.node.leads = true
+	}
+}
+
 // bury notes which lww writes had lost to a delete by the time that a first
 // floor is raised above both: they are not to return. What is written later may
 // be older by its time, and lives: nobody knows of the delete any more.

@@ -19,8 +19,6 @@ const (
 	tickEvery = 20 * time.Millisecond
 	// workEvery is how often hand-off and anti-entropy look what there is to do.
 	workEvery = 50 * time.Millisecond
-	// flushEvery is how often buffered writes are made durable.
-	flushEvery = 500 * time.Millisecond
 	// upkeepEvery is how often it looks after its copies.
 	upkeepEvery = 100 * time.Millisecond
 	// sequenceBlock is how many sequence numbers are reserved at once.
@@ -39,6 +37,8 @@ type node struct {
 	held         []held
 	conns        []*conn
 	ring         *ring.Ring
+	// leads tells that a step asks for a sweep that this node leads.
+	leads bool
 	// begun are the puts that were asked of this node.
 	begun []begun
 	// sequence is the last sequence number that was handed out.
@@ -100,7 +100,7 @@ func newNode(m *machine) (*node, error) {
 	}
 	n.every(tickEvery, n.tick)
 	n.every(workEvery, n.work)
-	n.every(flushEvery, n.flush)
+	n.every(w.FlushEvery, n.flush)
 	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
 	return n, nil

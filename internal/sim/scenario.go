@@ -37,8 +37,12 @@ type Scenario struct {
 	// Unnoticed has them not begin one when a peer comes back.
 	ExchangeEvery time.Duration
 	Unnoticed     bool
-	// SlowSyncs is how many fsyncs of a million take a hundred times as long.
-	SlowSyncs int
+	// SweepsAsked has nodes lead sweeps only when a step asks for one.
+	SweepsAsked bool
+	// SlowSyncs is how many fsyncs of a million take a hundred times as long;
+	// FlushEvery is how often buffered writes are made durable.
+	SlowSyncs  int
+	FlushEvery time.Duration
 	// LateAnswers lets answers come in from a process that has ended, over a
 	// connection that was lost. FloorsFirst has disks that keep floors and marks
 	// in a file of their own, in which they are durable before the data that was
@@ -110,7 +114,7 @@ func Parse(name string, in io.Reader) (*Scenario, error) {
 		Mix:           Mix{opGet: 4, opPut: 4, opBlind: 1, opOld: 1, opDelete: 1},
 		Options:       Options{Strict: 50, Body: 30, Timeout: time.Second},
 		Links:         LinkFaults{Delay: 200 * time.Microsecond, Jitter: time.Millisecond},
-		ExchangeEvery: 1500 * time.Millisecond, SlowSyncs: million / 200,
+		ExchangeEvery: 1500 * time.Millisecond, SlowSyncs: million / 200, FlushEvery: 500 * time.Millisecond,
 		Run: 10 * time.Second, Settle: 60 * time.Second,
 	}
 	lines := bufio.NewScanner(in)
@@ -181,6 +185,11 @@ func (s *Scenario) line(verb string, l *line) {
 		l.duration("every", &s.ExchangeEvery)
 	case "disks":
 		l.share("slow", &s.SlowSyncs)
+		l.duration("flush", &s.FlushEvery)
+	case "sweeps":
+		if s.SweepsAsked = l.word() == "asked"; !s.SweepsAsked {
+			l.fail("sweeps are led as they are wanted, unless they are asked for")
+		}
 	case "allow":
 		switch what := l.word(); what {
 		case "late-answers":

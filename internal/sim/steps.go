@@ -37,6 +37,7 @@ var verbs = map[string]func(*World, Step) error{
 	"hold":    linkStep(func(_ *World, l *link, kinds []string) { l.hold(kinds) }),
 	"pass":    linkStep(func(_ *World, l *link, _ []string) { l.holding = nil }),
 	"release": linkStep(func(w *World, l *link, _ []string) { l.release(w) }),
+	"sweep":   onMachine(func(m *machine) { m.askToSweep() }),
 	"get":     opStep(opGet), "put": opStep(opPut), "blind": opStep(opBlind), "delete": opStep(opDelete), "wipeout": opStep(opWipeout),
 }
 

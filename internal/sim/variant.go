@@ -69,5 +69,8 @@ func (v *Variant) antiEntropy(s *Scenario) antientropy.Config {
 	c.Every, c.Retry, c.Timeout = s.ExchangeEvery, 300*time.Millisecond, 500*time.Millisecond
 	c.ReapAt, c.ReapAfter, c.ReapPause = 2, time.Second, time.Second
 	c.ReapBackoff, c.Poll, c.Patience, c.ExchangeFor = 300*time.Millisecond, 200*time.Millisecond, 3*time.Second, 10*time.Second
+	if s.SweepsAsked {
+		c.ReapBackoff = time.Millisecond // nobody else wants one
+	}
 	return c
 }
