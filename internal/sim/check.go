@@ -83,7 +83,7 @@ func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
 			continue
 		}
 		for _, o := range w.machines {
-			if near(at, o) != near(m, o) || w.links[m.index][o.index].holding {
+			if near(at, o) != near(m, o) || w.links[m.index][o.index].holding != nil {
 				return 0, 0, false
 			}
 		}

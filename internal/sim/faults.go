@@ -40,12 +40,12 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 	"hold": func(w *World, rng *rand.Rand) func() {
 		from := w.machines[rng.IntN(len(w.machines))]
 		to := w.machines[(from.index+1+rng.IntN(len(w.machines)-1))%len(w.machines)]
+		l := w.links[from.index][to.index]
 		w.fault("%v to %v is held", from, to)
-		w.hold(from, to, true)
+		l.hold(nil)
 		return func() {
 			w.fault("%v to %v goes on", from, to)
-			w.hold(from, to, false)
-			w.release(from, to)
+			l.release(w)
 		}
 	},
 	"partition": func(w *World, rng *rand.Rand) func() {
