@@ -451,6 +451,9 @@ func (h hints) HintPartitions(owner kv.NodeID) []kv.Partition { return h.store.H
 func (h hints) DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version uint64) (bool, error) {
 	return h.store.DeleteHint(owner, p, k, version)
 }
+func (h hints) ReaddressHint(to kv.NodeID, p kv.Partition, k kv.Key, in object.Object, w storage.Waiter) error {
+	return h.store.ReaddressHint(to, p, k, in, w)
+}
 func (h hints) HintPage(owner kv.NodeID, p kv.Partition, after kv.Key, maxKeys, maxBytes int) ([]replica.Hint, bool, error) {
 	if h.onPage != nil {
 		if err := h.onPage(p); err != nil {

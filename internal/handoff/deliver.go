@@ -8,8 +8,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// delivery is one hint under way. It is the wire.Completion of its call or, when
-// it goes to this node's own copy, the storage.Waiter of its merge.
+// delivery is one hint under way, and the wire.Completion of its call.
 type delivery struct {
 	*session
 	place
@@ -109,9 +108,7 @@ func (h *Sender) send(d *delivery, now time.Time) {
 		_, _ = h.Hints.DeleteHint(d.owner, d.p, d.hint.Key, d.hint.Version)
 	}
 	if d.to == h.Self {
-		if err := h.Local.Merge(d.p, d.hint.Key, d.hint.Object, nil, d); err != nil {
-			d.end(h.Boot(), err)
-		}
+		h.keep(d)
 		return
 	}
 	level := kv.Level(0)
@@ -131,9 +128,6 @@ func (d *delivery) Complete(_ uint32, resp wire.Response, err error) {
 	ack, err := wire.ParseHandoffAck(resp.Payload)
 	d.end(ack.Boot, err)
 }
-
-// Durable implements storage.Waiter.
-func (d *delivery) Durable(err error) { d.end(d.h.Boot(), err) }
 
 // end takes the outcome of a delivery. It calls neither the engine nor a peer.
 func (d *delivery) end(boot uint64, err error) {
@@ -218,6 +212,9 @@ func (h *Sender) settled(d *delivery, deleted bool, err error) {
 		d.pause = 0
 		size := uint64(sizeOf(d.hint))
 		t.delivered(h.Now(), size)
+		if d.to == h.Self && d.owner != h.Self {
+			return // the hints that it became are yet to be delivered
+		}
 		h.mu.totals.Delivered++
 		h.mu.totals.DeliveredBytes += size
 	default:

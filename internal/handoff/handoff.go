@@ -7,7 +7,8 @@
 // Background. A session hands the hints for one node over, partition after
 // partition, page after page, with a bounded window of them under way; all
 // sessions share one rate. A hint is deleted once the owner has it on stable
-// storage, and only if it is still the version that was sent.
+// storage, and only if it is still the version that was sent. A hint for a node
+// that owns the partition no more is kept for each present owner instead.
 //
 // Nothing of a session is stored: what was delivered is deleted, and so a
 // session that was broken off, by either side's restart, goes on where it was.
@@ -35,6 +36,9 @@ type Hints interface {
 	HintPartitions(owner kv.NodeID) []kv.Partition
 	HintPage(owner kv.NodeID, p kv.Partition, after kv.Key, maxKeys, maxBytes int) ([]replica.Hint, bool, error)
 	DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version uint64) (bool, error)
+	// ReaddressHint merges what is kept as a hint for one node into that for
+	// another.
+	ReaddressHint(to kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error
 }
 
 // Local is the node's own copies (package replica).
@@ -200,38 +204,31 @@ func (h *Sender) unready(now time.Time) map[kv.NodeID]bool {
 
 // destination returns the node that the hints at a place go to, 0 for none at
 // present: the owner that they name, if it is one still and is not about to give
-// its copy away, or else the first of the newest owners that can be had, this node
-// before any other.
+// its copy away; or else this node, which addresses them to the newest owners.
 func (h *Sender) destination(c *ring.Current, at place, unready map[kv.NodeID]bool) kv.NodeID {
 	if int(at.p) >= c.Ring.Params().Q {
 		return 0
 	}
-	v := c.View(at.p)
-	can := func(id kv.NodeID) bool { return !unready[id] && (id == h.Self || h.Peers.Up(id)) }
-	owners := v.Newest()
-	if v.Takes(at.owner) {
-		owners = []kv.NodeID{at.owner}
-	} else if slices.Contains(owners, h.Self) {
-		owners = []kv.NodeID{h.Self}
+	to := at.owner
+	if !c.View(at.p).Takes(to) {
+		to = h.Self
 	}
-	for _, id := range owners {
-		if can(id) {
-			return id
-		}
+	if unready[to] || to != h.Self && !h.Peers.Up(to) {
+		return 0
 	}
-	return 0
+	return to
 }
 
 // fits tells whether the hints at a place may still go to a node.
-func fits(c *ring.Current, at place, to kv.NodeID) bool {
+func (h *Sender) fits(at place, to kv.NodeID) bool {
+	c := h.Cluster.Current()
 	if c == nil {
 		return false
 	}
-	v := c.View(at.p)
-	if v.Takes(at.owner) {
+	if c.View(at.p).Takes(at.owner) {
 		return at.owner == to
 	}
-	return slices.Contains(v.Newest(), to)
+	return to == h.Self
 }
 
 // begin begins sessions for ids, ascending, as many as there may be, and with

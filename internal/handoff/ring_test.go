@@ -39,50 +39,125 @@ func TestRingChangesBeforeThePageIsRead(t *testing.T) {
 	}
 }
 
-// TestOwnerLeft: hints for a node that is no member any more go to the first
-// present owner that answers, and wait while none does.
-func TestOwnerLeft(t *testing.T) {
-	c, standIn, _, _ := away(t, 0, Default())
+// left returns a stand-in with a hint for node 2, which is then no member any
+// more; whether the stand-in is an owner by then is the caller's choice.
+func left(t *testing.T, owns bool) (c *cluster, standIn *node, owners []kv.NodeID, w written) {
+	t.Helper()
+	c, standIn, _, _ = away(t, 0, Default())
 	next := claim(t, 2, 1, 3, 4, 5)
 	var k kv.Key
-	for i := 0; k == nil || next.Owns(next.PartitionOf(k), 1); i++ {
+	for i := 0; k == nil || next.Owns(next.PartitionOf(k), 1) != owns; i++ {
 		k = c.keyOf(i, []kv.NodeID{2}, []kv.NodeID{1})
 	}
-	o := standIn.hint(2, k, "value")
+	w = written{k, standIn.hint(2, k, "value")}
 	c.ring = next
-	owners := next.Owners(next.PartitionOf(k))
+	return c, standIn, next.Owners(next.PartitionOf(k)), w
+}
+
+// TestOwnerLeft: a hint for a node that is no member any more is kept for every
+// present owner, and waits for each. It may be one of the two copies that were
+// acknowledged, and the first owner to get it may hold the other: when it was
+// deleted then, that owner's disk took the write with it.
+func TestOwnerLeft(t *testing.T) {
+	c, standIn, owners, w := left(t, false)
+	for _, id := range owners[1:] {
+		c.goDown(id)
+	}
+	for range 100 {
+		c.pass(50 * time.Millisecond)
+		c.run()
+	}
+	if !c.node(owners[0]).has(w.k, w.o) || c.hints() != len(owners)-1 || len(c.sent) != 1 {
+		t.Errorf("with one owner up %d hints are left, %d messages were sent", c.hints(), len(c.sent))
+	}
+	first := c.node(owners[0])
+	first.engine = newMemory(t)
+	first.start() // all that it held is gone
+	for _, id := range owners[1:] {
+		c.comeUp(id)
+	}
+	c.settle(time.Second)
+	for _, id := range owners[1:] {
+		if !c.node(id).has(w.k, w.o) {
+			t.Errorf("node %v lacks it", id)
+		}
+	}
+	if got := standIn.sender.Totals().Delivered; got != uint64(len(owners)) {
+		t.Errorf("%d deliveries are counted", got)
+	}
+	c.rested()
+}
+
+// TestOwnerLeftStandInCrashes: before a hint for a former owner is deleted, those
+// that it became are on stable storage.
+func TestOwnerLeftStandInCrashes(t *testing.T) {
+	c, standIn, owners, w := left(t, false)
 	for _, id := range owners {
 		c.goDown(id)
 	}
+	standIn.slow.slow = true
 	c.pass(time.Second)
 	c.run()
-	if len(c.sent) != 0 {
-		t.Error("it was sent though nobody answers")
+	if c.hints() != 1+len(owners) {
+		t.Errorf("%d hints are there before they are durable", c.hints())
 	}
-	c.comeUp(owners[1])
-	c.settle(time.Second)
-	if !c.node(owners[1]).has(k, o) || len(c.sent) != 1 {
-		t.Error("it is not at the first owner that answers")
+	standIn.slow.sync()
+	c.run()
+	if p := c.ring.PartitionOf(w.k); c.hints() != len(owners) || len(standIn.store.HintPartitions(2)) != 0 || !standIn.store.HoldsHints(p) {
+		t.Errorf("%d hints are left", c.hints())
 	}
+	c.rested()
 }
 
-// TestFullOwnerIsPassedOver: of the present owners one that refuses is as one
-// that is down.
-func TestFullOwnerIsPassedOver(t *testing.T) {
+// TestOwnerLeftAndReturns: a hint that was read while its owner was none is not
+// taken for one that was addressed to others when the owner is one again.
+func TestOwnerLeftAndReturns(t *testing.T) {
+	c, standIn, _, w := left(t, false)
+	back := claim(t, 1, 1, 2, 3, 4, 5)
+	standIn.onPage = func(kv.Partition) error { c.ring = back; return nil }
+	c.pass(50 * time.Millisecond)
+	c.run()
+	standIn.onPage = nil
+	if !back.Owns(back.PartitionOf(w.k), 2) || len(standIn.store.HintPartitions(2)) != 1 {
+		t.Fatal("the hint for the owner is gone")
+	}
+	c.comeUp(2)
+	c.settle(time.Minute)
+	if !c.node(2).has(w.k, w.o) {
+		t.Error("the owner lacks it")
+	}
+	c.rested()
+}
+
+// TestFullOwner: one of the present owners that refuses does not keep the others
+// from getting theirs.
+func TestFullOwner(t *testing.T) {
 	c, standIn, _, _ := away(t, 0, Default())
 	all := standIn.fill(2, 50, "value")
 	c.ring = claim(t, 2, 1, 3, 4, 5)
 	full := c.node(3)
 	full.slow.fail = kv.Errorf(kv.KindDiskFull, "apply batch", "no space")
+	for range 100 {
+		c.pass(50 * time.Millisecond)
+		c.run()
+	}
+	lack := func() (n int) {
+		for _, w := range all {
+			for _, id := range c.ring.Owners(c.ring.PartitionOf(w.k)) {
+				if id != 3 && !c.node(id).has(w.k, w.o) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if n := lack(); n != 0 {
+		t.Errorf("other owners lack %d", n)
+	}
+	full.slow.fail = nil
 	c.settle(time.Minute)
-	for _, w := range all {
-		found := false
-		for _, id := range c.ring.Owners(c.ring.PartitionOf(w.k)) {
-			found = found || c.node(id).has(w.k, w.o)
-		}
-		if !found {
-			t.Errorf("%v is at no owner", w.k)
-		}
+	if n := full.lacks(all); n != 0 && lack() != 0 {
+		t.Errorf("the owner lacks %d", n)
 	}
 	c.rested()
 }
@@ -101,16 +176,20 @@ func TestOwnHints(t *testing.T) {
 	}
 	inherited := n.hint(2, taken, "for one that left")
 	c.ring = next
+	owners := next.Owners(next.PartitionOf(taken))
 	n.slow.slow = true
 	c.pass(time.Second)
 	c.run()
-	if c.hints() != 2 || !n.has(own, named) || !n.has(taken, inherited) {
+	if others := len(owners) - 1; c.hints() != 2+others || !n.has(own, named) || !n.has(taken, inherited) {
 		t.Errorf("before it is durable %d hints are left", c.hints())
 	}
 	n.slow.sync()
-	c.run()
-	if c.hints() != 0 || len(c.sent) != 0 {
-		t.Errorf("%d hints are left, %d messages were sent", c.hints(), len(c.sent))
+	n.slow.slow = false
+	c.settle(time.Second)
+	for _, id := range owners {
+		if !c.node(id).has(taken, inherited) {
+			t.Errorf("node %v lacks it", id)
+		}
 	}
 	c.rested()
 }

@@ -116,7 +116,7 @@ func (h *Sender) load(s *session) {
 	var page []replica.Hint
 	var err error
 	done := true
-	if fits(h.Cluster.Current(), at, s.to) {
+	if h.fits(at, s.to) {
 		page, done, err = h.Hints.HintPage(at.owner, at.p, after, pageKeys, pageBytes)
 	}
 

@@ -9,7 +9,8 @@ import (
 type Config struct {
 	// MaxHintBytes bounds what the node keeps for other nodes: the sum of its
 	// hints' keys and records in bytes. Past it a new hint is declined, one that
-	// exists still grows.
+	// exists still grows. Hints that were for an owner which the ring has no more,
+	// and are kept for each present owner instead, are declined past twice as much.
 	MaxHintBytes uint64
 	// Hooks tell what an operator should know.
 	Hooks Hooks

@@ -88,7 +88,7 @@ func (p *partition) isMarked() bool {
 // marked has the mark of a damaged copy in the engine, if it is not yet.
 func (s *Store) marked(part *partition) error {
 	part.meta.Lock()
-	marked := part.isMarked()
+	marked := part.isMarked() || part.meta.unmarking
 	part.meta.Unlock()
 	if marked {
 		return nil
@@ -176,11 +176,15 @@ func (s *Store) MarkLost(cause error) error {
 	return s.engine.Sync()
 }
 
-// Repaired makes the copy of p durable and takes its mark away: it has been
-// filled from enough other owners since damages was what Damages returned, and,
-// where it was filled in a step of a change of the ring that is not over, filled
-// again as SetFills says. The error is of KindRefused when more damage was found
-// since, or when what cannot be read is not cut out yet; else the engine's.
+// Repaired makes the copy of p durable and takes its mark away, durably as well,
+// before the copy answers again: it has been filled from enough other owners since
+// damages was what Damages returned, and, where it was filled in a step of a change
+// of the ring that is not over, filled again as SetFills says. The error is of
+// KindRefused when more damage was found since, or when what cannot be read is not
+// cut out yet; else the engine's.
+//
+// Were the mark there again after a crash, others would have counted on the copy
+// meanwhile. If one of them is damaged then, each would wait for the other.
 func (s *Store) Repaired(p kv.Partition, damages uint64) error {
 	part, err := s.part(p)
 	if err != nil {
@@ -189,20 +193,46 @@ func (s *Store) Repaired(p kv.Partition, damages uint64) error {
 	if err := s.engine.Sync(); err != nil {
 		return err
 	}
-	part.meta.Lock()
-	defer part.meta.Unlock()
-	part.mu.Lock()
-	fit := part.mu.damages == damages && part.mu.built == merkle.Leaves
-	part.mu.Unlock()
-	if !fit {
-		return kv.Errorf(kv.KindRefused, "end repair", "more damage was found in partition %d: it is to be filled again", p)
-	}
-	if err := part.set(metaDamaged, nil); err != nil {
+	if err := part.unmark(damages); err != nil {
 		return err
 	}
-	part.meta.marked = false
-	part.damaged.Store(false)
+	err = s.engine.Sync()
+	part.meta.Lock()
+	defer part.meta.Unlock()
+	part.meta.unmarking = false
+	if err == nil {
+		err = part.fit(damages)
+	}
+	if err == nil {
+		part.damaged.Store(false)
+	}
+	return err
+}
+
+// unmark has the engine forget the mark, which the copy itself has still. Damage
+// that is found from now on is marked anew.
+func (p *partition) unmark(damages uint64) error {
+	p.meta.Lock()
+	defer p.meta.Unlock()
+	if err := p.fit(damages); err != nil {
+		return err
+	}
+	if err := p.set(metaDamaged, nil); err != nil {
+		return err
+	}
+	p.meta.marked, p.meta.unmarking = false, true
 	return nil
+}
+
+// fit tells why the copy is not whole again, though it was filled since damages
+// was its number of damages. The caller holds meta.
+func (p *partition) fit(damages uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.damages == damages && p.mu.built == merkle.Leaves {
+		return nil
+	}
+	return kv.Errorf(kv.KindRefused, "end repair", "more damage was found in partition %d: it is to be filled again", p.id)
 }
 
 // ScrubSlice reads the records of some leaves of p, from leaf l on, checks them

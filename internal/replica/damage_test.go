@@ -142,6 +142,41 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
+// TestRepairIsDurable: a copy answers again only when its mark is gone from stable
+// storage. Otherwise it may be damaged again after a crash, when another owner
+// that was filled from it meanwhile, or lost its own, waits for it.
+func TestRepairIsDurable(t *testing.T) {
+	_, e := newStore(t, nil)
+	watched := &probe{Engine: e, after: func() {}}
+	s := mustOpen(t, 0, self, watched, &counter{}, rings{testRing(t, 1)}, 1)
+	if err := s.MarkDamaged(0, errChecksum("test")); err != nil {
+		t.Fatal(err)
+	}
+	upkeep(t, s)
+	var marked []bool
+	watched.after = func() {
+		if len(s.Damaged()) == 0 {
+			t.Error("it answers before its mark is gone for good")
+		}
+		_, there, err := e.Get(metaKey(0, metaDamaged), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		marked = append(marked, there)
+		if len(marked) == 3 {
+			if _, err := s.Upkeep(1); err != nil { // it does not set the mark again
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Repaired(0, s.Damages(0)); err != nil || len(s.Damaged()) > 0 {
+		t.Errorf("the repair does not end: %v", err)
+	}
+	if want := []bool{true, false, false}; !slices.Equal(marked, want) {
+		t.Errorf("after each step the mark is there: %v, want %v", marked, want)
+	}
+}
+
 // repair salvages the copy, fills it again, and ends the repair.
 func repair(t *testing.T, s *Store, e *badBlocks, donor *Store, keys []kv.Key) {
 	t.Helper()

@@ -210,13 +210,28 @@ func (s *Store) DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version ui
 
 // MergeHint is Merge into the hint for owner of k. It declines as PutHint does.
 func (s *Store) MergeHint(owner kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+	return s.mergeHint(owner, p, k, in, durable, false)
+}
+
+// ReaddressHint is MergeHint for what this node keeps as a hint for another node,
+// which owns the partition no more. The copies that it makes may take as much
+// space again as MaxHintBytes: else a store full of such hints would never empty.
+func (s *Store) ReaddressHint(to kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+	return s.mergeHint(to, p, k, in, durable, true)
+}
+
+func (s *Store) mergeHint(owner kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter, again bool) error {
 	if err := s.loadHints(); err != nil {
 		return err
 	}
-	shelf := s.hints.enter(owner, p)
-	defer s.hints.leave(shelf)
+	here := s.hints.enter(owner, p)
+	defer s.hints.leave(here)
 	w := s.work.Get().(*work)
 	defer s.release(w)
 	w.key = appendHintKey(w.key[:0], owner, p, k)
-	return s.merge(w, spot{shelf, w.key, k}, in, durable)
+	at := spot{here, w.key, k}
+	if again {
+		at.shelf = readdressed{here}
+	}
+	return s.merge(w, at, in, durable)
 }

@@ -262,6 +262,39 @@ func TestHintBudget(t *testing.T) {
 	}
 }
 
+// TestReaddressedHintBudget: what stands here as a hint already may stand here as
+// another one past the budget, up to twice as much.
+func TestReaddressedHintBudget(t *testing.T) {
+	probe, _ := newHintStore(t)
+	mustHint(t, probe, 2, 0, hintTestKey(1), object.Write{Value: []byte("v")})
+	size := probe.Hints()[0].Bytes
+	for _, c := range []struct {
+		max      uint64
+		declined bool
+	}{{size, false}, {size/2 + 1, false}, {size / 2, true}} {
+		e, err := memory.Open(memory.Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := hintStore(t, e, &counter{}, c.max)
+		o := mustHint(t, s, 2, 0, hintTestKey(1), object.Write{Value: []byte("v")})
+		var ack acknowledged
+		err = s.ReaddressHint(3, 0, hintTestKey(1), o, &ack)
+		if c.declined {
+			if kv.KindOf(err) != kv.KindHintsFull || ack.n.Load() != 0 || len(s.Hints()) != 1 {
+				t.Errorf("budget %d, %d used: %v", c.max, size, err)
+			}
+			continue
+		}
+		if err != nil || ack.n.Load() != 1 || len(mustPage(t, s, 3, 0, 1)) != 1 {
+			t.Errorf("budget %d, %d used: %v", c.max, size, err)
+		}
+		if err := s.MergeHint(4, 0, hintTestKey(1), o, nil); kv.KindOf(err) != kv.KindHintsFull {
+			t.Errorf("budget %d, more than it used: %v", c.max, err)
+		}
+	}
+}
+
 // lateRings is a Rings that gets its ring later.
 type lateRings struct{ rings }
 

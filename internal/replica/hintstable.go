@@ -159,15 +159,27 @@ func (s *hintShelf) under() *floor { return nil }
 func (s *hintShelf) serves(kv.Level) error { return nil }
 
 // admit implements shelf: over the budget it declines what would be new.
-func (s *hintShelf) admit(old entry) error {
+func (s *hintShelf) admit(old entry) error { return s.within(1, old) }
+
+// within is admit with some times the budget.
+func (s *hintShelf) within(times uint64, old entry) error {
 	t := s.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if old.size == 0 && t.mu.bytes >= t.max {
+	if old.size == 0 && t.mu.bytes/times >= t.max {
 		return kv.Errorf(kv.KindHintsFull, "keep hint", "this node keeps %d bytes of hints, the limit is %d", t.mu.bytes, t.max)
 	}
 	return nil
 }
+
+// readdressed is a shelf for what stands on another one already.
+type readdressed struct{ *hintShelf }
+
+// readdressedTimes is how often the budget all hints may take before one that is
+// readdressed is declined.
+const readdressedTimes = 2
+
+func (s readdressed) admit(old entry) error { return s.within(readdressedTimes, old) }
 
 // unreadable implements shelf: the hint is written over, like one that is not
 // there.

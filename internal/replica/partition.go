@@ -57,6 +57,9 @@ type partition struct {
 		sync.Mutex
 		written vclock.Floor
 		marked  bool
+		// unmarking is set while the mark is taken away, which Upkeep is not to set
+		// again.
+		unmarking bool
 		// resets counts how often the floor was reset.
 		resets uint64
 		// stageLost tells that the stage was lost, and that the engine has no

@@ -1,13 +1,11 @@
 package sim
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
-	"github.com/ringtaildb/ringtail/internal/object"
-	"github.com/ringtaildb/ringtail/internal/wire"
+	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
 // settle notes what a client was told of its write.
@@ -28,68 +26,6 @@ func (w *World) settle(op *Op) {
 	}
 }
 
-// minted notes that a write was applied at n, under the dot of s.
-func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
-	op := w.cause
-	if !op.asks(k, wr) {
-		// A coordinator that had waited goes on in its own time.
-		if op = n.waiting(k, wr); op == nil {
-			panic("sim: a put that no client asked for")
-		}
-	}
-	x := op.write
-	x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
-	if x.deleted && len(op.context) == 0 {
-		// It deletes what a quorum read has just shown its coordinator.
-		x.after.addAll(op.key.covered(wr.Context.Clock))
-	}
-	w.note(noteMinted, uint64(n.index), s.Seq)
-	w.say(op.key, "w%d is applied at %v, dot %v seq %d", x.id, n.machine, s.Dot, s.Seq)
-}
-
-// waiting returns the request that n carries out with wr: of those that ask for
-// it, the one that came when wr was begun, or else the first that may still
-// have to be carried out.
-func (n *node) waiting(k kv.Key, wr object.Write) *Op {
-	for _, b := range n.begun {
-		if b.at == wr.Now && b.op.asks(k, wr) {
-			return b.op
-		}
-	}
-	for _, b := range n.begun {
-		if b.op.asks(k, wr) && b.op.write.fate != refused && len(b.op.write.dots) == 0 {
-			return b.op
-		}
-	}
-	return nil
-}
-
-// passedOn returns the put that n passes on with a message.
-func (n *node) passedOn(payload []byte) *Op {
-	m, err := wire.ParsePut(payload)
-	if err != nil {
-		panic(err)
-	}
-	for _, b := range n.begun {
-		x := b.op.write
-		if !b.op.done && bytes.Equal(b.op.key.Key, m.Key) && bytes.Equal(b.op.context, m.Context) &&
-			x.deleted == (m.Flags&wire.FlagDeleted != 0) && bytes.Equal(x.value, m.Value) {
-			return b.op
-		}
-	}
-	panic("sim: a put that no client asked for is passed on")
-}
-
-// asks tells whether a node that carries out wr does what op asks for.
-func (op *Op) asks(k kv.Key, wr object.Write) bool {
-	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
-		return false
-	}
-	// Deletes look alike but for what they know.
-	ctx, err := op.client.world.sealer.Open(op.context)
-	return err == nil && (len(op.context) == 0 || bytes.Equal(ctx.Clock, wr.Context.Clock))
-}
-
 // check holds what one request was told against the promises.
 func (w *World) check(op *Op) {
 	w.checkAlways(op)
@@ -99,6 +35,7 @@ func (w *World) check(op *Op) {
 	w.checkSiblings(op.key, op.siblings, op)
 	if op.write == nil {
 		w.checkFresh(op)
+		w.checkGoneFor(op)
 	}
 	w.checkForward(op)
 }
@@ -114,7 +51,7 @@ func (w *World) checkAlways(op *Op) {
 	case kv.KindTooManySiblings, kv.KindSkew:
 		return
 	}
-	if w.lossy() {
+	if w.lossy() || w.holds() {
 		return
 	}
 	need := int(op.options.W)
@@ -146,7 +83,7 @@ func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
 			continue
 		}
 		for _, o := range w.machines {
-			if near(at, o) != near(m, o) {
+			if near(at, o) != near(m, o) || w.links[m.index][o.index].holding != nil {
 				return 0, 0, false
 			}
 		}
@@ -219,8 +156,61 @@ func (w *World) checkFresh(op *Op) {
 	}
 }
 
+// expectGone notes what op, if it is a strict get, must not show (P5), whatever
+// became of the ring: what floors of the owners that it will meet have let go
+// of.
+func (w *World) expectGone(op *Op) {
+	if op.write != nil || !op.options.Strict || op.key.lww || !w.agreed() {
+		return
+	}
+	var floors []vclock.Floor
+	for _, id := range w.ring().Owners(op.key.partition) {
+		if n := w.ids[id].node; n != nil {
+			f, _ := n.store.Floor(op.key.partition)
+			floors = append(floors, f)
+		}
+	}
+	for _, d := range op.key.writes {
+		if !d.deleted || len(d.dots) == 0 {
+			continue
+		}
+		over := 0
+		for _, f := range floors {
+			if d.under(f) {
+				over++
+			}
+		}
+		if over+int(op.options.R) > w.N {
+			op.gone.addAll(d.after)
+		}
+	}
+}
+
+// agreed tells whether all nodes know the newest ring.
+func (w *World) agreed() bool {
+	for _, m := range w.machines {
+		if m.node != nil && m.node.ring != w.ring() {
+			return false
+		}
+	}
+	return true
+}
+
+// checkGoneFor is P5 for a strict get.
+func (w *World) checkGoneFor(op *Op) {
+	if op.rings != len(w.rings) {
+		return
+	}
+	for _, s := range op.siblings {
+		if op.gone.has(s.id) {
+			w.violate("P5", op.key, "%v shows %v again, whose delete the owners' floors have let go of", op, s)
+		}
+	}
+}
+
 // met tells whether op, a get, must know of x: x was acknowledged before op
-// began, and at least one owner that holds it has answered.
+// began, and at least one owner that holds it has answered, if no more disks were
+// lost than its copies stand.
 func (w *World) met(op *Op, x *Write) bool {
 	p := x.op
 	if x.fate != acked || len(x.dots) == 0 || p.end > op.start || !op.options.Strict || !p.options.Strict {
@@ -234,7 +224,7 @@ func (w *World) met(op *Op, x *Write) bool {
 	if p.crashes != w.crashes {
 		held = p.options.DW
 	}
-	return int(op.options.R)+int(held) > w.N
+	return int(op.options.R)+max(int(held), x.held)-x.lost > w.N
 }
 
 // shows tells whether op's answer has x, or what superseded it.

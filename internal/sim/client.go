@@ -98,6 +98,7 @@ func (c *client) request(n *node, kind opKind, key int, options kv.Options) *Op 
 	if op.write != nil {
 		op.write.owe(options)
 	}
+	w.expectGone(op)
 	op.key.ops = append(op.key.ops, op)
 	c.op = op
 	w.cause = op

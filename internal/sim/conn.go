@@ -127,6 +127,7 @@ func (c *conn) judge() {
 		c.rise()
 	case prospectNew:
 		c.peer, c.prospect = c.to.node, prospectUp
+		c.from.world.callIn(c.from, c.to)
 		c.rise()
 	default:
 		c.lose(errSilent)
@@ -211,6 +212,9 @@ func (p peers) Call(to kv.NodeID, rq wire.Call, m wire.Appender, done wire.Compl
 
 // call makes a call that waits for left at the longest.
 func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appender, done wire.Completion, tag uint32) {
+	if rq.Type == wire.TypeSweep {
+		n.leads = false // what was asked for is under way
+	}
 	c := n.connTo(to)
 	if c == nil || !c.up {
 		done.Complete(tag, wire.Response{}, &kv.Error{Op: "call", Kind: kv.KindUnavailable, Node: to, Err: errAway})
@@ -229,7 +233,7 @@ func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appen
 	req := wire.Request{Type: rq.Type, From: n.id, Level: rq.Level, Reply: wire.Reply{To: &responder{peer, k}, Type: rq.Type}}
 	// A request that would be carried out twice is never doubled.
 	twice := rq.Type != wire.TypePut
-	w.send(n.machine, c.to, twice, func() {
+	w.send(n.machine, c.to, message{rq.Type, false, payload}, twice, func() {
 		peer.do(func() {
 			w.note(noteDelivered, uint64(rq.Type)<<8|uint64(peer.index), xxhash.Sum64(payload))
 			w.arrived(n, peer, rq.Type.String())
@@ -252,7 +256,7 @@ func (r *responder) Respond(_ uint64, t wire.Type, f wire.Flags, m wire.Appender
 	n := r.call.conn.from
 	w := n.world
 	epoch := r.peer.ring.Epoch()
-	w.send(r.peer.machine, n.machine, true, func() {
+	w.send(r.peer.machine, n.machine, message{t, true, payload}, true, func() {
 		n.do(func() {
 			w.note(noteDelivered, uint64(t)<<8|uint64(n.index)|1<<16, xxhash.Sum64(payload))
 			if f&wire.FlagError != 0 {

@@ -11,8 +11,12 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// reaped tells whether some node's floor allows to drop the tombstone x.
+// reaped tells whether some node's floor allows, or has allowed, to drop the
+// tombstone x.
 func (w *World) reaped(x *Write) bool {
+	if x.reaped {
+		return true
+	}
 	for _, m := range w.machines {
 		if m.node == nil {
 			continue

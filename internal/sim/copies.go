@@ -54,10 +54,35 @@ func (l local) RaiseFloor(parts []kv.Partition, f vclock.Floor) error {
 	l.node.world.bury(parts, f)
 	err := l.Store.RaiseFloor(parts, f)
 	if err == nil {
+		l.node.world.reap(parts, f)
 		l.node.world.count.Floors++
 		l.node.world.say(nil, "%v raises the floors of %v", l.node.machine, parts)
 	}
 	return err
+}
+
+// Usage implements antientropy.Floors. Who is asked to sweep has enough to reap;
+// where sweeps are asked for the others have nothing.
+func (l local) Usage(p kv.Partition) (keys, bytes, reapable uint64) {
+	keys, bytes, reapable = l.Store.Usage(p)
+	switch {
+	case l.node.leads:
+		reapable = plenty
+	case l.node.world.SweepsAsked:
+		reapable = 0
+	}
+	return keys, bytes, reapable
+}
+
+// plenty is enough to reap for a sweep.
+const plenty = 1000
+
+// askToSweep has the machine's node lead a sweep soon.
+func (m *machine) askToSweep() {
+	m.world.say(nil, "%v is to lead a sweep", m)
+	if m.node != nil {
+		m.node.leads = true
+	}
 }
 
 // bury notes which lww writes had lost to a delete by the time that a first
@@ -75,6 +100,19 @@ func (w *World) bury(parts []kv.Partition, f vclock.Floor) {
 			for _, x := range k.writes {
 				x.buried = x.buried || x != d && x.under(f) && d.first().beats(x.last())
 			}
+		}
+	}
+}
+
+// reap notes of which tombstones floors are above now. They may be gone for good,
+// though the nodes whose floors these are lose them.
+func (w *World) reap(parts []kv.Partition, f vclock.Floor) {
+	for _, k := range w.keys {
+		if !slices.Contains(parts, k.partition) {
+			continue
+		}
+		for _, x := range k.writes {
+			x.reaped = x.reaped || x.deleted && slices.ContainsFunc(x.dots, func(d mint) bool { return f.Covers(d.Node, d.seq) })
 		}
 	}
 }

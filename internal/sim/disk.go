@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -63,19 +64,17 @@ type span struct {
 	at uint64
 }
 
-func newDisk(id kv.NodeID, rng *rand.Rand, floorsFirst bool) *disk {
-	return &disk{applied: newTable(), synced: newTable(), files: files{id: id}, floorsFirst: floorsFirst, syncTime: fsyncTimes(rng)}
-}
-
-// fsyncTimes draws from 0.1 to 1 ms, and now and then a hundred times that.
-func fsyncTimes(rng *rand.Rand) func() time.Duration {
-	return func() time.Duration {
-		d := 100*time.Microsecond + time.Duration(rng.Int64N(int64(900*time.Microsecond)))
-		if rng.IntN(200) == 0 {
+// newDisk returns an empty disk. Its fsyncs take from 0.1 to 1 ms, and now and
+// then a hundred times that.
+func (s *Scenario) newDisk(rng *rand.Rand) *disk {
+	syncTime := func() time.Duration {
+		d := between(rng, 100*time.Microsecond, time.Millisecond)
+		if chance(rng, s.SlowSyncs) {
 			d *= 100
 		}
 		return d
 	}
+	return &disk{applied: newTable(), synced: newTable(), floorsFirst: s.FloorsFirst, syncTime: syncTime}
 }
 
 func changeOf(b *storage.Batch) change {
@@ -122,24 +121,24 @@ func (c change) to(t *table, number uint64) {
 func (d *disk) crash(keep int) {
 	done := d.changes - uint64(len(d.log))
 	d.syncTo(done + uint64(keep))
-	if d.floorsFirst {
-		for _, c := range d.log {
-			c.floors().to(d.synced, done+uint64(keep))
-		}
-	}
 	d.changes, d.log = done+uint64(keep), nil
 	d.applied = d.synced.clone()
 }
 
-// floors returns the steps of c that concern floors and marks.
-func (c change) floors() change {
-	var out change
+// aside tells whether c goes into a file of its own: then it is durable at once,
+// whatever becomes of the changes before it.
+func (d *disk) aside(c change) bool {
+	if !d.floorsFirst || c.drop != nil || len(c.ops) == 0 {
+		return false
+	}
 	for _, op := range c.ops {
-		if storage.Space(op.key[0]) == storage.SpaceMeta {
-			out.ops = append(out.ops, op)
+		if storage.Space(op.key[0]) != storage.SpaceMeta {
+			return false
 		}
 	}
-	return out
+	c.to(d.applied, d.changes)
+	c.to(d.synced, d.changes)
+	return true
 }
 
 // copied returns the directory as it is on stable storage now, as a backup
@@ -168,6 +167,11 @@ func (d *disk) mend(r keyRange) {
 		}
 	}
 	d.damage = left
+}
+
+// hurt tells whether there is damage within r.
+func (d *disk) hurt(r keyRange) bool {
+	return slices.ContainsFunc(d.damage, func(s span) bool { return s.meets(r) })
 }
 
 // damaged tells whether reading key meets damage.

@@ -16,6 +16,8 @@ type engine struct {
 	after func(d time.Duration, f func())
 	// failed is told of a failure that is final.
 	failed func(error)
+	// cut runs what drops a range in which there is damage; nil just runs it.
+	cut func(drop func())
 
 	mu   sync.Mutex
 	disk *disk
@@ -83,8 +85,16 @@ func (e *engine) Apply(b *storage.Batch, w storage.Waiter) error {
 		e.mu.Unlock()
 		return err
 	}
+	c := changeOf(b)
+	if e.disk.aside(c) {
+		e.mu.Unlock()
+		if w != nil {
+			e.after(e.disk.syncTime(), func() { w.Durable(nil) })
+		}
+		return nil
+	}
 	if b.Len() > 0 {
-		e.disk.apply(changeOf(b))
+		e.disk.apply(c)
 	}
 	if w != nil {
 		e.waits = append(e.waits, w)
@@ -196,7 +206,7 @@ func (e *engine) snapshot(p storage.Prefix, from []byte) ([]string, []row, *stri
 	}
 	var damaged *string
 	for _, s := range e.disk.damage {
-		if (r.open || s.from < r.to) && (s.open || r.from < s.to) {
+		if s.meets(r) {
 			if at := max(s.from, r.from); damaged == nil || at < *damaged {
 				damaged = &at
 			}
@@ -221,10 +231,17 @@ func (e *engine) Drop(from, to []byte) error {
 	if !r.open && r.from >= r.to {
 		return nil
 	}
-	e.disk.apply(change{drop: &r})
-	err := e.sync(e.disk.changes)
-	if err == nil {
-		e.disk.mend(r)
+	var err error
+	drop := func() {
+		e.disk.apply(change{drop: &r})
+		if err = e.sync(e.disk.changes); err == nil {
+			e.disk.mend(r)
+		}
+	}
+	if e.cut != nil && e.disk.hurt(r) {
+		e.cut(drop)
+	} else {
+		drop()
 	}
 	return err
 }

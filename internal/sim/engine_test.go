@@ -14,6 +14,6 @@ import (
 func TestEngine(t *testing.T) {
 	storagetest.Run(t, func(t testing.TB) storage.Engine {
 		at := func(_ time.Duration, f func()) { f() }
-		return openEngine(newDisk(1, rand.New(rand.NewPCG(1, 1)), false), at, nil)
+		return openEngine(new(Scenario).newDisk(rand.New(rand.NewPCG(1, 1))), at, nil)
 	})
 }

@@ -37,6 +37,17 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 		return m.start
 	}),
 	"cut": cutLink,
+	"hold": func(w *World, rng *rand.Rand) func() {
+		from := w.machines[rng.IntN(len(w.machines))]
+		to := w.machines[(from.index+1+rng.IntN(len(w.machines)-1))%len(w.machines)]
+		l := w.links[from.index][to.index]
+		w.fault("%v to %v is held", from, to)
+		l.hold(nil)
+		return func() {
+			w.fault("%v to %v goes on", from, to)
+			l.release(w)
+		}
+	},
 	"partition": func(w *World, rng *rand.Rand) func() {
 		side := make([]bool, len(w.machines))
 		for i := range side {
@@ -47,6 +58,11 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 	"isolate": func(w *World, rng *rand.Rand) func() {
 		m := w.machines[rng.IntN(len(w.machines))]
 		return w.sever(func(x, y *machine) bool { return (x == m) != (y == m) })
+	},
+	"strand": func(w *World, rng *rand.Rand) func() {
+		k := w.keys[rng.IntN(len(w.keys))]
+		owns := func(m *machine) bool { return w.ring().Owns(k.partition, m.id()) }
+		return w.sever(func(x, y *machine) bool { return owns(x) != owns(y) })
 	},
 	"move": func(w *World, rng *rand.Rand) func() { w.reweigh(rng); return nil },
 }
@@ -80,12 +96,17 @@ func onRunning(do func(*machine, *rand.Rand) func()) func(*World, *rand.Rand) fu
 func (m *machine) mayHurt() bool {
 	hurt := 1
 	for _, o := range m.world.machines {
-		damaged := len(o.disk.damage) > 0 || o.disk.files.ruined || o.node == nil || len(o.node.store.Damaged()) > 0
-		if o != m && damaged {
+		if o != m && (o.node == nil || o.hurt()) {
 			hurt++
 		}
 	}
 	return hurt <= m.world.W-1
+}
+
+// hurt tells whether some of what m had is lost and not filled again, as far as
+// that is known without a process.
+func (m *machine) hurt() bool {
+	return len(m.disk.damage) > 0 || m.disk.files.ruined || m.node != nil && len(m.node.store.Damaged()) > 0
 }
 
 // cutLink cuts one direction of a link, or both.

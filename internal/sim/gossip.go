@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -97,6 +99,62 @@ func (w *World) reweigh(rng *rand.Rand) {
 			return
 		}
 	}
+}
+
+// moveStep moves partitions: drawn at random, or so that two machines change
+// places in the ring, of which all nodes that run learn at once.
+func moveStep(w *World, st Step) error {
+	if len(st.Args) == 0 {
+		w.reweigh(w.random("steps"))
+		return nil
+	}
+	if len(st.Args) != 2 {
+		return fmt.Errorf("%s takes two machines, or none", st.Verb)
+	}
+	a, err := w.machine(st.Args[0])
+	if err != nil {
+		return err
+	}
+	b, err := w.machine(st.Args[1])
+	if err != nil {
+		return err
+	}
+	if err := w.swap(a.id(), b.id()); err != nil {
+		return err
+	}
+	w.fault("in epoch %d of the ring %v and %v change places", w.ring().Epoch(), a, b)
+	for _, m := range w.machines {
+		if m.node != nil && !m.node.paused {
+			m.node.adopt(w.ring())
+		}
+	}
+	return nil
+}
+
+// swap makes a ring in which two nodes own what the other one did.
+func (w *World) swap(a, b kv.NodeID) error {
+	nodes := w.ring().Nodes()
+	place := func(id kv.NodeID) uint16 {
+		return uint16(slices.IndexFunc(nodes, func(n ring.Node) bool { return n.ID == id }))
+	}
+	code := w.ring().AppendTo(nil)
+	const epochAt = 6 // in package ring's encoding
+	binary.BigEndian.PutUint64(code[epochAt:], w.ring().Epoch()+1)
+	// It ends with the owners, by their places among the nodes.
+	for at := len(code) - 2*w.Partitions*w.ring().Replicas(); at < len(code); at += 2 {
+		switch binary.BigEndian.Uint16(code[at:]) {
+		case place(a):
+			binary.BigEndian.PutUint16(code[at:], place(b))
+		case place(b):
+			binary.BigEndian.PutUint16(code[at:], place(a))
+		}
+	}
+	r, err := ring.Parse(code)
+	if err != nil {
+		return err
+	}
+	w.rings = append(w.rings, r)
+	return nil
 }
 
 // removal is a node that is dead for good, since an epoch.

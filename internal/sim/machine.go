@@ -61,7 +61,7 @@ func (m *machine) crash(keep int) {
 	w.fault("%v crashes, and keeps %d of %d changes", m, keep, len(m.disk.log))
 	m.halt()
 	w.crashes++
-	w.account(m, w.unsynced(m), func() { m.disk.crash(keep) })
+	w.crashed(m, w.unsynced(m), func() { m.disk.crash(keep) })
 }
 
 // halt ends the process; its disk is left as it is.
@@ -130,7 +130,7 @@ func (m *machine) failSync() {
 }
 
 // wipe loses the disk: a new node with an empty one takes the place of the old.
-func (m *machine) wipe() { m.replace(newDisk(0, m.rng, m.world.FloorsFirst), "an empty one") }
+func (m *machine) wipe() { m.replace(m.world.newDisk(m.rng), "an empty one") }
 
 func (m *machine) backUp() {
 	m.backup = m.disk.copied()
@@ -154,16 +154,18 @@ func (m *machine) replace(d *disk, what string) {
 	}
 	w.crashes++
 	old, id := m.id(), w.newID()
-	w.ids[id] = m
 	w.fault("the disk of %v is replaced by %s; it is node %v now", m, what, id)
-	w.account(m, w.keys, func() { m.disk = d })
-	if w.broken.KeepIDs {
-		w.say(nil, "… and goes on under the old id")
-		return
-	}
-	d.files = files{id: id}
-	w.succeed(old, id)
-	d.files.ring = w.ring()
+	w.lost(m, func() {
+		m.disk = d
+		if w.broken.KeepIDs {
+			d.files.id, d.files.ring = old, w.ring()
+			return
+		}
+		w.ids[id] = m
+		d.files = files{id: id}
+		w.succeed(old, id)
+		d.files.ring = w.ring()
+	})
 }
 
 // ruin loses the engine's files: what is left of the directory is started
@@ -175,10 +177,10 @@ func (m *machine) ruin() {
 	}
 	w.crashes++
 	w.fault("the engine of %v cannot be opened and is set aside", m)
-	d := newDisk(0, m.rng, w.FloorsFirst)
+	d := w.newDisk(m.rng)
 	d.files = m.disk.files
 	d.files.ruined = true
-	w.account(m, w.keys, func() { m.disk = d })
+	w.lost(m, func() { m.disk = d })
 }
 
 // damage spoils the stored bytes of a run of leaves, somewhere in the data.
@@ -192,7 +194,7 @@ func (m *machine) damage(rng *rand.Rand) {
 	key := keys[rng.IntN(len(keys))]
 	r := leavesAround(key, 1<<rng.IntN(11))
 	w.fault("a part of the disk of %v is damaged, around %x", m, key)
-	w.account(m, w.keys, func() { m.disk.spoil(r) })
+	w.lost(m, func() { m.disk.spoil(r) })
 }
 
 // leavesAround returns the range of a run of whole leaves, the key's among

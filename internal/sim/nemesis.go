@@ -68,6 +68,7 @@ func (n *nemesis) heal() {
 		from.disk.full, from.disk.failReads, from.disk.failSync = false, false, false
 		for _, to := range w.machines {
 			w.cut(from, to, false)
+			w.links[from.index][to.index].release(w)
 		}
 	}
 	for _, m := range w.machines {

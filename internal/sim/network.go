@@ -25,11 +25,14 @@ type link struct {
 	cut bool
 	// busy is when the last message that keeps its place arrives.
 	busy time.Duration
+	// holding keeps messages in held, until somebody lets them go on (hold.go).
+	holding holding
+	held    []func()
 }
 
 // send carries a message from one machine to another; deliver is called when it
 // arrives, never if it is lost, twice if it is doubled.
-func (w *World) send(from, to *machine, twice bool, deliver func()) {
+func (w *World) send(from, to *machine, m message, twice bool, deliver func()) {
 	l, f := w.links[from.index][to.index], &w.Links
 	w.count.Messages++
 	if l.cut || chance(l.rng, f.Loss) {
@@ -46,6 +49,14 @@ func (w *World) send(from, to *machine, twice bool, deliver func()) {
 	default:
 		at = max(at, l.busy)
 		l.busy = at
+	}
+	if l.holding.back(m) {
+		cause := w.cause
+		l.held = append(l.held, func() {
+			w.cause = cause
+			deliver()
+		})
+		return
 	}
 	arrive := func() {
 		// What is on the way when a link is cut is lost.

@@ -19,8 +19,6 @@ const (
 	tickEvery = 20 * time.Millisecond
 	// workEvery is how often hand-off and anti-entropy look what there is to do.
 	workEvery = 50 * time.Millisecond
-	// flushEvery is how often buffered writes are made durable.
-	flushEvery = 500 * time.Millisecond
 	// upkeepEvery is how often it looks after its copies.
 	upkeepEvery = 100 * time.Millisecond
 	// sequenceBlock is how many sequence numbers are reserved at once.
@@ -40,6 +38,8 @@ type node struct {
 	conns        []*conn
 	ring         *ring.Ring
 	current      *ring.Current
+	// leads tells that a step asks for a sweep that this node leads.
+	leads bool
 	// begun are the puts that were asked of this node.
 	begun []begun
 	// sequence is the last sequence number that was handed out.
@@ -72,6 +72,8 @@ func newNode(m *machine) (*node, error) {
 	n := &node{machine: m, id: f.id, boot: f.boot, rng: w.random("node %v %d", f.id, f.boot), ring: f.ring, sequence: f.reserved}
 	w.say(nil, "%v starts, boot %d", m, n.boot)
 	n.engine = openEngine(m.disk, n.after, n.failed)
+	// What is put where there is damage goes with it.
+	n.engine.cut = func(drop func()) { w.lost(m, drop) }
 	var err error
 	n.store, err = replica.Open(w.broken.replica(), n.id, n.engine, n, n, n.sequence+1)
 	if err == nil && f.ruined {
@@ -86,12 +88,12 @@ func newNode(m *machine) (*node, error) {
 	n.coord = coordinator.New(w.broken.coordinator(), coordinator.Deps{
 		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now,
 	})
-	n.sender = handoff.New(w.broken.handoff(), handoff.Deps{
+	n.sender = handoff.New(w.broken.handoff(w.Scenario), handoff.Deps{
 		Self: n.id, Boot: n.ownBoot, Hints: n.store, Local: n.store, Peers: peers{n, w.steady},
 		Cluster: n, Background: n, Now: w.steady,
 	})
-	n.keeper = antientropy.New(w.broken.antiEntropy(), antientropy.Deps{
-		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: n.engine,
+	n.keeper = antientropy.New(w.broken.antiEntropy(w.Scenario), antientropy.Deps{
+		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: w.broken.disk(n.engine),
 		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
 	})
 	for _, id := range w.members() {
@@ -99,7 +101,7 @@ func newNode(m *machine) (*node, error) {
 	}
 	n.every(tickEvery, n.tick)
 	n.every(workEvery, n.work)
-	n.every(flushEvery, n.flush)
+	n.every(w.FlushEvery, n.flush)
 	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
 	return n, nil
@@ -190,7 +192,9 @@ func (n *node) handle(req wire.Request, left time.Duration) {
 // peerUp is told that a peer answers again.
 func (n *node) peerUp(id kv.NodeID) {
 	n.sender.PeerUp(id)
-	n.keeper.PeerUp(id)
+	if !n.world.Unnoticed {
+		n.keeper.PeerUp(id)
+	}
 }
 
 // maxTasks bounds the tasks that wait in the background.

@@ -29,6 +29,10 @@ type Op struct {
 	rings, crashes int
 	changed        time.Duration
 
+	// gone are writes that no answer may show: deletes superseded them which the
+	// floors of so many owners have let go of that one of these must answer.
+	gone set
+
 	done bool
 	err  error
 	// siblings are the writes that the answer shows, seen what whoever has it

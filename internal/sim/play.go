@@ -50,13 +50,14 @@ func Play(s *Scenario, seed uint64, v *Variant, t Trace) Result {
 }
 
 func newWorld(s *Scenario, seed uint64, v *Variant) *World {
-	w := &World{Scenario: s, seed: seed, broken: v, ids: map[kv.NodeID]*machine{}, sealer: object.NewSealer([]byte("the cluster's secret"))}
+	w := &World{Scenario: s, seed: seed, broken: v, names: map[string]*machine{}, ids: map[kv.NodeID]*machine{}, sealer: object.NewSealer([]byte("the cluster's secret"))}
 	w.idRand = w.random("ids")
 	var nodes []ring.Node
 	for i := range s.Nodes {
 		m := &machine{world: w, index: i, rng: w.random("machine %d", i)}
 		id := w.newID()
-		m.disk = newDisk(id, m.rng, s.FloorsFirst)
+		m.disk = s.newDisk(m.rng)
+		m.disk.files.id = id
 		w.ids[id] = m
 		w.machines = append(w.machines, m)
 		nodes = append(nodes, ring.Node{ID: id, Weight: 1})

@@ -31,10 +31,22 @@ type Scenario struct {
 	Options   Options
 	Links     LinkFaults
 	Faults    []Fault
+	// HandoffRate bounds hand-off, in bytes a second; 0 means the default.
+	HandoffRate int
+	// ExchangeEvery is the time between two exchanges of a pair of nodes;
+	// Unnoticed has them not begin one when a peer comes back.
+	ExchangeEvery time.Duration
+	Unnoticed     bool
+	// SweepsAsked has nodes lead sweeps only when a step asks for one.
+	SweepsAsked bool
+	// SlowSyncs is how many fsyncs of a million take a hundred times as long;
+	// FlushEvery is how often buffered writes are made durable.
+	SlowSyncs  int
+	FlushEvery time.Duration
 	// LateAnswers lets answers come in from a process that has ended, over a
-	// connection that was lost. FloorsFirst has disks that keep what stands in
-	// the space of floors and marks from a crash, though not the data that was
-	// written before it.
+	// connection that was lost. FloorsFirst has disks that keep floors and marks
+	// in a file of their own, in which they are durable before the data that was
+	// written before them.
 	LateAnswers, FloorsFirst bool
 	Steps                    []Step
 	// Run is how long faults and clients go on, Settle how long the cluster may
@@ -99,10 +111,11 @@ type Step struct {
 func Parse(name string, in io.Reader) (*Scenario, error) {
 	s := &Scenario{
 		Name: name, Nodes: 5, N: 3, R: 2, W: 2, Partitions: 8, Clients: 4, Think: 40 * time.Millisecond, Keys: 6,
-		Mix:     Mix{opGet: 4, opPut: 4, opBlind: 1, opOld: 1, opDelete: 1},
-		Options: Options{Strict: 50, Body: 30, Timeout: time.Second},
-		Links:   LinkFaults{Delay: 200 * time.Microsecond, Jitter: time.Millisecond},
-		Run:     10 * time.Second, Settle: 60 * time.Second,
+		Mix:           Mix{opGet: 4, opPut: 4, opBlind: 1, opOld: 1, opDelete: 1},
+		Options:       Options{Strict: 50, Body: 30, Timeout: time.Second},
+		Links:         LinkFaults{Delay: 200 * time.Microsecond, Jitter: time.Millisecond},
+		ExchangeEvery: 1500 * time.Millisecond, SlowSyncs: million / 200, FlushEvery: 500 * time.Millisecond,
+		Run: 10 * time.Second, Settle: 60 * time.Second,
 	}
 	lines := bufio.NewScanner(in)
 	for number := 1; lines.Scan(); number++ {
@@ -166,12 +179,25 @@ func (s *Scenario) line(verb string, l *line) {
 		for name, p := range map[string]*int{"loss": &f.Loss, "double": &f.Double, "reorder": &f.Reorder, "late": &f.Late} {
 			l.share(name, p)
 		}
+	case "handoff":
+		l.ints(map[string]*int{"rate": &s.HandoffRate})
+	case "exchange":
+		l.duration("every", &s.ExchangeEvery)
+	case "disks":
+		l.share("slow", &s.SlowSyncs)
+		l.duration("flush", &s.FlushEvery)
+	case "sweeps":
+		if s.SweepsAsked = l.word() == "asked"; !s.SweepsAsked {
+			l.fail("sweeps are led as they are wanted, unless they are asked for")
+		}
 	case "allow":
 		switch what := l.word(); what {
 		case "late-answers":
 			s.LateAnswers = true
 		case "floors-first":
 			s.FloorsFirst = true
+		case "unnoticed":
+			s.Unnoticed = true
 		default:
 			l.fail("%q is not to be allowed", what)
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -74,6 +75,28 @@ func TestSim(t *testing.T) {
 			}
 			playAll(t, s, count)
 		})
+	}
+}
+
+// regressions are seeds that have failed, each for the reason that it names.
+var regressions = []struct {
+	scenario string
+	seed     uint64
+	why      string
+}{
+	{"pairs", 1, "a hint whose owner had left went to an owner that had the write already"},
+	{"pairs", 805, "a reaped tombstone was looked for when the nodes that had reaped it were gone"},
+}
+
+// TestRegressions plays the seeds that have failed.
+func TestRegressions(t *testing.T) {
+	scenarios := load(t)
+	for _, g := range regressions {
+		at := slices.IndexFunc(scenarios, func(s *Scenario) bool { return s.Name == g.scenario })
+		if r := Play(scenarios[at], g.seed, nil, Trace{}); len(r.Violations) > 0 {
+			t.Logf("once: %s", g.why)
+			playAgain(t, scenarios[at], g.seed, r)
+		}
 	}
 }
 

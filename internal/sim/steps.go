@@ -10,7 +10,8 @@ import (
 )
 
 // verbs are the steps that a scenario can name, after `at TIME`. Machines are
-// n1, n2, …; clients of steps are given names of their own, keys are k0, k1, ….
+// n1, n2, …, or have the names that steps gave them; clients of steps are given
+// names of their own, keys are k0, k1, ….
 var verbs = map[string]func(*World, Step) error{
 	"crash":   onMachine(func(m *machine) { m.crash(0) }),
 	"kill":    onMachine(func(m *machine) { m.crash(len(m.disk.log)) }),
@@ -29,10 +30,15 @@ var verbs = map[string]func(*World, Step) error{
 			m.world.review()
 		}
 	}),
-	"move": func(w *World, _ Step) error { w.reweigh(w.random("steps")); return nil },
-	"cut":  cutStep(true),
-	"heal": cutStep(false),
-	"get":  opStep(opGet), "put": opStep(opPut), "blind": opStep(opBlind), "delete": opStep(opDelete), "wipeout": opStep(opWipeout),
+	"move":    moveStep,
+	"name":    nameStep,
+	"cut":     cutStep(true),
+	"heal":    cutStep(false),
+	"hold":    linkStep(func(_ *World, l *link, kinds []string) { l.hold(kinds) }),
+	"pass":    linkStep(func(_ *World, l *link, _ []string) { l.holding = nil }),
+	"release": linkStep(func(w *World, l *link, _ []string) { l.release(w) }),
+	"sweep":   onMachine(func(m *machine) { m.askToSweep() }),
+	"get":     opStep(opGet), "put": opStep(opPut), "blind": opStep(opBlind), "delete": opStep(opDelete), "wipeout": opStep(opWipeout),
 }
 
 // onMachine does something to each machine that the step names; "all" names
@@ -59,6 +65,9 @@ func onMachine(do func(*machine)) func(*World, Step) error {
 
 // machine returns the machine of that name.
 func (w *World) machine(name string) (*machine, error) {
+	if m := w.names[name]; m != nil {
+		return m, nil
+	}
 	if n, err := strconv.Atoi(strings.TrimPrefix(name, "n")); err == nil && n >= 1 && n <= len(w.machines) {
 		return w.machines[n-1], nil
 	}
@@ -77,6 +86,20 @@ func (w *World) machine(name string) (*machine, error) {
 		return nil, fmt.Errorf("%q names no machine", name)
 	}
 	return w.ids[p[i-1]], nil
+}
+
+// nameStep gives a machine a name, by which it goes whatever it owns later.
+func nameStep(w *World, st Step) error {
+	if len(st.Args) != 2 {
+		return fmt.Errorf("%s takes a machine and its name", st.Verb)
+	}
+	m, err := w.machine(st.Args[0])
+	if err != nil {
+		return err
+	}
+	w.names[st.Args[1]] = m
+	w.say(nil, "%v is %s", m, st.Args[1])
+	return nil
 }
 
 // key returns the number of the key of that name.

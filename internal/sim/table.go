@@ -63,6 +63,11 @@ type keyRange struct {
 	open     bool
 }
 
+// meets tells whether the ranges have keys in common.
+func (r keyRange) meets(o keyRange) bool {
+	return (r.open || o.from < r.to) && (o.open || r.from < o.to)
+}
+
 func (r keyRange) has(key string) bool { return key >= r.from && (r.open || key < r.to) }
 
 // cut returns what is left of r without o, none, one or two ranges.

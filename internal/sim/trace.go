@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-
-	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
 // Trace says what somebody wants to read of a run. Its zero value is nothing.
@@ -90,19 +88,15 @@ func (w *World) watch() {
 func (w *World) whereabouts(x *Write) string {
 	var b strings.Builder
 	for _, m := range w.machines {
-		for _, key := range m.disk.applied.keys {
-			if !isRecordOf(key, x.key.Key) {
-				continue
-			}
+		for _, r := range m.copy(x.key) {
 			kind := "data"
-			if storage.Space(key[0]) == storage.SpaceHints {
+			if r.owner() != 0 {
 				kind = "hint"
 			}
-			record := func(t *table) records { return recordsAt(m.disk, t, key) }
 			switch {
-			case record(m.disk.synced).hold(x):
+			case r.keeps(x):
 				fmt.Fprintf(&b, " %v:%s", m, kind)
-			case record(m.disk.applied).hold(x):
+			case r.holds(x):
 				fmt.Fprintf(&b, " (%v:%s)", m, kind)
 			}
 		}

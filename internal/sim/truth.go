@@ -39,9 +39,15 @@ type Write struct {
 	// buried is set for an lww write that had lost to a delete when floors were
 	// raised above both.
 	buried bool
+	// reaped is set for a delete that a floor was raised above: its tombstone may
+	// be gone.
+	reaped bool
 	// durable and applied are how many copies the store still owes (see
 	// ledger.go), once it is acknowledged.
 	durable, applied int
+	// held is the number of owners that were once seen to have it all together,
+	// lost how many of them have lost it since for good (refills).
+	held, lost int
 }
 
 // mint is one dot, as a node issued it.

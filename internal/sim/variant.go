@@ -21,7 +21,23 @@ type Variant struct {
 	// KeepIDs lets a node whose disk was replaced go on under its old id, with
 	// the sequence that the disk remembers.
 	KeepIDs bool
+	// NoSync tells anti-entropy that what was written is durable when it is not.
+	NoSync bool
 }
+
+// disk is an engine as anti-entropy sees it.
+func (v *Variant) disk(e antientropy.Disk) antientropy.Disk {
+	if v.NoSync {
+		return lyingDisk{}
+	}
+	return e
+}
+
+// lyingDisk says that all is durable.
+type lyingDisk struct{}
+
+// Sync implements antientropy.Disk.
+func (lyingDisk) Sync() error { return nil }
 
 func (v *Variant) replica() replica.Config {
 	c := replica.Default()
@@ -35,8 +51,11 @@ func (v *Variant) coordinator() coordinator.Config {
 	return c
 }
 
-func (v *Variant) handoff() handoff.Config {
+func (v *Variant) handoff(s *Scenario) handoff.Config {
 	c := handoff.Default()
+	if s.HandoffRate > 0 {
+		c.Rate = int64(s.HandoffRate)
+	}
 	c.Omit = v.Handoff
 	c.Every, c.MaxPause, c.Timeout = 300*time.Millisecond, 2*time.Second, 2*time.Second
 	return c
@@ -44,11 +63,14 @@ func (v *Variant) handoff() handoff.Config {
 
 // antiEntropy is at a pace that lets a run of some seconds see many exchanges
 // and sweeps.
-func (v *Variant) antiEntropy() antientropy.Config {
+func (v *Variant) antiEntropy(s *Scenario) antientropy.Config {
 	c := antientropy.Default()
 	c.Omit = v.AntiEntropy
-	c.Every, c.Retry, c.Timeout = 1500*time.Millisecond, 300*time.Millisecond, 2*time.Second
+	c.Every, c.Retry, c.Timeout = s.ExchangeEvery, 300*time.Millisecond, 500*time.Millisecond
 	c.ReapAt, c.ReapAfter, c.ReapPause = 2, time.Second, time.Second
 	c.ReapBackoff, c.Poll, c.Patience, c.ExchangeFor = 300*time.Millisecond, 200*time.Millisecond, 3*time.Second, 10*time.Second
+	if s.SweepsAsked {
+		c.ReapBackoff = time.Millisecond // nobody else wants one
+	}
 	return c
 }

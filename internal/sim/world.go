@@ -41,7 +41,9 @@ type World struct {
 	trace  trace
 
 	machines []*machine
-	links    [][]*link
+	// names are those that steps gave to machines.
+	names map[string]*machine
+	links [][]*link
 	// rings are those of every epoch; the last is the newest.
 	rings   []*ring.Ring
 	removed []removal
@@ -54,6 +56,7 @@ type World struct {
 	changed time.Duration
 	// crashes counts the processes that ended with what they had not synced.
 	crashes    int
+	loans      []loan
 	violations []Violation
 	count      Counts
 }

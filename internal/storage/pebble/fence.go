@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -28,7 +29,7 @@ import (
 //
 // Reads pass through, with their errors. What Pebble does not check well is
 // checked on the way: blob files (blobFile), the manifest and the log
-// (checkRecords), and files that were cut short (tableFile).
+// (checkRecords, logFile), and files that were cut short (tableFile).
 type fence struct {
 	vfs.FS
 	health  *health
@@ -101,7 +102,7 @@ func isFull(err error) bool {
 
 // open carries out a change that opens a file for writing. On a frozen disk
 // the file is an empty one that takes all writes and keeps none.
-func (f *fence) open(op, name string, change func() (vfs.File, error)) (vfs.File, error) {
+func (f *fence) open(op, name string, change func() (vfs.File, error)) *fencedFile {
 	var file vfs.File
 	done := f.do(op, name, func() (err error) {
 		file, err = change()
@@ -110,7 +111,16 @@ func (f *fence) open(op, name string, change func() (vfs.File, error)) (vfs.File
 	if !done {
 		file = vfs.NewMemFile(nil)
 	}
-	return &fencedFile{File: file, fence: f, name: name}, nil
+	return &fencedFile{File: file, fence: f, name: name}
+}
+
+// begun returns file, which is written from its beginning, as what its name
+// says that it is.
+func begun(file *fencedFile, name string) vfs.File {
+	if strings.HasSuffix(name, logSuffix) {
+		return &logFile{fencedFile: file}
+	}
+	return file
 }
 
 // Open implements vfs.FS.
@@ -122,29 +132,45 @@ func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	case strings.HasSuffix(base, tableSuffix) && err == nil:
 		return openTableFile(file, name, f.damages)
 	case strings.HasSuffix(base, logSuffix), strings.HasPrefix(base, manifestPrefix):
-		return openRecords(file, err, name, base)
+		return openRecords(file, err, name, base, f.closed(name))
 	}
 	return file, err
 }
 
+// closed says whether the log at path was closed: Pebble does that before it
+// makes the next.
+func (f *fence) closed(path string) bool {
+	number, ok := logNumber(f.FS.PathBase(path))
+	if !ok {
+		return false
+	}
+	names, err := f.FS.List(f.FS.PathDir(path))
+	return err == nil && slices.ContainsFunc(names, func(name string) bool {
+		n, ok := logNumber(name)
+		return ok && n > number
+	})
+}
+
 // Create implements vfs.FS.
 func (f *fence) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open("create", name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+	file := f.open("create", name, func() (vfs.File, error) { return f.FS.Create(name, category) })
+	return begun(file, name), nil
 }
 
 // OpenReadWrite implements vfs.FS.
 func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, category, opts...) })
+	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenReadWrite(name, category, opts...) }), nil
 }
 
 // ReuseForWrite implements vfs.FS.
 func (f *fence) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.open("reuse", oldname, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, category) })
+	file := f.open("reuse", oldname, func() (vfs.File, error) { return f.FS.ReuseForWrite(oldname, newname, category) })
+	return begun(file, newname), nil
 }
 
 // OpenDir implements vfs.FS. Directories are opened to be synced.
 func (f *fence) OpenDir(name string) (vfs.File, error) {
-	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenDir(name) })
+	return f.open("open", name, func() (vfs.File, error) { return f.FS.OpenDir(name) }), nil
 }
 
 // Link implements vfs.FS.

@@ -123,8 +123,9 @@ func (t *table) close() {
 	_ = t.reader.Close()
 }
 
-// unreadable returns the spans of the table's keys that cannot be read,
-// ascending and apart. bounds are the table's. A span begins after the last key
+// unreadable returns the spans of the keys in bounds that cannot be read,
+// ascending and apart. bounds are those of the table, which may be a part of
+// its file: what is beside it does not count. A span begins after the last key
 // before the damage and ends where keys can be sought again, which may be a
 // little before the first one.
 func (t *table) unreadable(bounds span) (spans []span) {
@@ -133,8 +134,9 @@ func (t *table) unreadable(bounds span) (spans []span) {
 		separators = nil // the index is what is damaged
 	}
 	from := bounds.from
-	for kv := t.it.First(); ; kv = t.it.SeekGE(from, 0) {
-		for ; kv != nil; kv = t.it.Next() {
+	for {
+		kv := t.it.SeekGE(from, 0)
+		for ; kv != nil && bytes.Compare(kv.K.UserKey, bounds.to) < 0; kv = t.it.Next() {
 			from = append(append(from[:0:0], kv.K.UserKey...), 0)
 		}
 		if t.it.Error() == nil {

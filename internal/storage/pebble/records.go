@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,7 +16,8 @@ import (
 // Pebble takes the first record of a manifest that fails its checksum for the
 // manifest's end, as if a crash had torn it, and then deletes the files that
 // the rest named. It looks at the log with more care, but not at its last
-// 32 KiB. So both are checked here before Pebble reads them.
+// 32 KiB, and a record whose log number is damaged it takes for the end. So both
+// are checked here before Pebble reads them.
 
 // The parts of the format of Pebble's manifest and log that the check needs. A
 // file is blocks that chunks fill; no chunk crosses a block. A chunk begins
@@ -34,7 +34,7 @@ const (
 	manifestTypes  = 4 // 1 to 4
 	recycledTypes  = 8 // 5 to 8: a log in an old format
 	logTypes       = 12
-	logFull        = 9 // a log's record in one chunk
+	recycledFull   = 5 // a record in one chunk
 	manifestPrefix = "MANIFEST-"
 	logSuffix      = ".log"
 )
@@ -45,17 +45,19 @@ type recordFile struct {
 	number uint32 // the log's
 	bad    int64  // the offset of the first chunk that is none, or -1
 	good   int    // chunks before bad
+	ended  bool   // the log's end was reached, with nothing bad before it
 	proof  string // what shows that bad is damage
 }
 
 // checkRecords returns what is wrong with the manifest or log f: damage that
 // is not at its end, or that was surely on stable storage. A record that a
-// crash tore, at the end, is not.
-func checkRecords(f vfs.File, name string) error {
+// crash tore, at the end, is not. A log that is closed, because a later one is
+// there, has an end that no crash can have torn.
+func checkRecords(f vfs.File, name string, closed bool) error {
 	r := &recordFile{bad: -1}
-	if number, ok := strings.CutSuffix(name, logSuffix); ok {
-		n, err := strconv.ParseUint(number, 10, 64)
-		if err != nil {
+	if strings.HasSuffix(name, logSuffix) {
+		n, ok := logNumber(name)
+		if !ok {
 			return nil // not one of Pebble's
 		}
 		r.log, r.number = true, uint32(n)
@@ -66,6 +68,8 @@ func checkRecords(f vfs.File, name string) error {
 	switch {
 	case r.proof != "":
 		return fmt.Errorf("the record at %d fails its checksum, and %s", r.bad, r.proof)
+	case r.log && closed && !r.ended:
+		return errors.New("it is not complete, and a later log is there")
 	case !r.log && r.good == 0:
 		return errors.New("it holds no record")
 	}
@@ -80,7 +84,7 @@ func (r *recordFile) read(f io.ReaderAt) error {
 			return err
 		}
 		r.block(block[:n], at)
-		if n < recordBlock || r.proof != "" {
+		if n < recordBlock || r.ended || r.proof != "" {
 			return nil
 		}
 	}
@@ -99,12 +103,12 @@ func (r *recordFile) block(b []byte, at int64) {
 			r.judge(b[i:])
 			i += size
 		case r.bad >= 0:
-			r.judgeTrailer(b[i:])
 			i++
 		case len(b)-i < logHeader && len(bytes.Trim(b[i:], "\x00")) == 0:
 			return // padding before the next block
 		case r.isTrailer(b[i:]):
-			i += logHeader
+			r.ended = true
+			return
 		default:
 			r.bad = at + int64(i)
 		}
@@ -146,33 +150,26 @@ func (r *recordFile) judge(b []byte) {
 	}
 }
 
-// judgeTrailer looks for the end that a log gets when it is closed: it is
-// complete then.
-func (r *recordFile) judgeTrailer(b []byte) {
-	if r.isTrailer(b) {
-		r.proof = "the log was closed"
-	}
-}
-
-// isTrailer says whether b begins with a log's end: a chunk with nothing but
-// the number of the next log.
+// isTrailer says whether b begins with the end that a log gets when it is
+// closed: a chunk with nothing but the number of the next log. What follows is
+// left over from an older log in the same file.
 func (r *recordFile) isTrailer(b []byte) bool {
-	if !r.log || len(b) < logHeader {
+	if !r.log || len(b) < recycledHeader {
 		return false
 	}
-	var trailer [logHeader]byte
-	trailer[chunkType] = logFull
+	var trailer [recycledHeader]byte
+	trailer[chunkType] = recycledFull
 	binary.LittleEndian.PutUint32(trailer[manifestHeader:], r.number+1)
-	return bytes.Equal(b[:logHeader], trailer[:])
+	return bytes.Equal(b[:recycledHeader], trailer[:])
 }
 
 // openRecords returns f, the result of opening a manifest or a log, after a
 // check.
-func openRecords(f vfs.File, err error, path, name string) (vfs.File, error) {
+func openRecords(f vfs.File, err error, path, name string, closed bool) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRecords(f, name); err != nil {
+	if err := checkRecords(f, name, closed); err != nil {
 		return nil, errors.Join(&storage.Damage{File: path, Err: err}, f.Close())
 	}
 	return f, nil

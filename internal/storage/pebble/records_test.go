@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/record"
@@ -40,7 +42,7 @@ func manifest(t testing.TB) (data []byte, last int) {
 	return b.Bytes(), last
 }
 
-func check(data []byte, name string) error { return checkRecords(vfs.NewMemFile(data), name) }
+func check(data []byte, name string) error { return checkRecords(vfs.NewMemFile(data), name, false) }
 
 // TestManifestIsChecked flips bits: all but those of the last record are
 // noticed. A manifest that ends early is one that a crash has torn.
@@ -72,14 +74,16 @@ func TestManifestIsChecked(t *testing.T) {
 }
 
 // crashedLog returns the last log that power loss leaves of an engine, each
-// batch of which was synced, and its path.
-func crashedLog(t *testing.T, batches int) (disk *vfs.MemFS, path string) {
+// batch of which was synced, and its path. What is before known was synced
+// before the last batch was written.
+func crashedLog(t *testing.T, batches int) (disk *vfs.MemFS, path string, known int) {
 	t.Helper()
 	live := vfs.NewCrashableMem()
 	c := testConfig(live)
 	c.MemTableBytes = 16 << 20 // no flush: all is in the log
 	e := mustOpen(t, c)
 	for i := range batches {
+		known = sizeOf(t, live, lastLog(t, live))
 		mustSet(t, e, i, strings.Repeat("x", 1000))
 		if err := e.Sync(); err != nil {
 			t.Fatal(err)
@@ -89,13 +93,13 @@ func crashedLog(t *testing.T, batches int) (disk *vfs.MemFS, path string) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return disk, lastLog(t, disk)
+	return disk, lastLog(t, disk), known
 }
 
 // TestTornLogIsCut ends a log early: what was whole is there, and nobody speaks
 // of damage.
 func TestTornLogIsCut(t *testing.T) {
-	disk, path := crashedLog(t, 100)
+	disk, path, _ := crashedLog(t, 100)
 	size := sizeOf(t, disk, path)
 	for n := 0; n < size; n += 4099 {
 		clone := disk.CrashClone(vfs.CrashCloneCfg{})
@@ -119,17 +123,133 @@ func TestTornLogIsCut(t *testing.T) {
 }
 
 // TestDamagedLogIsNoticed flips bits of a log all of which was synced. Only
-// the last batches may pass for a torn end.
+// the last batch may pass for a torn end.
 func TestDamagedLogIsNoticed(t *testing.T) {
-	disk, path := crashedLog(t, 100)
-	size := sizeOf(t, disk, path)
-	for i := 0; i < size-3000; i += 997 {
-		clone := disk.CrashClone(vfs.CrashCloneCfg{})
-		flipAt(t, clone, path, i)
-		_, err := Open(testConfig(clone))
-		var d *storage.Damage
-		if kv.KindOf(err) != kv.KindCorrupt || !errors.As(err, &d) || d.File != path {
-			t.Errorf("a flipped bit at %d of %d: %v", i, size, err)
+	disk, path, known := crashedLog(t, 100)
+	if known < 3*recordBlock {
+		t.Fatalf("only %d bytes are known to be synced", known)
+	}
+	for i := 0; i < known; i += 997 {
+		wantBadLog(t, disk, path, i)
+	}
+	wantBadLog(t, disk, path, known-1)
+}
+
+// wantBadLog flips a bit of a log at offset i and shows that Open says so.
+func wantBadLog(t *testing.T, disk *vfs.MemFS, path string, i int) {
+	t.Helper()
+	clone := disk.CrashClone(vfs.CrashCloneCfg{})
+	flipAt(t, clone, path, i)
+	e, err := Open(testConfig(clone))
+	var d *storage.Damage
+	if kv.KindOf(err) != kv.KindCorrupt || !errors.As(err, &d) || d.File != path {
+		t.Errorf("a flipped bit at %d of %s: %v", i, path, err)
+	}
+	if err == nil {
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLogSaysWhatIsSynced shows that all of a log that was synced before its
+// last batch is known to be so, however much was written at a time.
+func TestLogSaysWhatIsSynced(t *testing.T) {
+	live := vfs.NewCrashableMem()
+	c := testConfig(live)
+	c.MemTableBytes = 16 << 20
+	e := mustOpen(t, c)
+	var writers sync.WaitGroup
+	for w := range 8 {
+		writers.Go(func() {
+			for i := range 5 {
+				var b storage.Batch
+				b.Set(damageKey(w), make([]byte, 70_000*i))
+				if err := errors.Join(e.Apply(&b, nil), e.Sync()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	path := lastLog(t, live)
+	known := sizeOf(t, live, path)
+	mustSet(t, e, 0, "the last")
+	if err := e.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	disk := live.CrashClone(vfs.CrashCloneCfg{})
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := readFile(disk, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 0; at < known; at += known/300 + 1 {
+		broken := bytes.Clone(data)
+		broken[at] ^= 1
+		if err := check(broken, filepath.Base(path)); err == nil {
+			t.Errorf("a flipped bit at %d of %d is not noticed", at, known)
+		}
+	}
+}
+
+// TestClosedLogIsComplete damages the end of a log that has a successor: no
+// crash can have torn it.
+func TestClosedLogIsComplete(t *testing.T) {
+	live := vfs.NewCrashableMem()
+	e := mustOpen(t, testConfig(live))
+	path := lastLog(t, live)
+	mustSet(t, e, 0, "v")
+	if err := e.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; lastLog(t, live) == path; i++ {
+		mustSet(t, e, i, strings.Repeat("x", 1000))
+	}
+	disk := live.CrashClone(vfs.CrashCloneCfg{})
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := readFile(disk, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Base(path)
+	if err := checkRecords(vfs.NewMemFile(data), name, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkRecords(vfs.NewMemFile(append(bytes.Clone(data), "left over"...)), name, true); err != nil {
+		t.Errorf("behind its end it is not read: %v", err)
+	}
+	for n := range len(data) {
+		if n%53 != 0 && n < len(data)-100 {
+			continue
+		}
+		if err := checkRecords(vfs.NewMemFile(data[:n]), name, true); err == nil {
+			t.Errorf("cut short to %d of %d bytes, it passes", n, len(data))
+		}
+		broken := bytes.Clone(data)
+		broken[n] ^= 1
+		if err := checkRecords(vfs.NewMemFile(broken), name, true); err == nil {
+			t.Errorf("a flipped bit at %d of %d is not noticed", n, len(data))
+		}
+	}
+}
+
+// TestCrashesWithoutWrites opens an engine again and again that is never closed:
+// each time the log before the last is one that was torn.
+func TestCrashesWithoutWrites(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	for i := range 6 {
+		e := mustOpen(t, testConfig(disk))
+		if i == 2 {
+			mustSet(t, e, i, "not synced")
+		}
+		disk = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rand.New(rand.NewPCG(1, uint64(i)))})
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -137,7 +257,7 @@ func TestDamagedLogIsNoticed(t *testing.T) {
 // TestOldLogUnderNew shows that what is left of an older log in a file that is
 // used again is no damage, and no end.
 func TestOldLogUnderNew(t *testing.T) {
-	disk, path := crashedLog(t, 40)
+	disk, path, _ := crashedLog(t, 40)
 	data, err := readFile(disk, path)
 	if err != nil {
 		t.Fatal(err)

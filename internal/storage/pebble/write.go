@@ -15,8 +15,16 @@ type pending struct {
 	waiter storage.Waiter
 }
 
-// afterAll is greater than every key: the end of a range that has none.
-var afterAll = bytes.Repeat([]byte{0xff}, storage.MaxKey+1)
+// beforeAll and afterAll are less and greater than every key: the bounds of a
+// range that has none.
+//
+// An empty key would be less as well. But where Pebble copies one it may become
+// nil, and a compaction takes a range deletion that begins with nil for the
+// last one: it drops the others, and what they hid is back.
+var (
+	beforeAll = []byte{0}
+	afterAll  = bytes.Repeat([]byte{0xff}, storage.MaxKey+1)
+)
 
 // Apply implements storage.Engine. It copies b once, into a pooled batch of
 // Pebble's. A durable Apply waits when Config.WaitQueue batches await their
@@ -146,6 +154,9 @@ func (e *Engine) Drop(from, to []byte) error {
 		return err
 	}
 	s := span{from, to}
+	if len(from) == 0 {
+		s.from = beforeAll
+	}
 	if to == nil {
 		s.to = afterAll
 	}

@@ -1,0 +1,90 @@
+package sim
+
+import (
+	"bytes"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// minted notes that a write was applied at n, under the dot of s.
+func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
+	op := w.cause
+	if !op.asks(k, wr) {
+		// A coordinator that had waited goes on in its own time.
+		if op = n.waiting(k, wr); op == nil {
+			w.rewritten(n, k, wr, s)
+			return
+		}
+	}
+	x := op.write
+	x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
+	if x.deleted && len(op.context) == 0 {
+		// It deletes what a quorum read has just shown its coordinator.
+		x.after.addAll(op.key.covered(wr.Context.Clock))
+	}
+	w.note(noteMinted, uint64(n.index), s.Seq)
+	w.say(op.key, "w%d is applied at %v, dot %v seq %d", x.id, n.machine, s.Dot, s.Seq)
+}
+
+// rewritten notes that a node wrote a value on its own account, which only a
+// broken one does.
+func (w *World) rewritten(n *node, k kv.Key, wr object.Write, s object.Sibling) {
+	for _, key := range w.keys {
+		if !bytes.Equal(key.Key, k) {
+			continue
+		}
+		for _, x := range key.writes {
+			if x.deleted == wr.Deleted && bytes.Equal(x.value, wr.Value) {
+				x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
+				w.say(key, "w%d is written again by %v", x.id, n.machine)
+				return
+			}
+		}
+	}
+	panic("sim: a put that no client asked for")
+}
+
+// waiting returns the request that n carries out with wr: of those that ask for
+// it, the one that came when wr was begun, or else the first that may still
+// have to be carried out.
+func (n *node) waiting(k kv.Key, wr object.Write) *Op {
+	for _, b := range n.begun {
+		if b.at == wr.Now && b.op.asks(k, wr) {
+			return b.op
+		}
+	}
+	for _, b := range n.begun {
+		if b.op.asks(k, wr) && b.op.write.fate != refused && len(b.op.write.dots) == 0 {
+			return b.op
+		}
+	}
+	return nil
+}
+
+// passedOn returns the put that n passes on with a message.
+func (n *node) passedOn(payload []byte) *Op {
+	m, err := wire.ParsePut(payload)
+	if err != nil {
+		panic(err)
+	}
+	for _, b := range n.begun {
+		x := b.op.write
+		if !b.op.done && bytes.Equal(b.op.key.Key, m.Key) && bytes.Equal(b.op.context, m.Context) &&
+			x.deleted == (m.Flags&wire.FlagDeleted != 0) && bytes.Equal(x.value, m.Value) {
+			return b.op
+		}
+	}
+	panic("sim: a put that no client asked for is passed on")
+}
+
+// asks tells whether a node that carries out wr does what op asks for.
+func (op *Op) asks(k kv.Key, wr object.Write) bool {
+	if op == nil || op.write == nil || !bytes.Equal(op.key.Key, k) || op.write.deleted != wr.Deleted || !bytes.Equal(op.write.value, wr.Value) {
+		return false
+	}
+	// Deletes look alike but for what they know.
+	ctx, err := op.client.world.sealer.Open(op.context)
+	return err == nil && (len(op.context) == 0 || bytes.Equal(ctx.Clock, wr.Context.Clock))
+}
