@@ -43,8 +43,8 @@ func at(tr *ring.Transition, phase int) *ring.Current {
 }
 
 // TestTargetsOfAStep: a hint for an owner that leaves goes to it as long as it
-// takes what it lacks, and from phase 2 on to one that stays; a hint for one that
-// is new goes to it from the beginning.
+// takes what it lacks, and from phase 2 on to each owner that stays or is new; a
+// hint for one that is new goes to it from the beginning.
 func TestTargetsOfAStep(t *testing.T) {
 	tr, k, step := leaving(t)
 	for _, want := range []struct {
@@ -63,11 +63,11 @@ func TestTargetsOfAStep(t *testing.T) {
 		o := c.node(4).hint(want.owner, k, "value")
 		c.settle(time.Second)
 		for _, n := range c.nodes {
-			if n.has(k, o) && !slices.Contains(want.to, n.id) {
-				t.Errorf("phase %d: a hint for node %v is at node %v", want.phase, want.owner, n.id)
+			if n.has(k, o) != slices.Contains(want.to, n.id) {
+				t.Errorf("phase %d: a hint for node %v is at node %v: %v", want.phase, want.owner, n.id, n.has(k, o))
 			}
 		}
-		if len(c.sent) != 1 {
+		if len(c.sent) != len(want.to) {
 			t.Errorf("phase %d: a hint for node %v was sent %d times", want.phase, want.owner, len(c.sent))
 		}
 	}
