@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -18,7 +19,7 @@ type Keeper struct {
 	peers map[kv.NodeID]*peer
 	// turn is the node with which the last exchange was begun.
 	turn      kv.NodeID
-	pace      pace
+	pace      pace.Pace
 	mover     mover
 	refill    refill
 	leftovers leftovers
@@ -50,9 +51,9 @@ type Keeper struct {
 
 // New returns a Keeper. The configuration has been validated.
 func New(cfg Config, deps Deps) *Keeper {
-	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: pace{rate: cfg.Rate}}
+	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: pace.Pace{Rate: cfg.Rate, Burst: burst}}
 	k.member.k, k.leader.k, k.mover.k = k, k, k
-	k.mover.pace.rate = cfg.FillRate
+	k.mover.pace.Pace = pace.Pace{Rate: cfg.FillRate, Burst: burst}
 	return k
 }
 
@@ -119,7 +120,7 @@ func (k *Keeper) SetFillRate(rate int64) error {
 	if rate <= 0 {
 		return kv.Errorf(kv.KindInvalid, "set rate", "%d is not positive", rate)
 	}
-	k.post(func() { k.mover.pace.rate = rate })
+	k.post(func() { k.mover.pace.Rate = rate })
 	return nil
 }
 

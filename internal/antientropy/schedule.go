@@ -178,7 +178,7 @@ func (k *Keeper) ready(x *exchange, now time.Time) bool {
 	if x.purpose == forFill {
 		return k.mover.pace.ready(now, x.busy || k.busy())
 	}
-	return k.pace.ready(now)
+	return k.pace.Ready(now)
 }
 
 // take counts n bytes of an exchange.
@@ -186,10 +186,10 @@ func (k *Keeper) take(x *exchange, now time.Time, n int) {
 	x.tally.Bytes += n
 	if x.purpose == forFill {
 		k.mover.pace.take(now, n)
-		k.mover.received.add(now, uint64(n))
+		k.mover.received.Add(now, uint64(n))
 		return
 	}
-	k.pace.take(now, n)
+	k.pace.Take(now, n)
 }
 
 // finish ends the exchange with a peer.

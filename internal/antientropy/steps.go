@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
@@ -34,7 +35,7 @@ type mover struct {
 	gainers []gainer
 
 	pace     fillPace
-	received meter
+	received pace.Meter
 	tally    moverTally
 }
 
@@ -105,7 +106,7 @@ func (m *mover) begin(c *ring.Current) {
 		return
 	}
 	if was == nil || was.Progress == nil || was.Progress.To().Epoch() != c.Progress.To().Epoch() {
-		m.tally, m.received = moverTally{}, meter{}
+		m.tally, m.received = moverTally{}, pace.Meter{}
 	}
 	for i := range c.Ring.Params().Q {
 		p := kv.Partition(i)

@@ -164,7 +164,7 @@ func (m *mover) status(now time.Time) StepsStatus {
 	if s.Epoch == 0 || m.cur == nil || m.cur.Progress == nil {
 		return StepsStatus{}
 	}
-	s.Sent, s.Received, s.Rate = m.tally.sent, m.received.total, m.received.rate(now)
+	s.Sent, s.Received, s.Rate = m.tally.sent, m.received.Total(), m.received.Rate(now)
 	if s.Rate > 0 {
 		s.Eta = time.Duration(float64(s.BytesLeft) / float64(s.Rate) * float64(time.Second))
 	}

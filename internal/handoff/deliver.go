@@ -47,7 +47,7 @@ func (h *Sender) pump() {
 // next takes the hint to be sent next, nil for none: one of the session that
 // was given least. The caller holds mu.
 func (h *Sender) next(now time.Time) *delivery {
-	if !h.mu.pace.ready(now) {
+	if !h.mu.pace.Ready(now) {
 		return nil
 	}
 	var s *session
@@ -66,7 +66,7 @@ func (h *Sender) next(now time.Time) *delivery {
 	// Who had nothing to send, or a full window, is owed nothing for that time.
 	h.mu.served = max(h.mu.served, s.served)
 	s.served = h.mu.served + uint64(size)
-	h.mu.pace.take(now, size)
+	h.mu.pace.Take(now, size)
 	return d
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -97,7 +98,7 @@ type Sender struct {
 		sessions []*session
 		tallies  map[kv.NodeID]*tally
 		totals   Totals
-		pace     pace
+		pace     pace.Pace
 		// served is the share of the session that was the last to send.
 		served uint64
 		// pumping is set while a goroutine sends.
@@ -113,7 +114,7 @@ type Sender struct {
 func New(cfg Config, deps Deps) *Sender {
 	h := &Sender{Deps: deps, cfg: cfg}
 	h.mu.tallies = map[kv.NodeID]*tally{}
-	h.mu.pace = pace{rate: cfg.Rate}
+	h.mu.pace = pace.Pace{Rate: cfg.Rate, Burst: burst}
 	return h
 }
 

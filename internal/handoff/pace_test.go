@@ -42,15 +42,6 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestPaceRoundsUp: a message takes no less time than the rate says.
-func TestPaceRoundsUp(t *testing.T) {
-	p, now := pace{rate: 3}, time.Unix(1, 0)
-	p.take(now, 1)
-	if least := now.Add(-burst).Add(333_333_334); p.next.Before(least) {
-		t.Errorf("the next may go at %v, the rate says %v", p.next, least)
-	}
-}
-
 // TestShares: nodes that are given hints at the same time get the same bytes,
 // whatever the size of their objects; one that begins later is not owed what it
 // did not ask for, nor one whose window was full.
@@ -243,24 +234,6 @@ func TestInbound(t *testing.T) {
 			t.Error("the owner lacks some")
 		}
 		c.rested()
-	}
-}
-
-func TestMeter(t *testing.T) {
-	var m meter
-	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
-	for _, c := range []struct {
-		at   float64
-		add  uint64
-		want uint64
-	}{
-		{0, 50, 0}, {0.9, 50, 0}, {1, 0, 20}, {1.5, 200, 20}, {2, 0, 60}, {5.9, 0, 60}, {6, 0, 40}, {7, 0, 0}, {7, 100, 0},
-		{1000, 0, 0}, {1000, 500, 0}, {1005, 0, 100}, {1006, 0, 0},
-	} {
-		m.add(at(c.at), c.add)
-		if got := m.rate(at(c.at)); got != c.want {
-			t.Errorf("at %v s: %d bytes/s, want %d", c.at, got, c.want)
-		}
 	}
 }
 

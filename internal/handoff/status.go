@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 )
 
@@ -45,7 +46,7 @@ func (h *Sender) Status() []OwnerStatus {
 		s := OwnerStatus{HintStats: st}
 		if t := h.mu.tallies[st.Owner]; t != nil {
 			s.Delivered, s.Failed, s.Err = t.count, t.failures, t.err
-			s.Rate = t.meter.rate(now)
+			s.Rate = t.meter.Rate(now)
 		}
 		out = append(out, s)
 	}
@@ -62,13 +63,13 @@ func (h *Sender) Totals() Totals {
 // tally counts what became of the hints for one owner.
 type tally struct {
 	count, failures uint64
-	meter           meter
+	meter           pace.Meter
 	err             error
 }
 
 func (t *tally) delivered(now time.Time, size uint64) {
 	t.count++
-	t.meter.add(now, size)
+	t.meter.Add(now, size)
 }
 
 func (t *tally) failed(err error) {
