@@ -51,8 +51,10 @@ func (s *State) order(m Member, c Change, gone bool) (order Staged, err error) {
 		order.Gone = true
 		err = s.checkRemove(m, gone)
 	case Replace:
-		order.Gone = gone
 		order.By, err = s.replacement(m, c.By)
+		// Gossip may not have noticed yet that a node has given way to its namesake.
+		by, _ := s.Member(order.By)
+		order.Gone = gone || by.Name == m.Name
 	case Weight:
 		order.Weight = c.Weight
 		if c.Weight < 1 || c.Weight > ring.MaxWeight {
