@@ -3,36 +3,26 @@ package httpapi
 import (
 	"context"
 	"net/http"
-
-	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// Admin shows the cluster and changes its membership. Its methods are safe for
-// concurrent use and return errors of type *kv.Error.
+// Admin shows the cluster and this node. Its methods are safe for concurrent use
+// and return errors of type *kv.Error.
 type Admin interface {
 	// Cluster returns the cluster as this node sees it, with the figures of
 	// this node alone. The view is the caller's.
 	Cluster(ctx context.Context) (ClusterView, error)
-	// Join stages a node, by name, for the next commit.
-	Join(ctx context.Context, node string) error
-	// Plan returns what a commit would do.
-	Plan(ctx context.Context) (PlanView, error)
-	// Commit starts what is staged and returns the epoch that it begins.
-	Commit(ctx context.Context) (epoch uint64, err error)
 	// Partitions returns what this node holds, ascending by partition.
 	Partitions(ctx context.Context) ([]PartitionView, error)
+	// Pace returns the most that this node fetches of moving partitions, in bytes
+	// a second; SetPace changes it, until the node is started anew.
+	Pace() int64
+	SetPace(rate int64) error
 }
 
 func (s *Server) getCluster(w http.ResponseWriter, r *http.Request, _ target) error {
-	q, err := parseQuery(r.URL.RawQuery, "local")
+	local, err := parseLocal(r.URL.RawQuery)
 	if err != nil {
 		return err
-	}
-	local := false
-	if v, ok := q["local"]; ok {
-		if local, err = parseBool("local", v); err != nil {
-			return err
-		}
 	}
 	view, err := s.parts.Admin.Cluster(r.Context())
 	if err != nil {
@@ -45,14 +35,19 @@ func (s *Server) getCluster(w http.ResponseWriter, r *http.Request, _ target) er
 	}
 	view.Members = orEmpty(view.Members)
 	view.Hints = orEmpty(view.Hints)
+	view.Transition = view.Transition.filled()
 	writeJSON(w, http.StatusOK, view)
 	return nil
 }
 
+// isSelf tells whether m is the member that answers: the one whose figures it
+// knows. Another one may have its name, the node that it is to replace.
+func isSelf(v ClusterView, m MemberView) bool { return m.Name == v.Node && m.Stats != nil }
+
 // onlySelf returns the member that answers.
 func onlySelf(v ClusterView) []MemberView {
 	for i, m := range v.Members {
-		if m.Name == v.Node {
+		if isSelf(v, m) {
 			return v.Members[i : i+1]
 		}
 	}
@@ -65,55 +60,6 @@ func orEmpty[T any](list []T) []T {
 		return []T{}
 	}
 	return list
-}
-
-func (s *Server) getPlan(w http.ResponseWriter, r *http.Request, _ target) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
-	p, err := s.parts.Admin.Plan(r.Context())
-	if err != nil {
-		return err
-	}
-	p.Changes, p.Loads = orEmpty(p.Changes), orEmpty(p.Loads)
-	writeJSON(w, http.StatusOK, p)
-	return nil
-}
-
-func (s *Server) postCommit(w http.ResponseWriter, r *http.Request, _ target) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
-	epoch, err := s.parts.Admin.Commit(r.Context())
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, struct {
-		Epoch uint64 `json:"epoch"`
-	}{epoch})
-	return nil
-}
-
-func (s *Server) postJoin(w http.ResponseWriter, r *http.Request, _ target) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
-		return err
-	}
-	var body struct {
-		Node string `json:"node"`
-	}
-	if err := readJSON(w, r, &body); err != nil {
-		return err
-	}
-	if body.Node == "" {
-		return kv.Errorf(kv.KindInvalid, "join", `the body names no node: {"node":"n4"}`)
-	}
-	if err := s.parts.Admin.Join(r.Context(), body.Node); err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, struct {
-		Staged string `json:"staged"`
-	}{body.Node})
-	return nil
 }
 
 func (s *Server) getPartitions(w http.ResponseWriter, r *http.Request, _ target) error {

@@ -88,7 +88,7 @@ func TestEmptyListsAreLists(t *testing.T) {
 	d := newDoor(t)
 	for path, want := range map[string][]string{
 		"/cluster":      {`"members":[]`, `"hints":[]`, `"transition":null`, `"sla":{"get":{"count":0,`},
-		"/cluster/plan": {`"changes":[]`, `"loads":[]`, `"obstacle":""`},
+		"/cluster/plan": {`"changes":[]`, `"loads":[]`, `"zones":[]`, `"warnings":[]`, `"obstacle":""`},
 		"/repair":       {`"running":false`, `"damaged":[]`, `"peers":[]`},
 		"/scrub":        {`{"running":false,"done":0,"total":0,"bytes":0,"found":0}`},
 		"/partitions":   {`{"node":"n1","partitions":[{"partition":3,"role":"owner","root":"","keys":2,"bytes":9}]}`},
@@ -104,26 +104,41 @@ func TestEmptyListsAreLists(t *testing.T) {
 	d.wantError(d.do("GET", "/cluster?local=1", ""), 400, kv.KindInvalid)
 }
 
-func TestJoinAndCommit(t *testing.T) {
+// TestClusterGathersAChange: each node tells its own part of the change under way;
+// one that knows of another change, or of none any more, tells nothing.
+func TestClusterGathersAChange(t *testing.T) {
+	d1, d2, d3, d4 := newDoor(t), newDoor(t), newDoor(t), newDoor(t)
+	change := func(epoch uint64, n kv.NodeID, idle float64) *TransitionView {
+		return &TransitionView{Epoch: epoch, Steps: 9, IdleSeconds: idle, Nodes: []MoveView{{Node: "n" + string(rune('0'+n)), ID: n, PartitionsLeft: 2}}}
+	}
+	d1.admin.view = ClusterView{Node: "n1", Transition: change(5, 1, 30),
+		Members: []MemberView{member(d1, 1, &StatsView{}), member(d2, 2, nil), member(d3, 3, nil), member(d4, 4, nil)}}
+	d2.admin.view = ClusterView{Node: "n2", Transition: change(5, 2, 2), Members: []MemberView{member(d2, 2, &StatsView{})}}
+	d3.admin.view = ClusterView{Node: "n3", Transition: change(6, 3, 0), Members: []MemberView{member(d3, 3, &StatsView{})}}
+	d4.admin.view = ClusterView{Node: "n4", Members: []MemberView{member(d4, 4, &StatsView{})}}
+	tr := d1.cluster("/cluster").Transition
+	if tr == nil || len(tr.Nodes) != 2 || tr.Nodes[1].Node != "n2" || tr.IdleSeconds != 2 {
+		t.Fatalf("got %+v, want the parts of n1 and n2", tr)
+	}
+	body := string(d1.want(d1.do("GET", "/cluster?local=true", ""), 200).body)
+	for _, want := range []string{`"waits_for":[]`, `"lost":[]`, `"changes":[]`, `"phases":[0,0,0,0]`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s lacks %s", body, want)
+		}
+	}
+	if v := d4.cluster("/cluster"); v.Transition != nil {
+		t.Errorf("without a change: %+v", v.Transition)
+	}
+}
+
+// TestAReplacementHasItsNamesakesName: the node that answers is the one whose
+// figures it knows.
+func TestAReplacementHasItsNamesakesName(t *testing.T) {
 	d := newDoor(t)
-	if got := d.want(d.do("POST", "/cluster/join", `{"node":"n4"}`), 200); string(got.body) != "{\"staged\":\"n4\"}\n" {
-		t.Errorf("join: %s", got.body)
-	}
-	if got := d.want(d.do("POST", "/cluster/commit", ""), 200); string(got.body) != "{\"epoch\":1}\n" {
-		t.Errorf("commit: %s", got.body)
-	}
-	for _, body := range []string{"", "{}", `{"node":""}`, `{"node":4}`, `{"name":"n4"}`, `{"node":"n4"}x`} {
-		d.wantError(d.do("POST", "/cluster/join", body), 400, kv.KindInvalid)
-	}
-	d.wantError(d.do("POST", "/cluster/join?node=n4", ""), 400, kv.KindInvalid)
-	d.wantError(d.do("POST", "/cluster/commit?force=true", ""), 400, kv.KindInvalid)
-	if !slices.Equal(d.admin.joined, []string{"n4"}) || d.admin.commits != 1 {
-		t.Errorf("joined %v, %d commits", d.admin.joined, d.admin.commits)
-	}
-	d.admin.fail = kv.Errorf(kv.KindRefused, "commit", "node n2 holds data")
-	d.wantError(d.do("POST", "/cluster/commit", ""), 503, kv.KindRefused)
-	d.wantError(d.do("POST", "/cluster/join", `{"node":"n5"}`), 503, kv.KindRefused)
-	for _, path := range []string{"/cluster", "/cluster/plan", "/partitions"} {
-		d.wantError(d.do("GET", path, ""), 503, kv.KindRefused)
+	old, self := member(d, 1, nil), member(d, 2, &StatsView{Keys: 7})
+	self.Name, old.Up = "n1", false
+	d.admin.view = ClusterView{Node: "n1", Members: []MemberView{old, self}}
+	if v := d.cluster("/cluster?local=true"); len(v.Members) != 1 || v.Members[0].ID != 2 {
+		t.Errorf("got %+v, want node 2", v.Members)
 	}
 }

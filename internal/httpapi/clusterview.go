@@ -69,8 +69,14 @@ type StatsView struct {
 	CPUSeconds float64 `json:"cpu_seconds"`
 	// Keys is the number of records stored, roughly; one key counts at each of
 	// its owners.
-	Keys      uint64 `json:"keys"`
+	Keys uint64 `json:"keys"`
+	// Bytes is what those records take without the engine's own, Copies the number
+	// of partitions of which there are any.
+	Bytes  uint64 `json:"bytes"`
+	Copies int    `json:"copies"`
+	// DiskBytes is disk space in use, FreeBytes what is free.
 	DiskBytes uint64 `json:"disk_bytes"`
+	FreeBytes uint64 `json:"free_bytes"`
 	// Reapable is the number of those records that a sweep could drop or
 	// shorten.
 	Reapable uint64 `json:"reapable"`
@@ -97,13 +103,6 @@ type RepairStats struct {
 	Reaped uint64 `json:"reaped"`
 }
 
-// TransitionView is the progress of a change of the ring, in steps.
-type TransitionView struct {
-	Epoch uint64 `json:"epoch"`
-	Steps int    `json:"steps"`
-	Done  int    `json:"done"`
-}
-
 // HintView is what one node keeps for one owner.
 type HintView struct {
 	// Node keeps the hints.
@@ -126,53 +125,6 @@ type SweepView struct {
 	// empty while nothing stands in the way.
 	StoppedBy string    `json:"stopped_by"`
 	Since     time.Time `json:"since,omitzero"`
-}
-
-// PlanView is the page /cluster/plan.
-type PlanView struct {
-	// Epoch is the one that a commit would begin.
-	Epoch uint64 `json:"epoch"`
-	// Changes are the staged ones; with none of them a commit does nothing.
-	Changes []ChangeView `json:"changes"`
-	// Loads shows each node before and after.
-	Loads []LoadView `json:"loads"`
-	// Moves is the number of replicas that change their node, Least the fewest
-	// possible, Bytes what they hold.
-	Moves int    `json:"moves"`
-	Least int    `json:"least"`
-	Bytes uint64 `json:"bytes"`
-	// Warnings say what an operator may not expect of the next ring.
-	Warnings []string `json:"warnings"`
-	// Obstacle says why a commit would be refused, empty when it would not.
-	Obstacle string `json:"obstacle"`
-}
-
-// ChangeView is one staged change.
-type ChangeView struct {
-	// Action is join, leave, remove, replace or weight.
-	Action string    `json:"action"`
-	Node   string    `json:"node"`
-	ID     kv.NodeID `json:"id"`
-}
-
-// LoadView is a node's part of the replicas, before and after. Counts are of
-// partitions.
-type LoadView struct {
-	Node   string    `json:"node"`
-	ID     kv.NodeID `json:"id"`
-	Zone   string    `json:"zone"`
-	Weight uint32    `json:"weight"`
-	// Gained and Lost are those that the node begins and ceases to own.
-	Gained int `json:"gained"`
-	Lost   int `json:"lost"`
-	// TokensBefore and TokensAfter are those of which it is the first owner,
-	// Before and After those of which it is any.
-	TokensBefore int `json:"tokens_before"`
-	TokensAfter  int `json:"tokens_after"`
-	Before       int `json:"before"`
-	After        int `json:"after"`
-	// BytesIn is what the node would receive.
-	BytesIn uint64 `json:"bytes_in"`
 }
 
 // PartitionView is one partition as this node holds it.

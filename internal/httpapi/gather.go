@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
 const (
@@ -30,53 +32,64 @@ func newPeers(timeout time.Duration) peers {
 }
 
 // gather fills the figures of those members of v that are up and have none, and
-// adds the hints that they keep. It asks them at the same time and returns once
-// all have answered or the timeout has passed; those that did not answer stay
-// without.
+// adds the hints that they keep and what they tell of a change of the ring. Those
+// that do not answer in time stay without.
 func (p peers) gather(ctx context.Context, v *ClusterView) {
+	views := make([]*ClusterView, len(v.Members))
+	p.each(ctx, len(v.Members), func(ctx context.Context, i int) {
+		if m := v.Members[i]; m.Stats == nil && m.Up && m.HTTP != "" {
+			views[i] = p.ask(ctx, m)
+		}
+	})
+	for i, own := range views {
+		if own != nil {
+			v.Members[i].Stats = own.Members[0].Stats
+			v.Hints = append(v.Hints, own.Hints...)
+			v.Transition.join(own.Transition)
+		}
+	}
+}
+
+// each calls fn with 0 to n-1, maxGather of them at the same time, and returns
+// when all calls have; their context ends with the timeout.
+func (p peers) each(ctx context.Context, n int, fn func(ctx context.Context, i int)) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxGather)
-	hints := make([][]HintView, len(v.Members))
-	for i := range v.Members {
-		m := &v.Members[i]
-		if m.Stats != nil || !m.Up || m.HTTP == "" {
-			continue
-		}
+	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
-			m.Stats, hints[i] = p.ask(ctx, *m)
+			fn(ctx, i)
 			<-slots
 		})
 	}
 	wg.Wait()
-	for _, h := range hints {
-		v.Hints = append(v.Hints, h...)
-	}
 }
 
-// ask returns the figures that m tells of itself and the hints that it keeps;
-// nil when it does not answer, or when another node does at its address.
-func (p peers) ask(ctx context.Context, m MemberView) (*StatsView, []HintView) {
+// ask returns what m tells of itself; nil when it does not answer, or when another
+// node does at its address.
+func (p peers) ask(ctx context.Context, m MemberView) *ClusterView {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.HTTP+"/cluster?local=true", nil)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
+	var v ClusterView
+	if err := p.read(r, &v); err != nil || len(v.Members) != 1 || v.Members[0].ID != m.ID {
+		return nil
+	}
+	return &v
+}
+
+// read has r answered with 200, and reads the answer's JSON into v.
+func (p peers) read(r *http.Request, v any) error {
 	resp, err := p.client.Do(r)
 	if err != nil {
-		return nil, nil
+		return kv.Errorf(kv.KindUnavailable, "ask node", "no answer from %s", r.URL.Host)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, nil
+		return kv.Errorf(kv.KindUnavailable, "ask node", "%s answers with status %d", r.URL.Host, resp.StatusCode)
 	}
-	var v ClusterView
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPeerView)).Decode(&v); err != nil {
-		return nil, nil
-	}
-	if len(v.Members) != 1 || v.Members[0].ID != m.ID {
-		return nil, nil
-	}
-	return v.Members[0].Stats, v.Hints
+	return kv.Wrap(kv.KindWrongVersion, "ask node", json.NewDecoder(io.LimitReader(resp.Body, maxPeerView)).Decode(v))
 }

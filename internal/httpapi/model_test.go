@@ -178,7 +178,11 @@ type admin struct {
 	plan    PlanView
 	fail    error
 	joined  []string
+	staged  []Change
 	commits uint64
+	options CommitOptions
+	lost    []string
+	pace    int64
 	// repair and scrub are the progress of both, runs how often each was
 	// started.
 	repair RepairView
@@ -211,20 +215,43 @@ func (a *admin) Cluster(context.Context) (ClusterView, error) {
 	return v, a.fail
 }
 
-func (a *admin) Join(_ context.Context, node string) error {
+func (a *admin) Stage(_ context.Context, c Change) error {
 	if a.fail == nil {
-		a.joined = append(a.joined, node)
+		a.joined, a.staged = append(a.joined, c.Node), append(a.staged, c)
 	}
 	return a.fail
 }
 
-func (a *admin) Plan(context.Context) (PlanView, error) { return a.plan, a.fail }
+func (a *admin) Clear(context.Context) ([]ChangeView, error) { return a.plan.Changes, a.fail }
 
-func (a *admin) Commit(context.Context) (uint64, error) {
+func (a *admin) Plan(_ context.Context, lost []string) (PlanView, error) {
+	a.lost = lost
+	p := a.plan
+	p.Loads = slices.Clone(p.Loads)
+	return p, a.fail
+}
+
+func (a *admin) Commit(_ context.Context, o CommitOptions) (PlanView, error) {
 	if a.fail == nil {
 		a.commits++
+		a.options = o
 	}
-	return a.commits, a.fail
+	return PlanView{Epoch: a.commits}, a.fail
+}
+
+func (a *admin) Pace() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.pace
+}
+
+func (a *admin) SetPace(rate int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fail == nil {
+		a.pace = rate
+	}
+	return a.fail
 }
 
 func (a *admin) Partitions(context.Context) ([]PartitionView, error) {
@@ -258,7 +285,7 @@ func newServer(t testing.TB, cfg Config, log io.Writer) *door {
 		client: &http.Client{Transport: &http.Transport{}},
 	}
 	s, err := New(cfg, Parts{
-		Store: d.model, Buckets: d.model, Admin: d.admin, Upkeep: d.admin, Health: d.health, Metrics: d.metrics,
+		Store: d.model, Buckets: d.model, Admin: d.admin, Changes: d.admin, Upkeep: d.admin, Health: d.health, Metrics: d.metrics,
 		Log: slog.New(slog.NewTextHandler(log, nil)), Name: "n1", Version: "0.1",
 	})
 	if err != nil {

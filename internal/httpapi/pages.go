@@ -15,6 +15,7 @@ func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error
 		"props":      "/buckets/{bucket}/props",
 		"cluster":    "/cluster",
 		"plan":       "/cluster/plan",
+		"pace":       "/cluster/pace",
 		"partitions": "/partitions",
 		"repair":     "/repair",
 		"scrub":      "/scrub",

@@ -21,6 +21,12 @@ func TestMethods(t *testing.T) {
 		"/cluster/plan":     "GET, HEAD",
 		"/cluster/commit":   "POST",
 		"/cluster/join":     "POST",
+		"/cluster/leave":    "POST",
+		"/cluster/remove":   "POST",
+		"/cluster/replace":  "POST",
+		"/cluster/weight":   "POST",
+		"/cluster/clear":    "POST",
+		"/cluster/pace":     "GET, HEAD, PUT",
 		"/partitions":       "GET, HEAD",
 		"/repair":           "GET, HEAD, POST",
 		"/scrub":            "GET, HEAD, POST",
@@ -59,7 +65,7 @@ func TestBadEscape(t *testing.T) {
 func TestAPageCannotWriteThroughABrowser(t *testing.T) {
 	d := newDoor(t)
 	for _, header := range []string{"Origin: http://evil.example", "Sec-Fetch-Site: cross-site"} {
-		for _, path := range []string{pathA, "/cluster/commit", "/cluster/join"} {
+		for _, path := range []string{pathA, "/cluster/commit", "/cluster/join", "/cluster/clear"} {
 			d.wantError(d.do("POST", path, `{"node":"n2"}`, header), 403, kv.KindRefused)
 		}
 	}

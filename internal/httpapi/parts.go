@@ -81,6 +81,7 @@ type Parts struct {
 	Store   Store
 	Buckets Buckets
 	Admin   Admin
+	Changes Changes
 	Upkeep  Upkeep
 	Health  Health
 	Metrics *metrics.Node

@@ -22,6 +22,12 @@ const (
 	pagePlan
 	pageCommit
 	pageJoin
+	pageLeave
+	pageRemove
+	pageReplace
+	pageWeight
+	pageClear
+	pagePace
 	pagePartitions
 	pageRepair
 	pageScrub
@@ -96,34 +102,31 @@ func (t *target) setNames(bucket, key string) error {
 	return kv.CheckKey(t.bucket, t.key)
 }
 
+// fixedPages are those of paths outside /buckets/.
+var fixedPages = map[string]page{
+	"/":                pageRoot,
+	"/cluster":         pageCluster,
+	"/cluster/plan":    pagePlan,
+	"/cluster/commit":  pageCommit,
+	"/cluster/join":    pageJoin,
+	"/cluster/leave":   pageLeave,
+	"/cluster/remove":  pageRemove,
+	"/cluster/replace": pageReplace,
+	"/cluster/weight":  pageWeight,
+	"/cluster/clear":   pageClear,
+	"/cluster/pace":    pagePace,
+	"/partitions":      pagePartitions,
+	"/repair":          pageRepair,
+	"/scrub":           pageScrub,
+	"/metrics":         pageMetrics,
+	"/healthz":         pageHealthz,
+	"/readyz":          pageReadyz,
+}
+
 // fixedPage returns the page of a path outside /buckets/.
 func fixedPage(raw string) page {
-	switch raw {
-	case "/":
-		return pageRoot
-	case "/cluster":
-		return pageCluster
-	case "/cluster/plan":
-		return pagePlan
-	case "/cluster/commit":
-		return pageCommit
-	case "/cluster/join":
-		return pageJoin
-	case "/partitions":
-		return pagePartitions
-	case "/repair":
-		return pageRepair
-	case "/scrub":
-		return pageScrub
-	case "/metrics":
-		return pageMetrics
-	case "/healthz":
-		return pageHealthz
-	case "/readyz":
-		return pageReadyz
-	}
 	if strings.HasPrefix(raw, "/debug/pprof/") {
 		return pagePprof
 	}
-	return pageNone
+	return fixedPages[raw]
 }

@@ -22,12 +22,13 @@ func (a admin) Cluster(context.Context) (httpapi.ClusterView, error) {
 	n := a.node
 	state, r := n.service.State(), n.Ring()
 	view := httpapi.ClusterView{
-		ClusterID: state.Cluster().String(),
-		Node:      n.cfg.Name,
-		Members:   []httpapi.MemberView{},
-		Hints:     n.hintViews(),
-		Sweep:     n.sweepView(),
-		SLA:       n.metrics.SLA(time.Now()),
+		ClusterID:  state.Cluster().String(),
+		Node:       n.cfg.Name,
+		Members:    []httpapi.MemberView{},
+		Hints:      n.hintViews(),
+		Transition: n.transitionView(time.Now()),
+		Sweep:      n.sweepView(),
+		SLA:        n.metrics.SLA(time.Now()),
 	}
 	if r != nil {
 		view.Ring = ringView(r)
@@ -52,6 +53,9 @@ func (n *Node) memberView(m membership.MemberView, r *ring.Ring) httpapi.MemberV
 		Up: n.up(m.ID), Since: n.peers.of(m.ID, n.started),
 	}
 	if r != nil && r.Contains(m.ID) {
+		// What an operator has made of the weight with which it came.
+		i := slices.IndexFunc(r.Nodes(), func(o ring.Node) bool { return o.ID == m.ID })
+		v.Weight = r.Nodes()[i].Weight
 		v.Tokens, v.Replicas = r.Tokens(m.ID), r.Load(m.ID)
 		v.Share = float64(v.Replicas) / float64(r.Params().Q*r.Replicas())
 	}
@@ -62,13 +66,14 @@ func (n *Node) memberView(m membership.MemberView, r *ring.Ring) httpapi.MemberV
 }
 
 func (n *Node) statsView() *httpapi.StatsView {
+	engine, held := n.engine.Stats(), n.store.Held()
 	v := &httpapi.StatsView{
-		Version: n.cfg.Version, Started: n.started, CPUSeconds: metrics.CPUTime().Seconds(),
-		DiskBytes: n.engine.Stats().DiskBytes, Damaged: len(n.store.Damaged()), SLA: n.metrics.SLA(time.Now()),
+		Version: n.cfg.Version, Started: n.started, CPUSeconds: metrics.CPUTime().Seconds(), Copies: len(held),
+		DiskBytes: engine.DiskBytes, FreeBytes: engine.FreeBytes, Damaged: len(n.store.Damaged()), SLA: n.metrics.SLA(time.Now()),
 	}
-	for _, p := range n.store.Held() {
-		keys, _, reapable := n.store.Usage(p)
-		v.Keys, v.Reapable = v.Keys+keys, v.Reapable+reapable
+	for _, p := range held {
+		keys, bytes, reapable := n.store.Usage(p)
+		v.Keys, v.Bytes, v.Reapable = v.Keys+keys, v.Bytes+bytes, v.Reapable+reapable
 		if state, _, _ := n.store.Tree(p); state == replica.TreeBuilding {
 			v.Building++
 		}
@@ -89,47 +94,18 @@ func (n *Node) repairStats() httpapi.RepairStats {
 	}
 }
 
-// Join implements httpapi.Admin.
-func (a admin) Join(ctx context.Context, name string) error {
-	return a.node.service.Stage(ctx, membership.Change{Action: membership.Join, Node: name})
-}
+// Pace implements httpapi.Admin.
+func (a admin) Pace() int64 { return a.node.fillRate.Load() }
 
-// Plan implements httpapi.Admin.
-func (a admin) Plan(context.Context) (httpapi.PlanView, error) {
-	n := a.node
-	state := n.service.State()
-	view := httpapi.PlanView{Epoch: state.Epoch() + 1, Changes: []httpapi.ChangeView{}, Loads: []httpapi.LoadView{}, Warnings: []string{}}
-	if len(state.Orders()) == 0 {
-		return view, nil
+// SetPace implements httpapi.Admin.
+func (a admin) SetPace(rate int64) error {
+	if err := a.node.keeper.SetFillRate(rate); err != nil {
+		return err
 	}
-	plan, err := n.service.Plan()
-	if err != nil {
-		return view, err
+	if was := a.node.fillRate.Swap(rate); was != rate {
+		a.node.log.Info("the pace at which partitions move is set", "bytes a second", rate, "before", was)
 	}
-	view.Epoch = plan.Epoch
-	for _, c := range plan.Changes {
-		view.Changes = append(view.Changes, httpapi.ChangeView{Action: c.Action.String(), Node: c.Node, ID: c.ID})
-	}
-	view.Moves, view.Least, view.Warnings = plan.Moved, plan.Least, plan.Warnings
-	for _, p := range plan.Nodes {
-		view.Loads = append(view.Loads, httpapi.LoadView{
-			Node: p.Name, ID: p.ID, Zone: p.Zone, Weight: p.Weight, Gained: p.Gained, Lost: p.Lost,
-			TokensBefore: p.TokensBefore, TokensAfter: p.TokensAfter, Before: p.LoadBefore, After: p.LoadAfter,
-		})
-	}
-	if t := state.Transition(); t != nil {
-		view.Obstacle = fmt.Sprintf("the change to epoch %d is under way", t.Epoch)
-	}
-	return view, nil
-}
-
-// Commit implements httpapi.Admin.
-func (a admin) Commit(ctx context.Context) (uint64, error) {
-	plan, err := a.node.service.Commit(ctx, membership.CommitOptions{})
-	if err != nil {
-		return 0, err
-	}
-	return plan.Epoch, nil
+	return nil
 }
 
 // Partitions implements httpapi.Admin.

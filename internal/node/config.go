@@ -55,6 +55,10 @@ type Config struct {
 	Seeds  []string
 	Create *ring.Params
 
+	// BusyAt is the number of requests of clients under way here above which
+	// what moves between nodes makes room for them (AntiEntropy.FillRate).
+	BusyAt int
+
 	// Version introduces the program.
 	Version string
 	// Log takes changes of state; nil means slog.Default.
@@ -79,6 +83,7 @@ func Default() Config {
 		Engine:      EnginePebble,
 		HTTP:        "127.0.0.1:7400",
 		Weight:      1,
+		BusyAt:      32,
 		Version:     "dev",
 		Coordinator: coordinator.Default(),
 		Replica:     replica.Default(),
@@ -161,6 +166,8 @@ func (c Config) checkEngine() error {
 		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is neither %s nor %s", c.Engine, EnginePebble, EngineMemory)
 	case c.Engine == EnginePebble && c.Data == "":
 		return kv.Errorf(kv.KindInvalid, "check config", "data: the engine %s needs a data directory", c.Engine)
+	case c.BusyAt < 1:
+		return kv.Errorf(kv.KindInvalid, "check config", "BusyAt %d is less than 1", c.BusyAt)
 	}
 	return nil
 }

@@ -47,6 +47,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"zone", func(c *Config) { c.Zone = strings.Repeat("z", ring.MaxZone+1) }},
 		{"seed", func(c *Config) { c.Seeds = []string{"nowhere"} }},
 		{"n=0", func(c *Config) { c.Create = &ring.Params{} }},
+		{"BusyAt", func(c *Config) { c.BusyAt = 0 }},
+		{"FillRate", func(c *Config) { c.AntiEntropy.FillRate = 0 }},
 		{"MaxInFlight", func(c *Config) { c.Coordinator.MaxInFlight = 0 }},
 		{"MaxClock", func(c *Config) { c.Coordinator.MaxClock = 4097 }},
 	} {

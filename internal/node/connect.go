@@ -16,6 +16,10 @@ import (
 // Handle implements wire.Handler: it hands a request from the peers' port to
 // the part that serves it.
 func (n *Node) Handle(req wire.Request) {
+	if n.closed.Load() && (req.Type == wire.TypeReplicaPut || req.Type == wire.TypeHandoff) {
+		req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s has left the ring", n.cfg.Name))
+		return
+	}
 	switch req.Type {
 	case wire.TypeReplicaRead, wire.TypeReplicaPut:
 		n.store.Handle(req)
@@ -89,6 +93,7 @@ func (n *Node) stateChanged(s *membership.State) {
 	if n.coord != nil {
 		n.coord.Moved()
 	}
+	n.tellStanding(s)
 }
 
 // peerTimes remembers since when each peer is up or down, as this node sees it.

@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/httpapi"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
 )
 
 // door makes the coordinator the HTTP door's Store.
@@ -85,19 +87,21 @@ func (h health) Healthy() error {
 const settleFor = 3 * time.Second
 
 // Ready implements httpapi.Health: the node is in the ring, may issue dots, and
-// reaches enough nodes for the cluster's r and w.
+// reaches enough nodes for the cluster's r and w. A change of the ring makes no
+// difference to those that are in it.
 func (h health) Ready() error {
 	n := h.node
 	const op = "check readiness"
 	if err := h.Healthy(); err != nil {
 		return err
 	}
-	r := n.Ring()
-	switch {
-	case n.draining.Load():
+	if n.draining.Load() {
 		return kv.Errorf(kv.KindUnavailable, op, "the node is ending")
-	case r == nil || !r.Contains(n.service.ID()):
-		return kv.Errorf(kv.KindUnavailable, op, "the node is staged: a commit brings it into the ring")
+	}
+	state := n.service.State()
+	r := state.Ring()
+	if r == nil || !r.Contains(n.service.ID()) {
+		return kv.Errorf(kv.KindUnavailable, op, "%s", n.outside(state))
 	}
 	select {
 	case <-n.service.Mint().Ready():
@@ -117,6 +121,21 @@ func (h health) Ready() error {
 		return kv.Errorf(kv.KindUnavailable, op, "%d nodes are not connected yet", down)
 	}
 	return n.checkQuorums()
+}
+
+// outside says why a node is not in the ring, and what is to be done.
+func (n *Node) outside(state *membership.State) string {
+	switch status := state.Status(n.service.ID()); {
+	case status == membership.StatusJoining:
+		return fmt.Sprintf("the change to epoch %d brings the node into the ring", state.Transition().Epoch)
+	case status == membership.StatusWaiting:
+		return fmt.Sprintf("another node named %s is in the ring: to have this one take its place, run ringtail cluster replace %s", n.cfg.Name, n.cfg.Name)
+	case status == membership.StatusStaged:
+		return "the node is staged: a commit brings it into the ring"
+	case state.Gone(n.service.ID()):
+		return "the node has left the ring, and ends once it holds nothing any more"
+	}
+	return "the node is not staged: run ringtail cluster join " + n.cfg.Name
 }
 
 // checkQuorums returns an error unless enough nodes answer for a get or put with

@@ -61,6 +61,15 @@ type Node struct {
 	sealer   atomic.Pointer[object.Sealer]
 	peers    peerTimes
 	draining atomic.Bool
+	// fillRate is the pace of what moves, in bytes a second.
+	fillRate atomic.Int64
+	course   course
+	// standing is the node's status as it was last told of.
+	standing atomic.Uint32
+	// closed tells that a node outside the ring stores nothing any more.
+	closed atomic.Bool
+	// left is closed when the node has left the cluster, which ends it.
+	left chan struct{}
 	// failed takes the engine's failure, which ends the node.
 	failed chan error
 	// changing holds a token while bucket properties are changed here, so that
@@ -79,7 +88,11 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n := &Node{cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), changing: make(chan struct{}, 1), background: newBackground(), damages: make(chan storage.Damage, maxDamages)}
+	n := &Node{
+		cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), left: make(chan struct{}),
+		changing: make(chan struct{}, 1), background: newBackground(), damages: make(chan storage.Damage, maxDamages),
+	}
+	n.fillRate.Store(cfg.AntiEntropy.FillRate)
 	if err := n.open(); err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -132,7 +145,7 @@ func (n *Node) open() error {
 	}, n, n.log)
 	n.addSources()
 	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{
-		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Upkeep: upkeep{n}, Health: health{n},
+		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Changes: changes{n}, Upkeep: upkeep{n}, Health: health{n},
 		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
 	})
 	n.stateChanged(n.service.State())
@@ -164,10 +177,12 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, n.upkeep)
 	watch(&parts, inner, n.heal)
 	watch(&parts, inner, n.scrubber.run)
+	watch(&parts, inner, n.leave)
 
 	var err error
 	select {
 	case err = <-n.failed:
+	case <-n.left:
 	case <-ctx.Done():
 		n.log.Info("ending: no new requests are taken", "under way", n.coord.InFlight())
 	}
@@ -200,6 +215,7 @@ func (n *Node) tick(ctx context.Context) error {
 			cared = now
 			n.sender.Tick(now)
 			n.keeper.Tick(now)
+			n.watchChange(now)
 		}
 		if now.Sub(counted) >= metrics.TickEvery {
 			counted = now
@@ -249,9 +265,6 @@ func (n *Node) close() error {
 		if err := n.store.Save(); err != nil {
 			n.log.Warn("the hash trees are not kept, and are built anew at the next start", "error", err)
 		}
-	}
-	if n.store != nil {
-		errs = append(errs, n.store.Save())
 	}
 	if n.engine != nil {
 		errs = append(errs, n.engine.Close())

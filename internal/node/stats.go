@@ -57,6 +57,7 @@ func (n *Node) addSources() {
 	n.metrics.AddSource(n.transportSamples)
 	n.metrics.AddSource(n.clusterSamples)
 	n.metrics.AddSource(n.repairSamples)
+	n.metrics.AddSource(n.transitionSamples)
 }
 
 func gauge(name, help string, v float64) metrics.Sample {

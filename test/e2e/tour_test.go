@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTour is the README's tour, and the answers to whoever strays from it, on
@@ -25,7 +26,7 @@ func TestTour(t *testing.T) {
 	t.Run("bad requests", c.testBadRequests)
 	t.Run("lww bucket", c.testLWW)
 	t.Run("keys", c.testKeys)
-	t.Run("no move of data yet", c.testCommitWithData)
+	t.Run("a node comes and goes", c.testJoinAndLeave)
 	t.Run("garbage on every port", c.testGarbage)
 	t.Run("pages", c.testPages)
 	t.Run("SIGTERM", c.testTerm)
@@ -203,21 +204,38 @@ func (c *cluster) testKeys(t *testing.T) {
 	}
 }
 
-func (c *cluster) testCommitWithData(t *testing.T) {
+func (c *cluster) testJoinAndLeave(t *testing.T) {
+	c.put(0, "stays", "v").want(t, 204, "")
 	late := newProcess(t, "late", freePorts(t, 1))
 	late.args = append(late.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port+2))
 	late.start()
 	late.await("/healthz")
-	a := c.do(0, "POST", "/cluster/commit", nil)
-	if a.status == 200 || !strings.Contains(a.failure(t).Error.Message, "holds data") {
-		t.Errorf("commit with data: %v", a)
-	}
-	c.put(0, "after-refusal", "v").want(t, 204, "")
-	c.get(1, "after-refusal").want(t, 200, "v")
 	// A staged node takes requests, and passes them on.
-	late.do(http.DefaultClient, "GET", "/buckets/default/keys/after-refusal", nil).want(t, 200, "v")
+	late.do(http.DefaultClient, "GET", "/buckets/default/keys/stays", nil).want(t, 200, "v")
 	late.do(http.DefaultClient, "PUT", "/buckets/default/keys/by-late", []byte("w")).want(t, 204, "")
-	c.get(2, "by-late").want(t, 200, "w")
+	c.commit()
+	late.await("/readyz")
+	c.put(1, "meanwhile", "x").want(t, 204, "")
+	if s := late.stats(); s.Keys == 0 {
+		t.Error("the node that has joined holds nothing")
+	}
+	a := c.do(2, "POST", "/cluster/remove", []byte(`{"node":"late"}`))
+	if a.status != http.StatusConflict || !strings.Contains(a.failure(t).Error.Message, "is up") {
+		t.Errorf("remove of a node that is up: %v", a)
+	}
+	c.do(2, "POST", "/cluster/leave", []byte(`{"node":"late"}`)).want(t, 200, "")
+	c.commit()
+	select {
+	case <-late.ended:
+		if late.err != nil || !strings.Contains(late.log.String(), "has left the cluster and holds nothing any more") {
+			t.Errorf("the node that has left ended with %v:\n%s", late.err, tail(late.log.String(), 5))
+		}
+	case <-time.After(time.Minute):
+		t.Fatalf("the node that is to leave goes on:\n%s", tail(late.log.String(), 20))
+	}
+	for key, value := range map[string]string{"stays": "v", "by-late": "w", "meanwhile": "x"} {
+		c.get(0, key).want(t, 200, value)
+	}
 }
 
 func (c *cluster) testPages(t *testing.T) {
