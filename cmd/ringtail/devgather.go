@@ -77,13 +77,13 @@ func (g gathering) until(ctx context.Context, step func(context.Context) error) 
 
 // joined is the step that ends when the first node lists all others.
 func (g gathering) joined(ctx context.Context) error {
-	statuses, err := g.statuses(ctx)
+	statuses, _, err := g.statuses(ctx)
 	if err != nil {
 		return err
 	}
 	var missing []string
 	for _, n := range g.nodes {
-		if s := statuses[n.name]; s != "staged" && s != "member" {
+		if s := statuses[n.name]; s != "staged" && s != "member" && s != "joining" {
 			missing = append(missing, n.name)
 		}
 	}
@@ -93,9 +93,10 @@ func (g gathering) joined(ctx context.Context) error {
 	return nil
 }
 
-// committed is the step that takes into the ring those that are not in it.
+// committed is the step that takes into the ring those that are not in it. A
+// change that is under way goes first.
 func (g gathering) committed(ctx context.Context) error {
-	statuses, err := g.statuses(ctx)
+	statuses, changing, err := g.statuses(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,26 +117,31 @@ func (g gathering) committed(ctx context.Context) error {
 		switch told.kind {
 		case kv.KindUnavailable, kv.KindTimeout, kv.KindStaleRing:
 			return notYet{err}
+		case kv.KindRefused:
+			if changing {
+				return notYet{err}
+			}
 		}
 	}
 	return fmt.Errorf("take %s into the ring: %w", strings.Join(staged, ", "), err)
 }
 
-// statuses returns what the first node knows of each, by name.
-func (g gathering) statuses(ctx context.Context) (map[string]string, error) {
+// statuses returns what the first node knows of each, by name, and whether the
+// ring is being changed.
+func (g gathering) statuses(ctx context.Context) (statuses map[string]string, changing bool, err error) {
 	var view httpapi.ClusterView
 	q := question{method: http.MethodGet, path: "/cluster", timeout: pollTimeout}
 	if err := g.doors[0].page(ctx, q, &view); err != nil {
-		return nil, notYet{err}
+		return nil, false, notYet{err}
 	}
-	statuses := make(map[string]string)
+	statuses = make(map[string]string)
 	for _, m := range view.Members {
 		// A name may also be that of a node that is gone for good.
 		if statuses[m.Name] != "member" {
 			statuses[m.Name] = m.Status
 		}
 	}
-	return statuses, nil
+	return statuses, view.Transition != nil, nil
 }
 
 // serving is the step that ends when each node says that it is ready.

@@ -60,7 +60,14 @@ func TestUsageErrorsNameTheFieldAndTheReason(t *testing.T) {
 		{"dev --port 65530", []string{"--port", "65530 to 65552"}},
 		{"dev --w 4", []string{"w=4 is not within 1 to N=3"}},
 		{"cluster props b --dw x", []string{"--dw", `"x" is neither a number nor w`}},
-		{"cluster leave n1", []string{"unexpected argument leave"}},
+		{"cluster leave", []string{"<node>"}},
+		{"cluster weight n1", []string{"<weight>"}},
+		{"cluster weight n1 -- -2", []string{"weight"}},
+		{"cluster pace fast", []string{`"fast" is no number of bytes a second`}},
+		{"cluster pace 0", []string{`"0" is no number of bytes a second`}},
+		{"cluster pace 9999999999G", []string{"is no number of bytes a second"}},
+		{"cluster commit --every 0s", []string{"--every: 0s is not positive"}},
+		{"serve --name n1 --engine memory --create --fill-rate 0", []string{"--fill-rate", `"0"`}},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			got := ringtail(t, "", strings.Fields(test.args)...)
@@ -90,8 +97,8 @@ func TestEachSubcommandHasHelpWithAnExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaves := parser.Model.Leaves(false)
-	if len(leaves) != 16 {
-		t.Errorf("%d subcommands, want 16", len(leaves))
+	if len(leaves) != 22 {
+		t.Errorf("%d subcommands, want 22", len(leaves))
 	}
 	for _, leaf := range leaves {
 		t.Run(leaf.Path(), func(t *testing.T) {

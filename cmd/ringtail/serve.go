@@ -35,6 +35,7 @@ type serveCmd struct {
 
 	HintBytes   uint64        `env:"RINGTAIL_HINT_BYTES" default:"1073741824" placeholder:"BYTES" help:"Space for what is kept for nodes that are away; past it new hints are declined (1 GiB)."`
 	RepairEvery time.Duration `env:"RINGTAIL_REPAIR_EVERY" default:"10s" placeholder:"DURATION" help:"How often to compare copies with each other owner (10s)."`
+	FillRate    byteRate      `env:"RINGTAIL_FILL_RATE" default:"16777216" placeholder:"BYTES" help:"The most bytes a second that this node fetches of partitions that move to it (16 MiB)."`
 	ReapAt      uint64        `env:"RINGTAIL_REAP_AT" default:"1024" placeholder:"COUNT" help:"Deleted keys, and keys with long clocks, at which to sweep; fewer wait for ten minutes (1024)."`
 
 	LogLevel  slog.Level `env:"RINGTAIL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
@@ -99,6 +100,7 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg.Seeds = c.Seeds
 	cfg.Replica.MaxHintBytes = c.HintBytes
 	cfg.AntiEntropy.Every, cfg.AntiEntropy.ReapAt = c.RepairEvery, c.ReapAt
+	cfg.AntiEntropy.FillRate = int64(c.FillRate)
 	cfg.Door.Pprof = c.Pprof
 	cfg.Version = version()
 	cfg.Log = c.logger(w)

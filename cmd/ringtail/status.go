@@ -52,19 +52,20 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 	if err := d.get(ctx, "/cluster", &view); err != nil {
 		return err
 	}
-	printStatus(s.out, view, time.Now())
+	printStatus(s.out, view, time.Now(), isTerminal(s.out))
 	return nil
 }
 
-// printStatus shows the cluster to a person.
-func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time) {
+// printStatus shows the cluster to a person, with bars on a terminal.
+func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time, bars bool) {
 	fmt.Fprintf(w, "cluster %s, epoch %d: n=%d r=%d w=%d, %d partitions by %s\n",
 		v.ClusterID, v.Ring.Epoch, v.Ring.N, v.Ring.R, v.Ring.W, v.Ring.Partitions, v.Ring.Partitioner)
 	fmt.Fprintf(w, "as %s sees it; gets and puts of the last minute, in ms\n\n", v.Node)
 	members := present(v)
 	printMembers(w, members, now)
 	if t := v.Transition; t != nil {
-		fmt.Fprintf(w, "\nchanging to epoch %d: %d of %d steps done\n", t.Epoch, t.Done, t.Steps)
+		fmt.Fprintln(w)
+		printTransition(w, t, now, bars)
 	}
 	for i, h := range v.Hints {
 		if i == 0 {

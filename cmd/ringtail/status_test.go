@@ -31,39 +31,78 @@ func view() httpapi.ClusterView {
 				Stats: &httpapi.StatsView{Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5}},
 			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Up: true},
 			{Name: "n4", ID: 5, HTTP: "127.0.0.1:7430", Status: "removed"},
+			{Name: "n2", ID: 6, HTTP: "127.0.0.1:7410", Zone: "b", Status: "awaiting replace", Up: true},
+			{Name: "n5", ID: 7, HTTP: "127.0.0.1:7440", Status: "leaving", Up: true, Stats: &httpapi.StatsView{Copies: 3}},
+			{Name: "n6", ID: 8, HTTP: "127.0.0.1:7450", Status: "leaving"},
 		},
-		Transition: &httpapi.TransitionView{Epoch: 4, Steps: 10, Done: 3},
-		Hints:      []httpapi.HintView{{Node: "n1", Owner: "n2", ID: 2, Keys: 7, Bytes: 1234, Oldest: noon.Add(-80 * time.Second)}},
-		Sweep:      httpapi.SweepView{StoppedBy: "n2", Since: noon.Add(-90 * time.Second)},
+		Transition: transition(),
+		Hints: []httpapi.HintView{
+			{Node: "n1", Owner: "n2", ID: 2, Keys: 7, Bytes: 1234, Oldest: noon.Add(-80 * time.Second)},
+			{Node: "n5", Owner: "n2", ID: 2, Keys: 1, Bytes: 100, Oldest: noon.Add(-80 * time.Second)},
+		},
+		Sweep: httpapi.SweepView{StoppedBy: "n2", Since: noon.Add(-90 * time.Second)},
+	}
+}
+
+// transition returns a change of the ring, half-way.
+func transition() *httpapi.TransitionView {
+	return &httpapi.TransitionView{
+		Epoch: 4, Steps: 10, Done: 3, Phases: [4]int{2, 4, 1, 3}, Since: noon.Add(-70 * time.Second), Lost: []string{"n9"}, IdleSeconds: 45,
+		Changes: []httpapi.ChangeView{
+			{Action: "join", Node: "n10", ID: 1}, {Action: "replace", Node: "n2", ID: 2, By: "n2", ByID: 6},
+			{Action: "weight", Node: "n1", ID: 3, Weight: 2}, {Action: "replace", Node: "n7", ID: 9, By: "n8", ByID: 10},
+		},
+		WaitsFor: []httpapi.WaitView{
+			{Node: "n2", ID: 2, Down: true, Since: noon.Add(-65 * time.Second), Fills: 2, StepsBack: 1},
+			{Node: "n10", ID: 1, Since: noon.Add(-65 * time.Second), Fills: 4},
+		},
+		Nodes: []httpapi.MoveView{
+			{Node: "n10", ID: 1, Partitions: 8, PartitionsLeft: 2, BytesLeft: 5_000_000, BytesReceived: 15_000_000, Rate: 2_000_000, Pace: 4_000_000, EtaSeconds: 2.5},
+			{Node: "n1", ID: 3, BytesSent: 15_000_000, Pace: 4_000_000, Former: 1},
+			{Node: "n3", ID: 4, Pace: 4_000_000},
+		},
 	}
 }
 
 const statusText = `cluster 00c0ffee00c0ffee, epoch 3: n=3 r=2 w=2, 1024 partitions by md5
 as n1 sees it; gets and puts of the last minute, in ms
 
-NODE  ADDRESS         ZONE  STATUS  STATE    SHARE   KEYS   DISK  GET p50  p99  p99.9  PUT p50  p99  p99.9
-n1    127.0.0.1:7400  a     member  up 2d    50.0%  12345  99 MB     0.41  2.3     12      1.0   10   1204
-n2    127.0.0.1:7410  b     member  down 1m  50.0%      -      -        -    -      -        -    -      -
-n3    127.0.0.1:7420  -     none    up        0.0%      -      -        -    -      -        -    -      -
-n10   127.0.0.1:7490  -     staged  up 3s     0.0%      0    0 B        -    -      -        -    -      -
+NODE  ADDRESS         ZONE  STATUS            STATE    SHARE   KEYS   DISK  GET p50  p99  p99.9  PUT p50  p99  p99.9
+n1    127.0.0.1:7400  a     member            up 2d    50.0%  12345  99 MB     0.41  2.3     12      1.0   10   1204
+n2    127.0.0.1:7410  b     member            down 1m  50.0%      -      -        -    -      -        -    -      -
+n2    127.0.0.1:7410  b     awaiting replace  up        0.0%      -      -        -    -      -        -    -      -
+n3    127.0.0.1:7420  -     none              up        0.0%      -      -        -    -      -        -    -      -
+n5    127.0.0.1:7440  -     leaving           up        0.0%      0    0 B        -    -      -        -    -      -
+n6    127.0.0.1:7450  -     leaving           down      0.0%      -      -        -    -      -        -    -      -
+n10   127.0.0.1:7490  -     staged            up 3s     0.0%      0    0 B        -    -      -        -    -      -
 
-changing to epoch 4: 3 of 10 steps done
+changing to epoch 4 (weight n1 2, replace n2, replace n7 n8, join n10) for 1m: 3 of 10 steps done, 30%
+without n9 and what they had
+MOVES  PARTITIONS     LEFT  RECEIVED   SENT      RATE  TIME LEFT
+n1     -                 -       0 B  15 MB         -          -
+n10    6 of 8, 75%  5.0 MB     15 MB    0 B  2.0 MB/s         3s
 
 hints: n1 keeps 7 keys, 1.2 kB, for n2, the oldest for 1m
+hints: n5 keeps 1 keys, 100 B, for n2, the oldest for 1m
 
 ! n1: 3 of 500 gets failed in the last minute
 ! n1: 2 partitions have lost data and are being refilled from other owners
 ! n1: 5 hash trees are being rebuilt after a crash; repair waits for them
 ! n2 is down since 2026-01-02T11:58:30Z (1m)
+! n5 has left the ring, and ends once it holds nothing any more: 3 copies, hints for n2
+! n6 has left the ring, and ends once it holds nothing any more; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove 0000000000000008
+! n2, which is down, is waited for: 2 steps until it is filled, 1 steps until it steps back
+! nothing has moved for 45s; waited for: n10
 ! n2 keeps deleted keys from being cleared away, for 1m; 40 wait at n1
 ! nodes in the ring: 2, fewer than n=3; each key has only so many copies
 ! staged: n10; run: ringtail cluster plan
+! n2 (new disk) waits; run: ringtail cluster replace n2
 ! n3 is not staged; run: ringtail cluster join n3
 `
 
 func TestStatusIsMadeForAPerson(t *testing.T) {
 	var b bytes.Buffer
-	printStatus(&b, view(), noon)
+	printStatus(&b, view(), noon, false)
 	if diff := cmp.Diff(statusText, b.String()); diff != "" {
 		t.Errorf("status differs (-want +got):\n%s", diff)
 	}
@@ -76,7 +115,7 @@ func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
 	v.Ring.N = 1
 	v.Members[0].Stats.SLA.Get.Failed = 0
 	var b bytes.Buffer
-	printStatus(&b, v, noon)
+	printStatus(&b, v, noon, false)
 	if bytes.Contains(b.Bytes(), []byte("!")) || !bytes.HasSuffix(b.Bytes(), []byte("1204\n")) {
 		t.Errorf("got:\n%s", b.String())
 	}
@@ -125,13 +164,4 @@ func TestAgesAndSizes(t *testing.T) {
 			t.Errorf("size(%d) = %q, want %q", bytes, got, want)
 		}
 	}
-}
-
-func jsonHandler(t *testing.T, v any) http.Handler {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(b) })
 }

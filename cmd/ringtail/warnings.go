@@ -11,20 +11,31 @@ import (
 
 // warnings returns what a person should know or do, the most urgent first.
 func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time) []string {
-	var list, staged, announced []string
+	var list, staged, todo []string
 	inRing := 0
 	for _, m := range members {
 		switch m.Status {
 		case "none":
-			announced = append(announced, m.Name)
+			todo = append(todo, m.Name+" is not staged; run: ringtail cluster join "+m.Name)
+			continue
+		case "awaiting replace":
+			todo = append(todo, fmt.Sprintf("%s (new disk) waits; run: ringtail cluster replace %s", m.Name, m.Name))
 			continue
 		case "staged":
 			staged = append(staged, m.Name)
-		default:
+		case "member", "removing":
 			inRing++
+		case "leaving":
+			if m.Replicas > 0 {
+				inRing++
+			} else {
+				list = append(list, leaveWarning(v, m))
+				continue
+			}
 		}
 		list = append(list, memberWarnings(m, now)...)
 	}
+	list = append(list, waitWarnings(v.Transition)...)
 	list = append(list, sweepWarnings(v, members, now)...)
 	if inRing < v.Ring.N {
 		list = append(list, fmt.Sprintf("nodes in the ring: %d, fewer than n=%d; each key has only so many copies", inRing, v.Ring.N))
@@ -32,10 +43,22 @@ func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time
 	if len(staged) > 0 {
 		list = append(list, "staged: "+strings.Join(staged, ", ")+"; run: ringtail cluster plan")
 	}
-	for _, name := range announced {
-		list = append(list, name+" is not staged; run: ringtail cluster join "+name)
+	return append(list, todo...)
+}
+
+// leaveWarning says what keeps a node that has left the ring.
+func leaveWarning(v httpapi.ClusterView, m httpapi.MemberView) string {
+	text := m.Name + " has left the ring, and ends once it holds nothing any more"
+	if m.Stats == nil {
+		return fmt.Sprintf("%s; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove %v", text, m.ID)
 	}
-	return list
+	text += fmt.Sprintf(": %d copies", m.Stats.Copies)
+	for _, h := range v.Hints {
+		if h.Node == m.Name {
+			text += fmt.Sprintf(", hints for %s", h.Owner)
+		}
+	}
+	return text
 }
 
 // memberWarnings returns what is amiss with one node.
