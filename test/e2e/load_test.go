@@ -18,8 +18,12 @@ type load struct {
 	ops  atomic.Int64
 	// nodes are those that the clients talk to.
 	nodes atomic.Pointer[[]int]
-	// padding makes the values larger, by as many bytes.
+	// padding makes the values larger, by as many bytes; query is that of every
+	// request.
 	padding int
+	query   string
+	// began tells the keys of one load from another's.
+	began int64
 
 	mu sync.Mutex
 	// acked is the value last acknowledged under each key.
@@ -37,8 +41,15 @@ type failedRequest struct {
 func (c *cluster) startLoad(clients int) *load { return c.startLoadOf(clients, 0) }
 
 // startLoadOf is startLoad with values of about size bytes.
-func (c *cluster) startLoadOf(clients, size int) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: size}
+func (c *cluster) startLoadOf(clients, size int) *load { return c.startLoadWith(clients, size, "") }
+
+// startStrictLoad is startLoad with requests that only owners count for.
+func (c *cluster) startStrictLoad(clients int) *load {
+	return c.startLoadWith(clients, 0, "?strict=true")
+}
+
+func (c *cluster) startLoadWith(clients, size int, query string) *load {
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: size, query: query, began: time.Now().UnixNano()}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -71,7 +82,7 @@ func (l *load) client(w int) {
 		default:
 		}
 		nodes := *l.nodes.Load()
-		key, value := fmt.Sprintf("load-%d-%d", w, i), fmt.Sprintf("value-%d-%d-", w, i)+noise(w, i, l.padding)
+		key, value := fmt.Sprintf("load-%d-%d-%d", l.began, w, i), fmt.Sprintf("value-%d-%d-", w, i)+noise(w, i, l.padding)
 		at := nodes[(w+i)%len(nodes)]
 		if l.request(client, at, "PUT", key, value) {
 			l.mu.Lock()
@@ -91,7 +102,7 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 		body = []byte(value)
 	}
 	began := time.Now()
-	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key, body)
+	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
 	l.ops.Add(1)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
 	if !ok {

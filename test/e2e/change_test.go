@@ -1,0 +1,226 @@
+package e2e_test
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ringPage is what the tests of changes read of /cluster.
+type ringPage struct {
+	Ring       struct{ Epoch uint64 }
+	Transition *struct{ Steps, Done int }
+	Members    []struct {
+		Name, Status string
+		Share        float64
+	}
+}
+
+// grow starts more nodes, and waits until a member lists them.
+func (c *cluster) grow(t *testing.T, more int, flags ...string) {
+	t.Helper()
+	base := freePorts(t, more)
+	for i := range more {
+		p := newProcess(t, fmt.Sprintf("n%d", len(c.nodes)+1), base+10*i)
+		p.args = append(append(p.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port+2)), flags...)
+		p.start()
+		p.await("/healthz")
+		c.nodes = append(c.nodes, p)
+	}
+}
+
+// awaitSettled waits until every node has the ring of that epoch, and none sees a
+// change under way.
+func (c *cluster) awaitSettled(t *testing.T, epoch uint64) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if p := await(4*time.Minute, func() string {
+		for _, p := range c.nodes {
+			var v ringPage
+			if err := p.json("/cluster?local=true", &v); err != nil {
+				return err.Error()
+			}
+			if v.Ring.Epoch != epoch || v.Transition != nil {
+				return fmt.Sprintf("%s is in epoch %d, changing: %+v", p.name, v.Ring.Epoch, v.Transition)
+			}
+		}
+		return ""
+	}); p != "" {
+		t.Fatal(p)
+	}
+	took := time.Since(began).Round(100 * time.Millisecond)
+	t.Logf("epoch %d is settled after %v", epoch, took)
+	return took
+}
+
+// awaitSteps waits until about a share of the steps of the change under way are
+// over, or all of them.
+func (c *cluster) awaitSteps(t *testing.T, at int, share float64) {
+	t.Helper()
+	last := await(time.Minute, func() string {
+		var v ringPage
+		if err := c.nodes[at].json("/cluster?local=true", &v); err != nil {
+			return err.Error()
+		}
+		if v.Transition != nil && float64(v.Transition.Done) < share*float64(v.Transition.Steps) {
+			return fmt.Sprintf("%d of %d steps", v.Transition.Done, v.Transition.Steps)
+		}
+		return ""
+	})
+	if last != "" {
+		t.Fatal(last)
+	}
+}
+
+// checkShares checks that each node has its share of the replicas, within 5 %.
+func (c *cluster) checkShares(t *testing.T) {
+	t.Helper()
+	var v ringPage
+	if err := c.nodes[0].json("/cluster", &v); err != nil {
+		t.Fatal(err)
+	}
+	members := 0
+	for _, m := range v.Members {
+		if m.Status == "member" {
+			members++
+			if fair := 1 / float64(len(c.nodes)); math.Abs(m.Share-fair) > 0.05*fair {
+				t.Errorf("%s has %.1f %% of the replicas, %.1f %% would be fair", m.Name, 100*m.Share, 100*fair)
+			}
+		}
+	}
+	if members != len(c.nodes) {
+		t.Errorf("%d members, want %d", members, len(c.nodes))
+	}
+}
+
+// checkWhole checks that nothing is lost, and nothing is left where it was. As many
+// keys as maybe may be there besides those that are wanted.
+func (c *cluster) checkWhole(t *testing.T, want map[string]string, maybe int) {
+	t.Helper()
+	c.awaitConverged(t)
+	c.checkShares(t)
+	copies := min(3, len(c.nodes))
+	if p := await(time.Minute, func() string {
+		sum := 0
+		for _, p := range c.nodes {
+			sum += int(p.stats().Keys)
+		}
+		if sum < copies*len(want) || sum > copies*(len(want)+maybe) {
+			return fmt.Sprintf("the nodes have %d records, want %d, or a few more for %d keys", sum, copies*len(want), maybe)
+		}
+		return ""
+	}); p != "" {
+		t.Error(p)
+	}
+	for i := range c.nodes {
+		c.getAll(t, "strict get", want, "?r=2&strict=true", i)
+	}
+}
+
+// crash kills a node half-way and starts it again.
+func (c *cluster) crash(t *testing.T, l *load, i int) {
+	t.Helper()
+	l.avoid(i)
+	c.nodes[i].kill()
+	l.run(settle)
+	c.nodes[i].start()
+	c.nodes[i].await("/readyz")
+}
+
+// sum returns what was acknowledged, all together.
+func sum(maps ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range maps {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// TestGrowAndShrink: three nodes become five, then eight, then four, under load,
+// while nodes that give, gain and took the commit are killed half-way.
+func TestGrowAndShrink(t *testing.T) {
+	full(t)
+	c := start(t, 3)
+	base := c.putAll(t, "base", 20_000, 1000, "?w=2", 0, 1, 2)
+	l := c.startStrictLoad(6)
+	c.grow(t, 2)
+	c.commit()
+	c.awaitSettled(t, 3)
+	noneFailed(t, l, time.Time{})
+	acked := l.end()
+	maybe := len(l.failures)
+	c.checkWhole(t, sum(base, acked), maybe)
+
+	l = c.startStrictLoad(6)
+	c.grow(t, 3)
+	c.commit()
+	for _, i := range []int{6, 1, 0} { // one that gains, one that gives, and who took the commit
+		c.awaitSteps(t, 2, 0.1)
+		c.crash(t, l, i)
+	}
+	c.awaitSettled(t, 4)
+	acked = sum(acked, l.end())
+	maybe += len(l.failures)
+	c.checkWhole(t, sum(base, acked), maybe)
+
+	l = c.startStrictLoad(6)
+	for i := 4; i < 8; i++ {
+		l.avoid(i)
+		c.do(0, "POST", "/cluster/leave", fmt.Appendf(nil, `{"node":%q}`, c.nodes[i].name)).want(t, 200, "")
+	}
+	c.commit()
+	for _, p := range c.nodes[4:] {
+		select {
+		case <-p.ended:
+			if p.err != nil {
+				t.Errorf("%s has left, and ended with %v", p.name, p.err)
+			}
+		case <-time.After(4 * time.Minute):
+			t.Fatalf("%s does not end:\n%s", p.name, tail(p.log.String(), 20))
+		}
+	}
+	c.nodes = c.nodes[:4]
+	c.awaitSettled(t, 5)
+	noneFailed(t, l, time.Time{})
+	acked = sum(acked, l.end())
+	maybe += len(l.failures)
+	c.checkWhole(t, sum(base, acked), maybe)
+}
+
+// TestReplaceWiped: a node whose disk is wiped comes back under its name and
+// address as a new one, and takes the old one's place, under load.
+func TestReplaceWiped(t *testing.T) {
+	full(t)
+	c := start(t, 3)
+	base := c.putAll(t, "base", 5_000, 1000, "?w=3", 0, 1, 2)
+	l := c.startStrictLoad(6)
+	n2 := c.nodes[1]
+	l.avoid(1)
+	n2.kill()
+	if err := os.RemoveAll(n2.data); err != nil {
+		t.Fatal(err)
+	}
+	n2.start()
+	n2.await("/healthz")
+	if p := await(time.Minute, func() string {
+		if a := c.do(0, "POST", "/cluster/replace", []byte(`{"node":"n2"}`)); a.status != http.StatusOK {
+			return string(a.body)
+		}
+		return ""
+	}); p != "" {
+		t.Fatal(p)
+	}
+	c.commit()
+	c.awaitSettled(t, 3)
+	acked := l.end()
+	c.checkWhole(t, sum(base, acked), len(l.failures))
+	if !strings.Contains(n2.log.String(), "replace") {
+		t.Error("the node did not say how it is taken in")
+	}
+}
