@@ -161,6 +161,28 @@ func TestClaimAtEachSize(t *testing.T) {
 	}
 }
 
+// However a cluster came to its size, each of its nodes can leave for the moves
+// that its partitions take: no two nodes are neighbours everywhere.
+func TestClaimPartsNeighbours(t *testing.T) {
+	params := Params{N: 3, R: 2, W: 2, Q: 256}
+	for seed := range 20 {
+		nodes := equals(12 + seed)[seed:]
+		for _, sizes := range [][]int{{5}, {1, 5}, {2, 5}, {3, 5}, {2, 4, 5}, {3, 2, 3, 5}, {2, 7}, {4, 2, 8}, {3, 10}} {
+			var r *Ring
+			for i, n := range sizes {
+				r = mustClaim(t, r, params, uint64(i+1), nodes[:n])
+			}
+			n := sizes[len(sizes)-1]
+			for out := range n {
+				next := mustClaim(t, r, params, 10, slices.Delete(slices.Clone(nodes[:n]), out, out+1))
+				if p := Diff(r, next); p.Moved*100 > p.Least*102 {
+					t.Errorf("seed %d, %v nodes, then number %d leaves: %d moves, the bound is %d", seed, sizes, out, p.Moved, p.Least)
+				}
+			}
+		}
+	}
+}
+
 // A new weight moves only the difference: a node with more gains, the others give,
 // but for one that rounding lets keep or take one.
 func TestClaimMovesOnlyTheDifferenceOfWeights(t *testing.T) {

@@ -14,20 +14,33 @@ func (d *draft) place() bool {
 			needy[z] = append(needy[z], v)
 		}
 	}
-	d.pass(needy, func(u int) bool { return u == vacant })
-	d.pass(needy, func(u int) bool { return u != vacant && d.need(u) < 0 })
+	d.pass(needy, func(slot int) bool { return d.slots[slot] == vacant })
+	rich := func(u int) bool { return u != vacant && d.need(u) < 0 }
+	d.pass(needy, func(slot int) bool { return rich(d.slots[slot]) && !d.gave(slot/d.width) })
+	d.pass(needy, func(slot int) bool { return rich(d.slots[slot]) })
 	return d.settle()
 }
 
-// pass offers to the needy, who are listed by zone, each slot whose holder
-// gives.
-func (d *draft) pass(needy [][]int, gives func(u int) bool) {
+// gave tells whether an owner of before has given its slot of partition p to
+// another node.
+func (d *draft) gave(p int) bool {
+	list := d.list(p)
+	for i, u := range d.owned(p) {
+		if u != vacant && list[i] != u {
+			return true
+		}
+	}
+	return false
+}
+
+// pass offers to the needy, who are listed by zone, each slot that gives says.
+func (d *draft) pass(needy [][]int, gives func(slot int) bool) {
 	for _, p := range shuffled(d.q, d.epoch) {
 		salt := mix(mix(d.epoch) ^ uint64(p))
 		turn := int(salt >> 32 % uint64(d.width))
 		for i := range d.width {
 			slot := p*d.width + (turn+i)%d.width
-			if !gives(d.slots[slot]) {
+			if !gives(slot) {
 				continue
 			}
 			v := d.choose(slot, needy, mix(salt+uint64(i)))
