@@ -147,7 +147,7 @@ func (x *exchange) start() []byte {
 	marked := x.Damage.Damaged()
 	x.copies = make([]copyPair, len(x.parts))
 	for i, p := range x.parts {
-		x.copies[i] = copyPair{p: p, own: x.token(p), failed: x.purpose != forRefill && !x.sound(p, marked)}
+		x.copies[i] = copyPair{p: p, own: x.token(p), failed: x.purpose != forRefill && !x.sound(p, marked) || x.shut(p, x.purpose, false)}
 	}
 	m := rootsAsk{head: x.head(), hash: hashOf(x.sums(x.parts)), levels: x.levels}
 	if !x.all {
@@ -237,6 +237,8 @@ func (x *exchange) takeRoots(m rootsAnswer, err error) {
 	for i := range x.copies {
 		switch c := &x.copies[i]; {
 		case c.failed || x.lost(c):
+		case !m.same && m.sums[i] != sums[i] && x.bereft(c.p, x.purpose):
+			c.failed = true
 		case !m.same && m.sums[i] != sums[i]:
 			x.todo = append(x.todo, i)
 		default:

@@ -7,14 +7,18 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
 // filling is how far this node's copy of a partition is in one step: it has to
 // have all that some owners had, as they were after they had sealed.
 type filling struct {
 	mv *moving
-	k  int
-	// level is that at which its sources must be sealed.
+	// k is the step's number, late for none; step is who may be a source, and how
+	// many it takes.
+	k    int
+	step *ring.Step
+	// level is that at which its sources must be sealed, 0 for any.
 	level kv.Level
 	// losses is how often the copy had lost data when sources were counted.
 	losses uint64
@@ -22,6 +26,8 @@ type filling struct {
 	sources []kv.NodeID
 	// gains tells that the node has had no part in the partition before.
 	gains bool
+	// short tells that the copy lacks about all that it should have.
+	short bool
 	// done tells that it has enough of them, durably.
 	done bool
 	// busy tells that it is part of an exchange.
@@ -42,11 +48,11 @@ func cmpID(a, b kv.NodeID) int { return cmp.Compare(a, b) }
 // open returns the fill of step k, as far as it got in an earlier process.
 func (m *mover) open(mv *moving, k int) *filling {
 	f := &filling{
-		mv: mv, k: k, level: m.cur.Progress.Level(k, 1),
+		mv: mv, k: k, step: &mv.steps[k], level: m.cur.Progress.Level(k, 1),
 		gains: !slices.Contains(mv.steps[k].Old, m.k.Self),
 	}
 	was := m.k.Stages.Fill(mv.p)
-	f.losses = was.Losses
+	f.losses, f.short = was.Losses, f.gains || was.Level != f.level && unfilled(was)
 	if was.Level == f.level {
 		f.sources, f.done = was.Sources, was.Done
 	}
@@ -56,6 +62,10 @@ func (m *mover) open(mv *moving, k int) *filling {
 // fillOf returns what is to be made durable of a fill.
 func (m *mover) fillOf(f *filling) replica.Fill {
 	out := replica.Fill{Level: f.level, Sources: f.sources, Done: m.enough(f), Losses: f.losses}
+	if f.k == late {
+		out.Level = kv.LevelOf(m.cur.Ring.Epoch())
+		return out
+	}
 	if out.Done && !f.gains && !slices.Contains(f.sources, m.k.Self) {
 		out.Sources = append(slices.Clip(f.sources), m.k.Self)
 	}
@@ -65,8 +75,7 @@ func (m *mover) fillOf(f *filling) replica.Fill {
 // enough tells whether a copy has met as many of the owners as it has to. Itself
 // is one once it is sealed, and a node that is lost for good has nothing to give.
 func (m *mover) enough(f *filling) bool {
-	s := &f.mv.steps[f.k]
-	n := 0
+	s, n := f.step, 0
 	for _, id := range s.Old {
 		switch {
 		case slices.Contains(f.sources, id) || m.lost(id):
@@ -84,6 +93,9 @@ func (m *mover) enough(f *filling) bool {
 }
 
 func (m *mover) lost(id kv.NodeID) bool {
+	if m.cur.Progress == nil {
+		return false
+	}
 	_, found := slices.BinarySearch(m.cur.Progress.Lost(), id)
 	return found
 }
@@ -93,7 +105,7 @@ func (m *mover) lost(id kv.NodeID) bool {
 // do, else all of them in turn. One that could not be a source when it was asked
 // comes after those that were not asked since.
 func (m *mover) source(f *filling, now time.Time) (best kv.NodeID, next time.Time) {
-	s := &f.mv.steps[f.k]
+	s := f.step
 	var asked time.Time
 	consider := func(id kv.NodeID) {
 		if id == m.k.Self || slices.Contains(f.sources, id) || m.lost(id) || !m.k.Peers.Up(id) {
@@ -184,7 +196,7 @@ func (m *mover) wanted(p *peer, now time.Time) ([]kv.Partition, []kv.Level) {
 
 // first tells whether everything is to be fetched: later sources only have to
 // confirm, and so have those of a copy that was there before.
-func (f *filling) first() bool { return f.gains && len(f.sources) == 0 }
+func (f *filling) first() bool { return f.short && len(f.sources) == 0 }
 
 // peerFills is what is known of a peer as a source.
 type peerFills struct {
@@ -227,8 +239,12 @@ func (m *mover) exchanged(p *peer, x *exchange) {
 			f.putOff(x.peer, now, m.k.cfg.Retry)
 		case x.era == m.k.era() && m.k.Stages.Fill(pair.p).Losses == f.losses && !slices.Contains(f.sources, x.peer):
 			f.sources = append(slices.Clip(f.sources), x.peer)
-			fills[pair.p] = m.fillOf(f)
 			f.mv.again = true
+			if f.k == late && m.cur.Progress != nil {
+				f.done = true // what is durable of it belongs to the step that is over
+			} else {
+				fills[pair.p] = m.fillOf(f)
+			}
 		}
 	}
 	if err := m.settle(fills); err != nil {
@@ -239,7 +255,7 @@ func (m *mover) exchanged(p *peer, x *exchange) {
 
 // find returns the fill of a partition at a level, nil if it is not under way.
 func (m *mover) find(p kv.Partition, level kv.Level) *filling {
-	i, found := slices.BinarySearchFunc(m.parts, p, func(mv *moving, p kv.Partition) int { return cmp.Compare(mv.p, p) })
+	i, found := slices.BinarySearchFunc(m.parts, p, comparePart)
 	if !found {
 		return nil
 	}

@@ -53,6 +53,7 @@ type Keeper struct {
 func New(cfg Config, deps Deps) *Keeper {
 	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: pace.Pace{Rate: cfg.Rate, Burst: burst}}
 	k.member.k, k.leader.k, k.mover.k = k, k, k
+	k.lacks, k.missed = k.mover.lacks, k.mover.missed
 	k.mover.pace.Pace = pace.Pace{Rate: cfg.FillRate, Burst: burst}
 	return k
 }

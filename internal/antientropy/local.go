@@ -17,6 +17,12 @@ type local struct {
 	cfg Config
 	// repairs counts the copies that were refilled since the node started.
 	repairs uint64
+	// lacks tells whether the own copy of a partition lacks about everything and is
+	// being filled: then it is closed to all else that would bring it data.
+	lacks func(kv.Partition) bool
+	// missed is told of one that differs from another owner's, and tells whether it
+	// lacks about everything, though nobody knew.
+	missed func(kv.Partition) bool
 }
 
 // era tells the node's ring, and whether a change of it is under way: 0 without a
@@ -94,7 +100,7 @@ func (l *local) shared(c *ring.Current, peer kv.NodeID) []kv.Partition {
 	}
 	var out []kv.Partition
 	for i := range c.Ring.Params().Q {
-		if p := kv.Partition(i); c.View(p).Takes(peer) && l.keeps(c, p) && !filled(c, p, peer) && !filled(c, p, l.Self) {
+		if p := kv.Partition(i); c.View(p).Takes(peer) && l.keeps(c, p) && !filled(c, p, peer) && !filled(c, p, l.Self) && !l.lacks(p) {
 			out = append(out, p)
 		}
 	}
@@ -110,6 +116,17 @@ func filled(c *ring.Current, p kv.Partition, id kv.NodeID) bool {
 	}
 	s := &c.Progress.Steps(p)[k]
 	return !slices.Contains(s.Old, id) && !c.Progress.Marks(c.Progress.Index(p, k)).Done(s.Place(id))
+}
+
+// shut tells whether the own copy of p takes no part in exchanges of a purpose, or
+// in fills whose sources need not be sealed, because it is yet to be filled.
+func (l *local) shut(p kv.Partition, why purpose, anyLevel bool) bool {
+	return (why != forRefill && why != forFill || anyLevel) && l.lacks(p)
+}
+
+// bereft is shut for a partition of which the other owner's copy is another.
+func (l *local) bereft(p kv.Partition, why purpose) bool {
+	return l.shut(p, why, false) || (why == forCycle || why == forSweep) && l.missed(p)
 }
 
 // keeps tells whether this node's copy of p is one that is kept equal with

@@ -200,7 +200,7 @@ func (k *Keeper) finish(p *peer) {
 	if x.err != nil || (x.purpose == forRefill || x.purpose == forLeftover) && len(x.outcome()) < len(x.copies) {
 		p.rest[x.purpose] = now.Add(k.cfg.Retry)
 	}
-	if x.purpose == forFill && kv.KindOf(x.err) == kv.KindStaleRing {
+	if c := k.Cluster.Current(); x.purpose == forFill && kv.KindOf(x.err) == kv.KindStaleRing && c != nil && c.Progress != nil {
 		p.rest[x.purpose] = now.Add(minPause) // it learns of the step any moment
 	}
 	if x.err != nil {

@@ -81,7 +81,7 @@ func (q *question) roots(m rootsAsk, err error) ([]byte, error) {
 	// Asked first: a copy is compared as it is after it was sealed.
 	open := make([]bool, len(parts))
 	for i, p := range parts {
-		open[i] = q.owned(p) && (m.levels == nil || q.sealed(p, m.levels[i]))
+		open[i] = q.owned(p) && (m.levels == nil || q.sealed(p, m.levels[i])) && !q.shut(p, q.why, m.levels != nil && m.levels[i] == 0)
 		if q.why == forRefill {
 			puts, gets := q.Stages.Stage(p)
 			out.stages = append(out.stages, stage{puts, gets})
@@ -112,7 +112,7 @@ func (q *question) branches(m branchesAsk, err error) ([]byte, error) {
 	out := branchesAnswer{standing: q.standing()}
 	for i, room := 0, q.cfg.MaxMessage; i < len(m.parts) && (room > 0 || i == 0); i++ {
 		p := &m.parts[i]
-		if !q.owned(p.p) {
+		if !q.owned(p.p) || q.bereft(p.p, q.why) {
 			out.parts = append(out.parts, branchLeaves{closed: true})
 			continue
 		}

@@ -74,10 +74,10 @@ func (m *mover) look(now time.Time) {
 	if c != m.cur {
 		m.begin(c)
 	}
+	m.retry = time.Time{}
 	if c == nil || c.Progress == nil {
 		return
 	}
-	m.retry = time.Time{}
 	marked := m.k.Damage.Damaged()
 	due := m.due()
 	if err := m.advance(due); err != nil {
@@ -102,7 +102,11 @@ func (m *mover) begin(c *ring.Current) {
 	was := m.cur
 	m.cur, m.parts, m.fills, m.gainers = c, nil, nil, nil
 	m.version++
-	if c == nil || c.Progress == nil {
+	if c == nil {
+		return
+	}
+	if c.Progress == nil {
+		m.openAllLate()
 		return
 	}
 	if was == nil || was.Progress == nil || was.Progress.To().Epoch() != c.Progress.To().Epoch() {
@@ -111,7 +115,8 @@ func (m *mover) begin(c *ring.Current) {
 	for i := range c.Ring.Params().Q {
 		p := kv.Partition(i)
 		steps := c.Progress.Steps(p)
-		if slices.ContainsFunc(steps, func(s ring.Step) bool { return s.Place(m.k.Self) >= 0 }) {
+		part := slices.ContainsFunc(steps, func(s ring.Step) bool { return s.Place(m.k.Self) >= 0 })
+		if part || m.isLate(p) {
 			m.parts = append(m.parts, &moving{p: p, steps: steps, again: true})
 		}
 	}
@@ -207,7 +212,11 @@ func (m *mover) refresh(mv *moving, damaged bool, fills map[kv.Partition]replica
 		}
 		i := slices.IndexFunc(was, func(f *filling) bool { return f.k == k })
 		if i < 0 {
-			mv.fills = append(mv.fills, m.open(mv, k))
+			f := m.open(mv, k)
+			mv.fills = append(mv.fills, f)
+			if f.gains && m.k.Stages.Fill(mv.p).Level != f.level {
+				fills[mv.p] = m.fillOf(f) // so that it is known to be late if the step ends without it
+			}
 		} else {
 			mv.fills = append(mv.fills, was[i])
 		}
@@ -218,11 +227,14 @@ func (m *mover) refresh(mv *moving, damaged bool, fills map[kv.Partition]replica
 		if f.done || !m.enough(f) {
 			continue
 		}
-		if _, other := fills[mv.p]; other {
+		if set, other := fills[mv.p]; other && set.Level != f.level {
 			mv.again = true
 		} else {
 			fills[mv.p] = m.fillOf(f)
 		}
+	}
+	if len(mv.fills) == 0 && !damaged {
+		mv.fills = m.stillLate(mv, was)
 	}
 }
 
@@ -238,9 +250,9 @@ func (m *mover) settle(fills map[kv.Partition]replica.Fill) error {
 	m.fills = m.fills[:0]
 	for _, mv := range m.parts {
 		for _, f := range mv.fills {
-			if d := fills[mv.p]; d.Done && d.Level == f.level {
+			if d := fills[mv.p]; d.Done && (d.Level == f.level || f.k == late) {
 				set := m.k.Stages.Fill(mv.p)
-				f.done = set.Done && set.Level == f.level || m.k.cfg.omits(OmitFillLog)
+				f.done = set.Done && set.Level == d.Level || m.k.cfg.omits(OmitFillLog)
 			}
 			if !f.done {
 				m.fills = append(m.fills, f)
@@ -256,7 +268,7 @@ func (m *mover) publish(parts []*moving, now time.Time) {
 	var marks []ring.Mark
 	for _, mv := range parts {
 		first, _ := g.At(mv.p)
-		for k := first; k < len(mv.steps); k++ {
+		for k := max(first, 0); k < len(mv.steps); k++ {
 			i := g.Index(mv.p, k)
 			if own := m.grounds(mv, k); own&^g.Marks(i) != 0 {
 				marks = append(marks, ring.Mark{Step: i, Marks: own})
@@ -350,6 +362,6 @@ func (m *mover) forget() {
 		k, phase := m.cur.Progress.At(mv.p)
 		puts, gets := m.k.Stages.Stage(mv.p)
 		want := m.target(mv)
-		return k == len(mv.steps)-1 && phase == 3 && puts >= want.puts && gets >= want.gets
+		return k == len(mv.steps)-1 && phase == 3 && puts >= want.puts && gets >= want.gets && !m.lacksAny(mv)
 	})
 }
