@@ -40,6 +40,8 @@ func (s *Service) Plan() (*Plan, error) {
 		switch {
 		case c.Action == Remove && s.up(c.ID):
 			p.Warnings = append(p.Warnings, "node "+c.Node+" is up, and is to be removed")
+		case c.Action == Remove && s.live.of(c.ID).Up:
+			p.Warnings = append(p.Warnings, "node "+c.Node+" does not answer this node, but gossip has not noticed yet: make sure that it is stopped")
 		case c.Action == Join && !s.up(c.ID):
 			p.Warnings = append(p.Warnings, "node "+c.Node+" is down, and is to join")
 		case c.ByID != 0 && !s.up(c.ByID):
@@ -151,7 +153,7 @@ func (s *Service) lost(st *State, names []string) ([]kv.NodeID, error) {
 		case !st.ring.Contains(m.ID) && !st.Latest().Contains(m.ID):
 			return nil, kv.Errorf(kv.KindRefused, op, "node %s is not in the ring", m.Name)
 		case s.up(m.ID):
-			return nil, kv.Errorf(kv.KindRefused, op, "node %s is up", m.Name)
+			return nil, kv.Errorf(kv.KindRefused, op, "node %s is up%s", m.Name, s.heard(m.ID))
 		}
 		out = append(out, m.ID)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,8 @@ type testNode struct {
 	idle atomic.Bool
 	// wake wakes the mover.
 	wake chan struct{}
+	// away are the nodes that this one does not reach, by their ids.
+	away sync.Map
 	// ahead is how far the node's clock is from everybody's.
 	ahead atomic.Int64
 }
@@ -70,6 +73,11 @@ func (n *testNode) open() error {
 	s, err := Open(n.cfg, Deps{
 		FS: n.fs, Peers: n.link, Listen: n.link.f.listen, Log: slog.New(n.journal),
 		Now: func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },
+		Away: func(id kv.NodeID) time.Time {
+			since, _ := n.away.Load(id)
+			t, _ := since.(time.Time)
+			return t
+		},
 		Hooks: Hooks{
 			Moved: func() {
 				select {

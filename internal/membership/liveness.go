@@ -86,3 +86,45 @@ func upOrDown(up bool) string {
 	}
 	return "down"
 }
+
+const (
+	// awayFor is how long this node does not reach another before that counts: a
+	// connection may break and be made anew.
+	awayFor = time.Second
+	// gossipNotices is how long gossip may take to notice that a node is dead: 6 to
+	// 10 s, and longer while several are.
+	gossipNotices = 30 * time.Second
+)
+
+// up says whether a node is alive, as far as this one knows. It is not if gossip
+// says so; nor if this node itself does not reach it any more, as long as gossip
+// may not have noticed yet. One that gossip still hears after that is alive, and
+// only cut off from this node: nobody may take it for dead.
+func (s *Service) up(id kv.NodeID) bool {
+	if id == s.ID() {
+		return true
+	}
+	away := s.away(id)
+	return s.live.of(id).Up && (away < awayFor || away >= gossipNotices)
+}
+
+// cutOff says whether a node is alive and this one does not reach it.
+func (s *Service) cutOff(id kv.NodeID) bool { return s.live.of(id).Up && s.away(id) >= gossipNotices }
+
+// heard says of a node that is up for whom it is, if not for this one.
+func (s *Service) heard(id kv.NodeID) string {
+	if s.cutOff(id) {
+		return ": other nodes hear it, only this one does not reach it"
+	}
+	return ""
+}
+
+// away returns for how long this node has not reached one that gossip has heard of
+// before that, 0 if it does.
+func (s *Service) away(id kv.NodeID) time.Duration {
+	since := s.deps.Away(id)
+	if since.IsZero() || s.live.of(id).Since.After(since) {
+		return 0
+	}
+	return s.deps.Now().Sub(since)
+}

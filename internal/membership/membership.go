@@ -40,6 +40,9 @@ type Deps struct {
 	FS vfs.FS
 	// Peers reaches other nodes. It is used only while Run runs.
 	Peers Peers
+	// Away says since when a node that answered this one's own requests does so no
+	// more; zero if it does, or never did. It may be nil.
+	Away func(id kv.NodeID) time.Time
 	// Listen opens the gossip port at an IP address; nil means UDP and TCP.
 	Listen func(ip string, port int) (memberlist.NodeAwareTransport, error)
 	// Now is the node's clock; nil means time.Now.

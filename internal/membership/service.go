@@ -108,6 +108,9 @@ func (d Deps) filled() Deps {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Away == nil {
+		d.Away = func(kv.NodeID) time.Time { return time.Time{} }
+	}
 	if d.Random == nil {
 		d.Random = func() uint64 { return uint64(kv.NewNodeID()) }
 	}

@@ -224,7 +224,13 @@ func (s *State) named(name string, inRing bool) (Member, error) {
 // that is to be joined and is staged or a member already is left alone; so is a
 // node with its name. See State.Stage for the errors.
 func (s *Service) Stage(ctx context.Context, c Change) error {
-	return s.change(ctx, func(st *State) (*State, error) { return st.Stage(s.ID(), c, s.up) })
+	return s.change(ctx, func(st *State) (*State, error) {
+		next, err := st.Stage(s.ID(), c, s.up)
+		if m, unknown := st.named(c.Node, true); err != nil && unknown == nil && c.Action == Remove && s.cutOff(m.ID) {
+			err = kv.Errorf(kv.KindRefused, "stage change", "node %s is up%s", m.Name, s.heard(m.ID))
+		}
+		return next, err
+	})
 }
 
 // Clear takes back all that is staged.
@@ -241,6 +247,3 @@ func (s *Service) change(ctx context.Context, fn func(*State) (*State, error)) e
 	s.spread(ctx, before, after)
 	return nil
 }
-
-// up says whether a node is alive, as far as this one knows.
-func (s *Service) up(id kv.NodeID) bool { return id == s.ID() || s.live.of(id).Up }

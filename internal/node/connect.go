@@ -111,6 +111,14 @@ func (p *peerTimes) changed(id kv.NodeID, _ bool) {
 	p.since[id] = time.Now()
 }
 
+// away implements membership.Deps.
+func (n *Node) away(id kv.NodeID) time.Time {
+	if n.pool.Up(id) {
+		return time.Time{}
+	}
+	return n.peers.of(id, time.Time{})
+}
+
 // of returns when peer id last went up or down, or else start.
 func (p *peerTimes) of(id kv.NodeID, start time.Time) time.Time {
 	p.mu.Lock()

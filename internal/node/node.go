@@ -119,7 +119,7 @@ func (n *Node) open() error {
 		Identity: n.identity, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
 	}, n.log)
 	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
-		Peers: n.pool, Log: n.log,
+		Peers: n.pool, Log: n.log, Away: n.away,
 		Hooks: membership.Hooks{Changed: n.stateChanged, Moved: n.moved},
 	})
 	if err != nil {
