@@ -90,7 +90,7 @@ hints: n5 keeps 1 keys, 100 B, for n2, the oldest for 1m
 ! n1: 5 hash trees are being rebuilt after a crash; repair waits for them
 ! n2 is down since 2026-01-02T11:58:30Z (1m)
 ! n5 has left the ring, and ends once it holds nothing any more: 3 copies, hints for n2
-! n6 has left the ring, and ends once it holds nothing any more; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove 0000000000000008
+! n6 has left the ring, and ends once it holds nothing any more; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove 0000000000000008 && ringtail cluster commit
 ! n2, which is down, is waited for: 2 steps until it is filled, 1 steps until it steps back
 ! nothing has moved for 45s; waited for: n10
 ! n2 keeps deleted keys from being cleared away, for 1m; 40 wait at n1

@@ -50,7 +50,7 @@ func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time
 func leaveWarning(v httpapi.ClusterView, m httpapi.MemberView) string {
 	text := m.Name + " has left the ring, and ends once it holds nothing any more"
 	if m.Stats == nil {
-		return fmt.Sprintf("%s; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove %v", text, m.ID)
+		return fmt.Sprintf("%s; it does not answer: start it, or, if it is gone for good, run: ringtail cluster remove %v && ringtail cluster commit", text, m.ID)
 	}
 	text += fmt.Sprintf(": %d copies", m.Stats.Copies)
 	for _, h := range v.Hints {

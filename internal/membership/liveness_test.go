@@ -60,3 +60,32 @@ func TestCutOffIsNotDead(t *testing.T) {
 		stopAll(t, nodes...)
 	})
 }
+
+// A node that died before gossip knew, and was replaced as if it could still say
+// that it holds nothing any more, does not stay: it is removed like any dead one.
+func TestRemoveOneThatCannotSayThatItLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		nodes := grown(t, newFabric(), 3)
+		fresh := newNode(t, nodes[0].link.f, 4, seededBy(1))
+		fresh.run()
+		eventually(t, "n4 is known", agreed(4, append(nodes[:3:3], fresh)...))
+		old := nodes[1].ID()
+		nodes[1].kill()
+		rest := []*testNode{nodes[0], nodes[2], fresh}
+		rest[0].stage(Change{Action: Replace, Node: "n2", By: "n4"})
+		rest[0].commit()
+		eventually(t, "n4 is in the place of n2", settled(3, rest...))
+		if got := rest[0].State().Status(old); got != StatusLeaving {
+			t.Fatalf("n2 is %v: nothing is tested", got)
+		}
+		down(t, old, rest...)
+		rest[0].stage(Change{Action: Remove, Node: "n2"})
+		if p := rest[2].commit(); p.Moved != 0 {
+			t.Errorf("%d partitions move", p.Moved)
+		}
+		eventually(t, "n2 is removed", func() bool {
+			return settled(4, rest...)() && rest[1].State().Status(old) == StatusRemoved
+		})
+		stopAll(t, rest...)
+	})
+}
