@@ -33,6 +33,7 @@ func samples() map[string][]byte {
 		"roots":           (&rootsAsk{head: h, parts: []kv.Partition{1, 2, 500}, hash: 9}).encode(),
 		"fill":            (&rootsAsk{head: head{forFill, 7}, parts: []kv.Partition{1, 9}, levels: []kv.Level{7, 8}, hash: 9}).encode(),
 		"stages":          (&rootsAnswer{standing: s, sums: hashes(2), stages: []stage{{1, 2}, {3, 4}}}).encode(),
+		"sizes":           (&rootsAnswer{standing: s, sums: hashes(2), sizes: []uint64{1, 2}}).encode(),
 		"roots answer":    (&rootsAnswer{standing: s, sums: hashes(3), closed: []int{0, 2}}).encode(),
 		"same":            (&rootsAnswer{standing: s, same: true}).encode(),
 		"branches":        (&branchesAsk{head: h, parts: []branches{{1, f, hashes(merkle.Fanout)}, {2, nil, hashes(merkle.Fanout)}}}).encode(),
@@ -67,7 +68,7 @@ func again(name string, b []byte) ([]byte, error) {
 	switch name {
 	case "roots", "fill":
 		return encoded(parseRootsAsk(r, h))
-	case "roots answer", "same", "stages":
+	case "roots answer", "same", "stages", "sizes":
 		return encoded(parseRootsAnswer(b))
 	case "branches":
 		return encoded(parseBranchesAsk(r, h))

@@ -102,6 +102,8 @@ type copyPair struct {
 	failed, complete bool
 	// stage is the peer's, for a copy that is refilled.
 	stage stage
+	// size is that of the peer's, in bytes, for a copy that is filled.
+	size uint64
 }
 
 type leafRange struct {
@@ -232,6 +234,9 @@ func (x *exchange) takeRoots(m rootsAnswer, err error) {
 	}
 	for i, s := range m.stages {
 		x.copies[i].stage = s
+	}
+	for i, size := range m.sizes {
+		x.copies[i].size = size
 	}
 	sums := x.sums(x.parts)
 	for i := range x.copies {

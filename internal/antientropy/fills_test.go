@@ -105,6 +105,12 @@ func TestFillPace(t *testing.T) {
 		busy.busy = false
 	}
 	s := c.node(4).keeper.Status().Steps
+	_, whole, _ := c.node(1).store.Usage(0)
+	_, has, _ := c.node(4).store.Usage(0)
+	// What is left is as of a look within the last second.
+	if left := whole - has; s.BytesLeft < left || s.BytesLeft > left+100_000 || s.Eta == 0 {
+		t.Errorf("%d bytes are left, its source has %d and it %d; it takes %v", s.BytesLeft, whole, has, s.Eta)
+	}
 	if s.Epoch != 2 || s.Left != 1 || s.Gains != 1 || s.Received == 0 || s.Phases != [4]int{1: 1} {
 		t.Errorf("status %+v", s)
 	}
@@ -123,6 +129,13 @@ func TestFillPace(t *testing.T) {
 	in(2 * time.Second)
 	c.settled(time.Minute)
 	c.whole(2000, strings.Repeat("v", 1000))
+	in(time.Second)
+	if s := c.node(4).keeper.Status(); s.Steps.Epoch != 0 || s.Fills.Received < whole*9/10 || s.Fills.Late != 0 {
+		t.Errorf("after the change: %+v, %+v", s.Steps, s.Fills)
+	}
+	if s := c.node(3).keeper.Status().Fills; s.Sent < whole*9/10 {
+		t.Errorf("after the change the source has sent %d bytes of %d", s.Sent, whole)
+	}
 }
 
 // TestWaitsForTheGainer: the owners that stay do not end a step while the one that

@@ -172,6 +172,7 @@ func (k *Keeper) exchanges(from kv.NodeID, payload []byte) ([]byte, error) {
 	}
 	if len(payload) > 1 && purpose(payload[1]) == forFill {
 		k.mover.tally.sent += uint64(len(b))
+		k.mover.totals.Sent += uint64(len(b))
 	}
 	return b, err
 }

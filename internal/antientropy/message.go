@@ -122,6 +122,8 @@ type rootsAnswer struct {
 	closed []int
 	// stages are, for who refills its copies, those of the copies.
 	stages []stage
+	// sizes are, for who fills its copies, those of the copies in bytes.
+	sizes []uint64
 }
 
 // stage is how far a copy is: the lowest levels of puts and gets that it serves.
@@ -144,7 +146,7 @@ func (m *rootsAnswer) encode() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(s.puts))
 		b = binary.BigEndian.AppendUint64(b, uint64(s.gets))
 	}
-	return b
+	return appendHashes(binary.BigEndian.AppendUint32(b, uint32(len(m.sizes))), m.sizes)
 }
 
 func parseRootsAnswer(b []byte) (rootsAnswer, error) {
@@ -163,6 +165,10 @@ func parseRootsAnswer(b []byte) (rootsAnswer, error) {
 			m.stages = append(m.stages, stage{kv.Level(r.u64()), kv.Level(r.u64())})
 		}
 		if n := len(m.stages); n != 0 && n != len(m.sums) {
+			r.bad = true
+		}
+		m.sizes = r.hashes(r.count(8))
+		if n := len(m.sizes); n != 0 && n != len(m.sums) {
 			r.bad = true
 		}
 	}

@@ -169,7 +169,11 @@ func (k *Keeper) send(p *peer) {
 			k.finish(p)
 			return
 		}
-		k.advance(p, x.step(answer))
+		next := x.step(answer)
+		if x.purpose == forFill {
+			k.mover.sized(x)
+		}
+		k.advance(p, next)
 	})
 }
 
@@ -187,6 +191,7 @@ func (k *Keeper) take(x *exchange, now time.Time, n int) {
 	if x.purpose == forFill {
 		k.mover.pace.take(now, n)
 		k.mover.received.Add(now, uint64(n))
+		k.mover.totals.Received += uint64(n)
 		return
 	}
 	k.pace.Take(now, n)

@@ -87,6 +87,12 @@ func (q *question) roots(m rootsAsk, err error) ([]byte, error) {
 			out.stages = append(out.stages, stage{puts, gets})
 		}
 	}
+	for _, p := range parts {
+		if q.why == forFill {
+			_, bytes, _ := q.Floors.Usage(p)
+			out.sizes = append(out.sizes, bytes)
+		}
+	}
 	out.sums = q.sums(parts)
 	// Asked last: what is sound now was so when its sum was made.
 	marked := q.Damage.Damaged()

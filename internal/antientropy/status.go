@@ -23,8 +23,9 @@ type Status struct {
 	// LeftOver are the partitions that this node holds and does not own.
 	LeftOver []kv.Partition
 	Sweep    SweepStatus
-	// Steps are of the change of the ring under way.
+	// Steps are of the change of the ring under way, Fills of all.
 	Steps StepsStatus
+	Fills FillsStatus
 }
 
 // ExchangeStatus is an exchange under way.
@@ -97,7 +98,7 @@ func (k *Keeper) Status() Status {
 
 // publish has Status tell what is so now.
 func (k *Keeper) publish() {
-	s := Status{Total: k.total, Sweep: k.leader.status(), Steps: k.mover.status(k.Now())}
+	s := Status{Total: k.total, Sweep: k.leader.status(), Steps: k.mover.status(k.Now()), Fills: k.mover.fillsStatus()}
 	if k.member.busy() {
 		s.Sweep.Leader = k.member.round.leader
 	}

@@ -37,6 +37,9 @@ type mover struct {
 	pace     fillPace
 	received pace.Meter
 	tally    moverTally
+	totals   FillsStatus
+	// sizes are what sources told of their copies, in bytes, in this change.
+	sizes map[kv.Partition]uint64
 }
 
 // moving is this node's part in the steps of one partition.
@@ -110,7 +113,7 @@ func (m *mover) begin(c *ring.Current) {
 		return
 	}
 	if was == nil || was.Progress == nil || was.Progress.To().Epoch() != c.Progress.To().Epoch() {
-		m.tally, m.received = moverTally{}, pace.Meter{}
+		m.tally, m.received, m.sizes = moverTally{}, pace.Meter{}, map[kv.Partition]uint64{}
 	}
 	for i := range c.Ring.Params().Q {
 		p := kv.Partition(i)

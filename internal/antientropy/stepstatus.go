@@ -20,8 +20,8 @@ type StepsStatus struct {
 	// Gains are the partitions that this node gets in the change, Left those of
 	// them that it has not got in full yet.
 	Gains, Left int
-	// BytesLeft is what is still to be fetched for them, in bytes of records, as
-	// far as the copies that are there tell.
+	// BytesLeft is what is still to be fetched for them, in bytes of records: what
+	// their sources have told, and the mean of that for those not asked yet.
 	BytesLeft uint64
 	// Received and Sent are bytes of payload that fills took since the change
 	// began, or the node was started; Rate is what is received, in bytes a second,
@@ -35,6 +35,15 @@ type StepsStatus struct {
 	// Former are the copies that this node still holds of partitions that it has
 	// left in this change.
 	Former int
+}
+
+// FillsStatus counts what fills took since the node was started.
+type FillsStatus struct {
+	// Received and Sent are bytes of payload.
+	Received, Sent uint64
+	// Late are the partitions that this node owns, and is yet to be filled with
+	// though their steps are over.
+	Late int
 }
 
 // WaitStatus is a node that keeps steps from going on.
@@ -115,10 +124,22 @@ func (s *StepsStatus) wait(step *ring.Step, phase int, marks ring.Marks) {
 	}
 }
 
-// measure finds out what this node is still to fetch. How large a copy is to be
-// nobody has told it: it takes the mean of those that it has.
+// sized takes in how large the copies of a source are.
+func (m *mover) sized(x *exchange) {
+	if m.sizes == nil {
+		m.sizes = map[kv.Partition]uint64{}
+	}
+	for i := range x.copies {
+		if c := &x.copies[i]; c.size > 0 {
+			m.sizes[c.p] = c.size
+		}
+	}
+}
+
+// measure finds out what this node is still to fetch. As long as no source has told
+// how large its copy is, a copy is as large as the mean of those that this node has.
 func (m *mover) measure(s *StepsStatus, c *ring.Current) {
-	var whole, part, copies uint64
+	var whole, part, copies, told, known uint64
 	for i := range c.Ring.Params().Q {
 		p := kv.Partition(i)
 		had, has := c.Ring.Owns(p, m.k.Self), c.Latest().Owns(p, m.k.Self)
@@ -130,7 +151,11 @@ func (m *mover) measure(s *StepsStatus, c *ring.Current) {
 		switch {
 		case left:
 			s.Left++
-			part += bytes
+			if size := m.sizes[p]; size > 0 {
+				told, known = told+size-min(bytes, size), known+1
+			} else {
+				part += bytes
+			}
 		case bytes > 0 || !m.k.leftOver(c, p):
 			whole, copies = whole+bytes, copies+1
 		}
@@ -141,9 +166,16 @@ func (m *mover) measure(s *StepsStatus, c *ring.Current) {
 			s.Former++
 		}
 	}
-	if copies > 0 {
-		s.BytesLeft = max(whole/copies*uint64(s.Left), part) - part
+	if len(m.sizes) > 0 {
+		whole, copies = 0, uint64(len(m.sizes))
+		for _, size := range m.sizes {
+			whole += size
+		}
 	}
+	if copies > 0 {
+		s.BytesLeft = max(whole/copies*(uint64(s.Left)-known), part) - part
+	}
+	s.BytesLeft += told
 }
 
 // got tells whether this node is done in the step that makes it an owner of p, or
@@ -156,6 +188,17 @@ func (m *mover) got(g *ring.Progress, p kv.Partition) bool {
 		}
 	}
 	return true
+}
+
+// fillsStatus returns what is counted since the start.
+func (m *mover) fillsStatus() FillsStatus {
+	s := m.totals
+	for _, f := range m.fills {
+		if f.k == late && !f.done {
+			s.Late++
+		}
+	}
+	return s
 }
 
 // status returns what lookOver found, and what is counted.

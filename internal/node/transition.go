@@ -24,8 +24,6 @@ type courseView struct {
 	epoch uint64
 	// since is when the change was first seen, moved when something last moved.
 	since, moved time.Time
-	// received and sent count bytes of fills since the start.
-	received, sent uint64
 }
 
 // look takes in the change that is under way, epoch 0 for none, and what the
@@ -45,8 +43,6 @@ func (c *course) look(now time.Time, epoch uint64, s antientropy.StepsStatus) {
 	if s.Phases != c.last.Phases || s.Received != c.last.Received || s.Sent != c.last.Sent || s.Left != c.last.Left {
 		c.moved = now
 	}
-	c.received += s.Received - min(c.last.Received, s.Received)
-	c.sent += s.Sent - min(c.last.Sent, s.Sent)
 	c.last = s
 }
 
@@ -137,6 +133,8 @@ func (n *Node) transitionSamples(emit func(metrics.Sample)) {
 	emit(gauge("ringtail_transition_idle_seconds", "For how long this node has seen nothing move in the change of the ring.", idle))
 	emit(gauge("ringtail_transition_waits_down", "Nodes that steps wait for and that do not answer this node.", float64(down)))
 	emit(gauge("ringtail_transition_pace_bytes", "Most bytes a second that this node fetches of moving partitions.", float64(n.fillRate.Load())))
-	emit(counter("ringtail_transition_received_bytes_total", "Payload that this node received to fill copies.", c.received))
-	emit(counter("ringtail_transition_sent_bytes_total", "Payload that this node sent to fill copies of others.", c.sent))
+	fills := n.keeper.Status().Fills
+	emit(gauge("ringtail_transition_late_partitions", "Copies that this node is yet to get though their change is over.", float64(fills.Late)))
+	emit(counter("ringtail_transition_received_bytes_total", "Payload that this node received to fill copies.", fills.Received))
+	emit(counter("ringtail_transition_sent_bytes_total", "Payload that this node sent to fill copies of others.", fills.Sent))
 }

@@ -40,18 +40,23 @@ func (p *Pace) Cost(n int) time.Duration {
 const span = 5
 
 // Meter measures a rate, in bytes a second, over the last seconds that are over,
-// and counts all bytes. Its zero value has seen nothing.
+// or those since the first byte if they are fewer, and counts all bytes. Its zero value has seen nothing.
 type Meter struct {
 	total uint64
 	// second is the present one, since the Unix epoch; bytes are those of each of
 	// the last seconds, the present one's at second modulo their number.
 	second int64
-	bytes  [span + 1]uint64
+	// began is the second of the first byte, 0 before that.
+	began int64
+	bytes [span + 1]uint64
 }
 
 // Add counts n bytes.
 func (m *Meter) Add(now time.Time, n uint64) {
 	m.turn(now)
+	if m.began == 0 && n > 0 {
+		m.began = m.second
+	}
 	m.total += n
 	m.bytes[m.second%(span+1)] += n
 }
@@ -68,7 +73,7 @@ func (m *Meter) Rate(now time.Time) uint64 {
 			sum += n
 		}
 	}
-	return sum / span
+	return sum / uint64(min(max(m.second-m.began, 1), span))
 }
 
 // turn forgets what is too long ago.
