@@ -70,13 +70,25 @@ func (n *node) passedOn(payload []byte) *Op {
 		panic(err)
 	}
 	for _, b := range n.begun {
-		x := b.op.write
-		if !b.op.done && bytes.Equal(b.op.key.Key, m.Key) && bytes.Equal(b.op.context, m.Context) &&
-			x.deleted == (m.Flags&wire.FlagDeleted != 0) && bytes.Equal(x.value, m.Value) {
+		if !b.op.done && b.op.is(m) {
 			return b.op
 		}
 	}
 	panic("sim: a put that no client asked for is passed on")
+}
+
+func (op *Op) isPassedOn(payload []byte) bool {
+	m, err := wire.ParsePut(payload)
+	return err == nil && op.write != nil && op.is(m)
+}
+
+// is tells whether m asks for what op does.
+func (op *Op) is(m wire.Put) bool {
+	x := op.write
+	// What deletes without a context is passed on with that of what it saw.
+	seen := x.deleted && len(op.context) == 0
+	return bytes.Equal(op.key.Key, m.Key) && (seen || bytes.Equal(op.context, m.Context)) &&
+		x.deleted == (m.Flags&wire.FlagDeleted != 0) && bytes.Equal(x.value, m.Value)
 }
 
 // asks tells whether a node that carries out wr does what op asks for.

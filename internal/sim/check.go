@@ -73,7 +73,7 @@ func (w *World) lossy() bool {
 // the key. It is not ok when the network is not cleanly divided, so that not
 // all of these reach the same, or when one of them has trouble of its own.
 func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
-	if len(w.rings) > 1 || op.node.dead || op.node.paused {
+	if op.calm == 0 || op.calm != w.calm() || op.node.dead || op.node.paused {
 		return 0, 0, false
 	}
 	at := op.node.machine
@@ -90,7 +90,7 @@ func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
 		if m.disk.full || m.disk.failReads {
 			return 0, 0, false
 		}
-		if m.node == nil || m.node.paused {
+		if m.node == nil || m.node.paused || !w.settled.Contains(m.id()) {
 			continue
 		}
 		nodes++
@@ -160,7 +160,7 @@ func (w *World) checkFresh(op *Op) {
 // became of the ring: what floors of the owners that it will meet have let go
 // of.
 func (w *World) expectGone(op *Op) {
-	if op.write != nil || !op.options.Strict || op.key.lww || !w.agreed() {
+	if op.write != nil || !op.options.Strict || op.key.lww || op.calm == 0 {
 		return
 	}
 	var floors []vclock.Floor
@@ -186,19 +186,9 @@ func (w *World) expectGone(op *Op) {
 	}
 }
 
-// agreed tells whether all nodes know the newest ring.
-func (w *World) agreed() bool {
-	for _, m := range w.machines {
-		if m.node != nil && m.node.ring != w.ring() {
-			return false
-		}
-	}
-	return true
-}
-
 // checkGoneFor is P5 for a strict get.
 func (w *World) checkGoneFor(op *Op) {
-	if op.rings != len(w.rings) {
+	if op.calm != w.calm() {
 		return
 	}
 	for _, s := range op.siblings {
@@ -216,15 +206,16 @@ func (w *World) met(op *Op, x *Write) bool {
 	if x.fate != acked || len(x.dots) == 0 || p.end > op.start || !op.options.Strict || !p.options.Strict {
 		return false
 	}
-	// Through a change of the ring strict reads need its phases.
-	if len(w.rings) > 1 {
-		return false
-	}
-	held := p.options.W
+	held := int(p.options.W)
 	if p.crashes != w.crashes {
-		held = p.options.DW
+		held = int(p.options.DW)
 	}
-	return int(op.options.R)+max(int(held), x.held)-x.lost > w.N
+	held = max(held, x.held) - x.lost
+	if p.calm != 0 && p.calm == w.calm() {
+		return int(op.options.R)+held > w.N
+	}
+	// Through a change of the ring, which is made for the cluster's quorums.
+	return w.R+w.W > w.N && held >= w.W && int(op.options.R) >= w.R
 }
 
 // shows tells whether op's answer has x, or what superseded it.

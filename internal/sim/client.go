@@ -65,7 +65,7 @@ func (c *client) next() {
 	kind := w.Mix.draw(c.rng)
 	key := c.rng.IntN(len(w.keys))
 	options := w.Options.draw(c.rng, w.Scenario)
-	if m.node == nil {
+	if m.node == nil || m.node.current == nil {
 		c.think() // nobody listens there
 		return
 	}
@@ -78,7 +78,7 @@ func (c *client) request(n *node, kind opKind, key int, options kv.Options) *Op 
 	c.count++
 	op := &Op{
 		client: c, number: c.count, key: w.keys[key], node: n, kind: kind, options: options,
-		start: w.now, rings: len(w.rings), crashes: w.crashes, changed: w.changed,
+		start: w.now, calm: w.calm(), settling: w.settling, crashes: w.crashes, changed: w.changed,
 	}
 	if s := c.sessions[key]; len(s) > 0 {
 		at := len(s) - 1

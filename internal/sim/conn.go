@@ -222,7 +222,7 @@ func (n *node) call(to kv.NodeID, rq wire.Call, left time.Duration, m wire.Appen
 	}
 	w := n.world
 	payload := encode(m)
-	if was := w.cause; was == nil && rq.Type == wire.TypePut {
+	if was := w.cause; rq.Type == wire.TypePut && (was == nil || !was.isPassedOn(payload)) {
 		// A coordinator that had waited passes the request on in its own time.
 		w.cause = n.passedOn(payload)
 		defer func() { w.cause = was }()
@@ -255,7 +255,7 @@ func (r *responder) Respond(_ uint64, t wire.Type, f wire.Flags, m wire.Appender
 	payload := encode(m)
 	n := r.call.conn.from
 	w := n.world
-	epoch := r.peer.ring.Epoch()
+	epoch := r.peer.epoch()
 	w.send(r.peer.machine, n.machine, message{t, true, payload}, true, func() {
 		n.do(func() {
 			w.note(noteDelivered, uint64(t)<<8|uint64(n.index)|1<<16, xxhash.Sum64(payload))

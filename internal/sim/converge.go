@@ -49,6 +49,9 @@ func (w *World) settleDown() {
 
 // differs says what keeps the cluster from having converged.
 func (w *World) differs() string {
+	if len(w.wishes)+len(w.dead) > 0 {
+		return fmt.Sprintf("%d changes of the ring have not begun, and %d nodes were not replaced", len(w.wishes), len(w.dead))
+	}
 	for _, m := range w.machines {
 		if why := m.unsettled(); why != "" {
 			return fmt.Sprintf("%v %s", m, why)
@@ -78,18 +81,30 @@ func (w *World) differs() string {
 func (m *machine) unsettled() string {
 	n := m.node
 	switch {
+	case m.idle:
+		return ""
 	case n == nil:
 		return "does not run"
-	case n.ring.Epoch() != m.world.ring().Epoch():
-		return fmt.Sprintf("is in epoch %d", n.ring.Epoch())
+	case n.epoch() != m.world.ring().Epoch():
+		return fmt.Sprintf("is in epoch %d, and not %d", n.epoch(), m.world.ring().Epoch())
+	case n.current.Progress != nil:
+		return "knows a change of the ring that is not over"
+	case !n.current.Ring.Contains(n.id):
+		return "has left the ring, and is still there"
 	case len(n.store.Hints()) > 0:
 		return fmt.Sprintf("holds hints: %+v", n.store.Hints())
 	case len(n.store.Damaged()) > 0:
 		return fmt.Sprintf("has damaged copies: %v", n.store.Damaged())
 	}
 	for _, p := range n.store.Held() {
-		if !n.ring.Owns(p, n.id) {
+		if !n.current.Ring.Owns(p, n.id) {
 			return fmt.Sprintf("holds a left-over copy of partition %d", p)
+		}
+	}
+	for p := range kv.Partition(m.world.Partitions) {
+		level := n.current.View(p).Level
+		if puts, gets := n.store.Stage(p); puts > level || gets > level {
+			return fmt.Sprintf("serves no puts of partition %d below %v and no gets below %v, and the ring is at %v", p, puts, gets, level)
 		}
 	}
 	return ""

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
-	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
@@ -39,7 +39,10 @@ type files struct {
 	boot uint64
 	// reserved is the highest sequence number that may have been used.
 	reserved uint64
-	ring     *ring.Ring
+	// state is the cluster's, as far as the node knows, nil before it has joined;
+	// vote is its part in the votes.
+	state *membership.State
+	vote  membership.Acceptor
 	// ruined tells that the engine was set aside since the last start.
 	ruined bool
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -20,9 +21,21 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 	"jump": onAny(func(m *machine, rng *rand.Rand) func() {
 		return m.jump(jumps[rng.IntN(len(jumps))])
 	}),
-	"wipe":    onAny(func(m *machine, _ *rand.Rand) func() { m.wipe(); return m.start }),
-	"backup":  onAny(func(m *machine, _ *rand.Rand) func() { m.backUp(); return nil }),
-	"restore": onAny(func(m *machine, _ *rand.Rand) func() { m.restore(); return m.start }),
+	"wipe": onAny(func(m *machine, _ *rand.Rand) func() {
+		if !m.mayLose() {
+			return nil
+		}
+		m.wipe()
+		return m.start
+	}),
+	"backup": onAny(func(m *machine, _ *rand.Rand) func() { m.backUp(); return nil }),
+	"restore": onAny(func(m *machine, _ *rand.Rand) func() {
+		if !m.mayLose() {
+			return nil
+		}
+		m.restore()
+		return m.start
+	}),
 	"damage": onAny(func(m *machine, rng *rand.Rand) func() {
 		if m.mayHurt() {
 			m.damage(rng)
@@ -64,7 +77,52 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 		owns := func(m *machine) bool { return w.ring().Owns(k.partition, m.id()) }
 		return w.sever(func(x, y *machine) bool { return owns(x) != owns(y) })
 	},
-	"move": func(w *World, rng *rand.Rand) func() { w.reweigh(rng); return nil },
+	"move": onRing(func(w *World, rng *rand.Rand) { w.reweigh(rng) }),
+	"join": onRing(func(w *World, rng *rand.Rand) {
+		if m := w.drawIdle(rng); m != nil {
+			m.join()
+		}
+	}),
+	"leave": onRing(func(w *World, rng *rand.Rand) {
+		if len(w.settled.Nodes()) > w.N {
+			w.drawMember(rng).leave()
+		}
+	}),
+	"replace": onRing(func(w *World, rng *rand.Rand) {
+		if m := w.drawIdle(rng); m != nil {
+			old := w.drawMember(rng)
+			m.enter()
+			w.asked("%v is to replace %v, as node %v", m, old, m.id())
+			w.succeed(old.id(), m)
+		}
+	}),
+}
+
+// onRing has people want a change of the ring, if they want none yet.
+func onRing(do func(w *World, rng *rand.Rand)) func(*World, *rand.Rand) func() {
+	return func(w *World, rng *rand.Rand) func() {
+		if len(w.wishes) == 0 && w.underway == nil && len(w.dead) == 0 {
+			do(w, rng)
+		}
+		return nil
+	}
+}
+
+// drawIdle returns a machine that is out of the cluster, nil if none is.
+func (w *World) drawIdle(rng *rand.Rand) *machine {
+	at := rng.IntN(len(w.machines))
+	for i := range w.machines {
+		if m := w.machines[(at+i)%len(w.machines)]; m.idle {
+			return m
+		}
+	}
+	return nil
+}
+
+// drawMember returns a machine whose node is in the ring.
+func (w *World) drawMember(rng *rand.Rand) *machine {
+	nodes := w.settled.Nodes()
+	return w.ids[nodes[rng.IntN(len(nodes))].ID]
 }
 
 // jumps are how far a clock may be off.
@@ -96,17 +154,25 @@ func onRunning(do func(*machine, *rand.Rand) func()) func(*World, *rand.Rand) fu
 func (m *machine) mayHurt() bool {
 	hurt := 1
 	for _, o := range m.world.machines {
-		if o != m && (o.node == nil || o.hurt()) {
+		if o != m && !o.idle && (o.node == nil || o.hurt()) {
 			hurt++
 		}
 	}
 	return hurt <= m.world.W-1
 }
 
+// mayLose tells whether the promises cover the loss of m's disk: it may be hurt, its
+// node is in the ring, and is to stay, and what is wanted is not about it.
+func (m *machine) mayLose() bool {
+	w, id := m.world, m.id()
+	return m.mayHurt() && !m.idle && w.settled.Contains(id) && w.latest.Contains(id) && len(w.wishes) == 0
+}
+
 // hurt tells whether some of what m had is lost and not filled again, as far as
 // that is known without a process.
 func (m *machine) hurt() bool {
-	return len(m.disk.damage) > 0 || m.disk.files.ruined || m.node != nil && len(m.node.store.Damaged()) > 0
+	gone := slices.ContainsFunc(m.world.dead, func(d dead) bool { return d.m == m })
+	return gone || len(m.disk.damage) > 0 || m.disk.files.ruined || m.node != nil && len(m.node.store.Damaged()) > 0
 }
 
 // cutLink cuts one direction of a link, or both.

@@ -23,6 +23,8 @@ type machine struct {
 	node *node
 	// offset is how far the clock is ahead.
 	offset time.Duration
+	// idle tells that the machine is out of the cluster, and without a process.
+	idle bool
 }
 
 func (m *machine) String() string { return fmt.Sprintf("n%d", m.index+1) }
@@ -36,7 +38,7 @@ func (m *machine) Now() time.Time { return epoch.Add(m.world.now + m.offset) }
 // start starts a process on the machine's disk, unless one runs. One that the
 // disk does not let start is started again.
 func (m *machine) start() {
-	if m.node != nil {
+	if m.node != nil || m.idle {
 		return
 	}
 	w := m.world
@@ -129,7 +131,7 @@ func (m *machine) failSync() {
 	m.world.fault("the next fsync of %v will fail", m)
 }
 
-// wipe loses the disk: a new node with an empty one takes the place of the old.
+// wipe loses the disk: a new node with an empty one is to replace the old.
 func (m *machine) wipe() { m.replace(m.world.newDisk(m.rng), "an empty one") }
 
 func (m *machine) backUp() {
@@ -145,27 +147,29 @@ func (m *machine) restore() {
 	}
 }
 
-// replace puts another disk into the machine, which thereby is a new node. It
-// takes the old one's place in a new epoch of the ring.
+// replace puts another disk into the machine, which thereby is a new node. It is to
+// replace the old one, which is dead for good.
 func (m *machine) replace(d *disk, what string) {
 	w := m.world
 	if m.node != nil {
 		m.halt()
 	}
 	w.crashes++
-	old, id := m.id(), w.newID()
+	old, id, state := m.id(), w.newID(), m.disk.files.state
 	w.fault("the disk of %v is replaced by %s; it is node %v now", m, what, id)
 	w.lost(m, func() {
 		m.disk = d
 		if w.broken.KeepIDs {
-			d.files.id, d.files.ring = old, w.ring()
+			d.files.id, d.files.state = old, state
 			return
 		}
 		w.ids[id] = m
 		d.files = files{id: id}
-		w.succeed(old, id)
-		d.files.ring = w.ring()
 	})
+	if !w.broken.KeepIDs {
+		w.dead = append(w.dead, dead{old, m})
+		w.succeed(old, m)
+	}
 }
 
 // ruin loses the engine's files: what is left of the directory is started

@@ -15,6 +15,13 @@ type nemesis struct {
 }
 
 func (n *nemesis) start() {
+	for i := range operators {
+		rng := n.world.random("operator %d", i)
+		n.world.every(operateEvery, rng, func() bool {
+			n.world.operate(rng)
+			return true
+		})
+	}
 	for i, f := range n.world.Faults {
 		n.repeat(f, n.world.random("fault %s %d", f.Kind, i))
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
-	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -36,8 +36,9 @@ type node struct {
 	dead, paused bool
 	held         []held
 	conns        []*conn
-	ring         *ring.Ring
-	current      *ring.Current
+	course
+	// election is the node's proposal that is put to the vote, nil for none.
+	election *election
 	// leads tells that a step asks for a sweep that this node leads.
 	leads bool
 	// begun are the puts that were asked of this node.
@@ -69,7 +70,12 @@ type held struct {
 func newNode(m *machine) (*node, error) {
 	w, f := m.world, &m.disk.files
 	f.boot++
-	n := &node{machine: m, id: f.id, boot: f.boot, rng: w.random("node %v %d", f.id, f.boot), ring: f.ring, sequence: f.reserved}
+	if w.broken.ForgetVotes {
+		f.vote = membership.Acceptor{}
+	}
+	n := &node{machine: m, id: f.id, boot: f.boot, rng: w.random("node %v %d", f.id, f.boot), sequence: f.reserved}
+	n.asked = map[*machine]time.Duration{}
+	n.steer()
 	w.say(nil, "%v starts, boot %d", m, n.boot)
 	n.engine = openEngine(m.disk, n.after, n.failed)
 	// What is put where there is damage goes with it.
@@ -96,14 +102,18 @@ func newNode(m *machine) (*node, error) {
 		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: w.broken.disk(n.engine),
 		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
 	})
-	for _, id := range w.members() {
-		n.connTo(id)
+	for _, o := range w.machines {
+		n.connTo(o.id())
 	}
 	n.every(tickEvery, n.tick)
 	n.every(workEvery, n.work)
 	n.every(w.FlushEvery, n.flush)
 	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
+	n.every(workEvery, n.leave)
+	if n.current != nil {
+		n.moved()
+	}
 	return n, nil
 }
 
@@ -239,23 +249,6 @@ func (n *node) Next() (kv.NodeID, uint64, error) {
 	}
 	return n.id, n.sequence, nil
 }
-
-// Ring implements the Rings of replica.
-func (n *node) Ring() *ring.Ring { return n.ring }
-
-// Current implements coordinator.Cluster.
-func (n *node) Current() *ring.Current {
-	switch {
-	case n.ring == nil:
-		return nil
-	case n.current == nil || n.current.Ring != n.ring:
-		n.current = &ring.Current{Ring: n.ring}
-	}
-	return n.current
-}
-
-// Mark implements antientropy.Cluster; there is no transition yet.
-func (n *node) Mark(*ring.Progress, []ring.Mark) error { return nil }
 
 // Props implements coordinator.Cluster.
 func (n *node) Props(bucket []byte) kv.Props {

@@ -24,10 +24,11 @@ type Op struct {
 	held    set
 	// write is nil for a get.
 	write *Write
-	// ring is the epoch of the newest ring when it began, crashes and changed
-	// what the world's were.
-	rings, crashes int
-	changed        time.Duration
+	// calm is the epoch that all nodes knew to be settled when it began, 0 for none;
+	// settling, crashes and changed are what the world's were.
+	calm              uint64
+	settling, crashes int
+	changed           time.Duration
 
 	// gone are writes that no answer may show: deletes superseded them which the
 	// floors of so many owners have let go of that one of these must answer.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
@@ -60,11 +61,12 @@ func newWorld(s *Scenario, seed uint64, v *Variant) *World {
 		m.disk.files.id = id
 		w.ids[id] = m
 		w.machines = append(w.machines, m)
-		nodes = append(nodes, ring.Node{ID: id, Weight: 1})
+		if m.idle = i >= s.Nodes-s.Out; !m.idle {
+			nodes = append(nodes, ring.Node{ID: id, Weight: 1})
+		}
 	}
-	w.claim(nodes)
+	w.found(nodes)
 	for _, from := range w.machines {
-		from.disk.files.ring = w.ring()
 		var row []*link
 		for _, to := range w.machines {
 			row = append(row, &link{rng: w.random("link %d %d", from.index, to.index)})
@@ -86,6 +88,25 @@ func newWorld(s *Scenario, seed uint64, v *Variant) *World {
 	return w
 }
 
+// found makes the cluster's first ring, of these nodes.
+func (w *World) found(nodes []ring.Node) {
+	r, err := ring.Claim(nil, ring.Params{N: w.N, R: w.R, W: w.W, Q: w.Partitions}, 1, nodes)
+	if err != nil {
+		panic(err)
+	}
+	w.decision = decision{changes: map[membership.Slot]*membership.Transition{}, rings: map[uint64]*ring.Ring{}}
+	w.settles(r)
+	var members []membership.Member
+	for _, n := range r.Nodes() {
+		members = append(members, w.ids[n.ID].self())
+	}
+	for _, m := range w.machines {
+		if !m.idle {
+			m.disk.files.state = membership.NewState(clusterID, members, r)
+		}
+	}
+}
+
 // add adds o's counts.
 func (c *Counts) add(o Counts) {
 	c.Events += o.Events
@@ -100,4 +121,5 @@ func (c *Counts) add(o Counts) {
 	c.Hints += o.Hints
 	c.Repaired += o.Repaired
 	c.Floors += o.Floors
+	c.Changes += o.Changes
 }

@@ -21,6 +21,9 @@ type Scenario struct {
 	// Nodes is the number of machines; N, R and W are the cluster's, Partitions
 	// is Q.
 	Nodes, N, R, W, Partitions int
+	// Out is how many of the machines, the last ones, are not in the cluster at
+	// first.
+	Out int
 	// Clients make requests one after the other, with pauses of Think on
 	// average.
 	Clients int
@@ -155,6 +158,7 @@ func (s *Scenario) line(verb string, l *line) {
 	switch verb {
 	case "nodes":
 		s.Nodes = l.number()
+		l.ints(map[string]*int{"out": &s.Out})
 	case "ring":
 		l.ints(map[string]*int{"n": &s.N, "r": &s.R, "w": &s.W, "partitions": &s.Partitions})
 	case "clients":

@@ -31,6 +31,9 @@ var verbs = map[string]func(*World, Step) error{
 		}
 	}),
 	"move":    moveStep,
+	"join":    onMachine((*machine).join),
+	"leave":   onMachine((*machine).leave),
+	"replace": replaceStep,
 	"name":    nameStep,
 	"cut":     cutStep(true),
 	"heal":    cutStep(false),

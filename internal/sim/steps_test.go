@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -73,11 +74,16 @@ func TestHoldUnknown(t *testing.T) {
 // TestMove: two machines change places, and keep the names that they were given.
 func TestMove(t *testing.T) {
 	w := testWorld(t, "nodes 5\nkeys 1")
+	for _, m := range w.machines {
+		m.start()
+	}
+	(&nemesis{world: w}).start()
 	w.step(t, "name owner:k0:2 A")
 	w.step(t, "name other:k0:1 B")
 	a, b, before := w.names["A"].id(), w.names["B"].id(), w.ring()
 	w.step(t, "move A B")
-	if e := w.ring().Epoch(); e != before.Epoch()+1 {
+	w.run(5 * time.Second)
+	if e := w.settled.Epoch(); e != before.Epoch()+1 {
 		t.Errorf("the epoch is %d", e)
 	}
 	for p := range kv.Partition(w.Partitions) {
@@ -90,7 +96,7 @@ func TestMove(t *testing.T) {
 				want[i] = a
 			}
 		}
-		if got := w.ring().Owners(p); !slices.Equal(got, want) {
+		if got := w.settled.Owners(p); !slices.Equal(got, want) {
 			t.Errorf("the owners of partition %d are %v, want %v", p, got, want)
 		}
 	}

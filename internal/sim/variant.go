@@ -21,6 +21,8 @@ type Variant struct {
 	// KeepIDs lets a node whose disk was replaced go on under its old id, with
 	// the sequence that the disk remembers.
 	KeepIDs bool
+	// ForgetVotes has a node forget in a restart what it promised and accepted.
+	ForgetVotes bool
 	// NoSync tells anti-entropy that what was written is durable when it is not.
 	NoSync bool
 }

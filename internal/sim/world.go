@@ -44,9 +44,9 @@ type World struct {
 	// names are those that steps gave to machines.
 	names map[string]*machine
 	links [][]*link
-	// rings are those of every epoch; the last is the newest.
-	rings   []*ring.Ring
-	removed []removal
+	decision
+	wishes  []*wish
+	dead    []dead
 	ids     map[kv.NodeID]*machine
 	idRand  *rand.Rand
 	sealer  *object.Sealer
@@ -67,6 +67,8 @@ type Counts struct {
 	// Hints are writes that stand-ins took, Repaired copies that gets repaired.
 	// Floors are calls that raised floors.
 	Hints, Repaired, Floors int
+	// Changes are those of the ring that were chosen.
+	Changes int
 	// Excused are acknowledged writes whose loss the promises allow.
 	Excused int
 }
@@ -153,8 +155,9 @@ func (w *World) fault(format string, args ...any) {
 	w.say(nil, format, args...)
 }
 
-// ring returns the newest ring.
-func (w *World) ring() *ring.Ring { return w.rings[len(w.rings)-1] }
+// ring returns the newest ring: the one to which the last change leads, whether or
+// not that is over.
+func (w *World) ring() *ring.Ring { return w.latest }
 
 // newID draws the id of a new node.
 func (w *World) newID() kv.NodeID {
