@@ -211,3 +211,58 @@ func (n *node) busyMoving() bool {
 	}
 	return eraOf(cur) != newest
 }
+
+// TestLostIsNoSource: a node that is lost for good fills nobody. What it and one
+// more owner acknowledged is with that one, so a copy has to have met it.
+func TestLostIsNoSource(t *testing.T) {
+	cfg := quiet()
+	cfg.Every = time.Hour
+	c := newChanging(t, 4, cfg, testParams(1), 1, 2, 3)
+	c.live(2 * time.Second)
+	if !c.write(1, "k", "v", 1, 3) {
+		t.Fatal("the put was refused")
+	}
+	c.node(1).down = true
+	c.hold = cut([2]kv.NodeID{3, 2}, [2]kv.NodeID{3, 4})
+	if tr := c.commit(2, []kv.NodeID{1}, 2, 3, 4); len(tr.Lapsed()) > 0 {
+		t.Fatal("one lost node makes promises lapse")
+	}
+	c.live(45 * time.Second)
+	if v, refused := c.seen(2, "k", 2, 4); !refused && v != "v" {
+		t.Errorf("a get finds %q", v)
+	}
+	c.hold = nil
+	c.live(45 * time.Second)
+	if v, refused := c.seen(2, "k", 2, 4); refused || v != "v" {
+		t.Errorf("in the end a get finds %q, refused %v", v, refused)
+	}
+}
+
+// TestLateLeaver: an owner that hears of the change that it leaves by when that is
+// over refuses the gets that it once answered before it drops its copy, and goes on
+// to do so.
+func TestLateLeaver(t *testing.T) {
+	cfg := quiet()
+	c := newChanging(t, 4, cfg, testParams(1), 1, 2, 3)
+	c.live(2 * time.Second)
+	if !c.write(1, "k", "v", 1, 2, 3) {
+		t.Fatal("the put was refused")
+	}
+	c.node(3).down = true
+	way := c.commit(1, nil, 1, 2, 4)
+	c.live(45 * time.Second)
+	if c.node(1).ring.Epoch() != 2 {
+		t.Fatal("the change is not over")
+	}
+	c.node(3).down = false
+	c.settled(2 * time.Minute)
+	for range 2 {
+		if held := c.node(3).store.Held(); len(held) > 0 {
+			t.Fatalf("it holds %v", held)
+		}
+		if _, gets := c.node(3).store.Stage(0); gets < way.Level(0, 2) {
+			t.Errorf("it serves gets from %v on", gets)
+		}
+		c.node(3).crash()
+	}
+}

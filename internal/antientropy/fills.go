@@ -63,13 +63,14 @@ func (m *mover) fillOf(f *filling) replica.Fill {
 }
 
 // enough tells whether a copy has met as many of the owners as it has to. Itself
-// is one once it is sealed, and a node that is lost for good has nothing to give.
+// is one once it is sealed. A node that is lost for good is none: what it alone had
+// of an acknowledged write, another one has as well, and that one has to be met.
 func (m *mover) enough(f *filling) bool {
 	s := &f.mv.steps[f.k]
 	n := 0
 	for _, id := range s.Old {
 		switch {
-		case slices.Contains(f.sources, id) || m.lost(id):
+		case slices.Contains(f.sources, id):
 			n++
 		case id == m.k.Self:
 			if puts, _ := m.k.Stages.Stage(f.mv.p); puts >= f.level {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -11,6 +12,11 @@ import (
 // left from an earlier ring or an earlier step, or came from a node that knew an
 // older one. Each owner that is to stay is given all that the copy holds, durably, and its floor; then
 // the copy is dropped, if nothing was written to it since.
+//
+// Before that the copy refuses, durably, the gets that it once answered: also where
+// the node hears of the change only when that is over. It may become an owner again,
+// and a get of long ago that was answered by others as they were then is not to be
+// answered by what is left.
 //
 // The floor goes with the data, or by itself where all data was reaped: the copy
 // may be the last to know that something was deleted. Its tombstone is gone, and
@@ -81,6 +87,8 @@ func (f *leftovers) exchanged(k *Keeper, x *exchange) {
 	if cur == nil || eraOf(cur) != x.era || f.era != x.era {
 		return
 	}
+	var done []*leftover
+	var to []replica.Advance
 	for i := range x.copies {
 		pair := &x.copies[i]
 		c := f.find(pair.p)
@@ -90,7 +98,14 @@ func (f *leftovers) exchanged(k *Keeper, x *exchange) {
 		if !slices.Contains(c.given, x.peer) {
 			c.given = append(c.given, x.peer)
 		}
-		if c.wanting(k, cur) {
+		if !c.wanting(k, cur) {
+			done, to = append(done, c), append(to, replica.Advance{Partition: c.p, Gets: cur.View(c.p).Level})
+		}
+	}
+	err := k.Stages.Advance(to)
+	for _, c := range done {
+		if err != nil {
+			c.given = nil
 			continue
 		}
 		// Whether there was a write since update counted the changes, DropCopy

@@ -108,14 +108,16 @@ func (f *refill) wanted(k *Keeper, cur *ring.Current, peer kv.NodeID, now time.T
 }
 
 // needed returns how many of a set of owners, this node left out, a copy of its
-// is to be filled from: N-W+1, or all where there are not as many (W=1).
+// is to be filled from: N-W+1, or all where there are not as many (W=1), and those
+// that are lost for good are none.
 func needed(cur *ring.Current, self kv.NodeID, set []kv.NodeID) int {
-	n := len(set)
-	need := n - min(cur.Ring.Params().W, n) + 1
-	if slices.Contains(set, self) {
-		need = min(need, n-1)
+	n, others := len(set), 0
+	for _, id := range set {
+		if id != self && (cur.Progress == nil || !slices.Contains(cur.Progress.Lost(), id)) {
+			others++
+		}
 	}
-	return need
+	return min(n-min(cur.Ring.Params().W, n)+1, others)
 }
 
 // enough tells whether a copy counts again: it has met as many of each set as it
@@ -125,7 +127,7 @@ func (c *refilling) enough(k *Keeper, cur *ring.Current) bool {
 	met := func(set, sources []kv.NodeID) int {
 		n := 0
 		for _, id := range set {
-			if id != k.Self && (slices.Contains(sources, id) || cur.Progress != nil && slices.Contains(cur.Progress.Lost(), id)) {
+			if id != k.Self && slices.Contains(sources, id) {
 				n++
 			}
 		}
