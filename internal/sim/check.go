@@ -44,7 +44,7 @@ func (w *World) check(op *Op) {
 // as long as it takes to notice, a put succeeds.
 func (w *World) checkAlways(op *Op) {
 	const noticed = 1100 * time.Millisecond
-	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-w.changed < noticed {
+	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-max(w.changed, w.since) < noticed {
 		return
 	}
 	switch kv.KindOf(op.err) {

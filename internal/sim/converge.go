@@ -90,7 +90,7 @@ func (m *machine) unsettled() string {
 	case n.current.Progress != nil:
 		return "knows a change of the ring that is not over"
 	case !n.current.Ring.Contains(n.id):
-		return "has left the ring, and is still there"
+		return fmt.Sprintf("has left the ring, and is still there: holds %v, of which %v are damaged, and hints %+v", n.store.Held(), n.store.Damaged(), n.store.Hints())
 	case len(n.store.Hints()) > 0:
 		return fmt.Sprintf("holds hints: %+v", n.store.Hints())
 	case len(n.store.Damaged()) > 0:

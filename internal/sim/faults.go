@@ -84,7 +84,8 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 		}
 	}),
 	"leave": onRing(func(w *World, rng *rand.Rand) {
-		if len(w.settled.Nodes()) > w.N {
+		// Of two nodes, one of which dies, no majority is left to begin a change.
+		if len(w.settled.Nodes()) > max(w.N, 3) {
 			w.drawMember(rng).leave()
 		}
 	}),

@@ -27,8 +27,10 @@ type wish struct {
 	changes []membership.Change
 	// to, if set, makes the ring to come, which no staged changes do.
 	to func(*ring.Ring) (*ring.Ring, error)
-	// done tells whether a state has it.
-	done func(*membership.State) bool
+	// old is the node that is to be replaced, if one is.
+	old kv.NodeID
+	// done tells whether the newest ring has it.
+	done func(latest *ring.Ring) bool
 	// values are what was proposed for it; chosen tells that one of these was.
 	values []string
 	chosen bool
@@ -56,7 +58,7 @@ func (w *World) operate(rng *rand.Rand) {
 		}
 		return
 	}
-	w.wishes = slices.DeleteFunc(w.wishes, func(x *wish) bool { return x.chosen || x.done != nil && x.done(st) })
+	w.wishes = slices.DeleteFunc(w.wishes, func(x *wish) bool { return x.chosen || x.done != nil && x.done(w.latest) })
 	if len(w.wishes) > 0 {
 		n.commit(w.wishes[rng.IntN(len(w.wishes))])
 	}
@@ -73,6 +75,9 @@ func (n *node) commit(x *wish) {
 		}
 		t.To = to
 	} else {
+		if !n.reaches(x) {
+			return
+		}
 		for _, c := range x.changes {
 			next, err := st.Stage(n.id, c, n.alive)
 			if err != nil {
@@ -91,6 +96,13 @@ func (n *node) commit(x *wish) {
 	}
 	x.values = append(x.values, string(t.Value()))
 	n.propose(t)
+}
+
+// reaches tells whether n may stage a wish: a node that is replaced while it does
+// not answer is taken for dead, which people say only of those that are.
+func (n *node) reaches(x *wish) bool {
+	w := n.world
+	return x.old == 0 || n.alive(x.old) || slices.ContainsFunc(w.dead, func(d dead) bool { return d.id == x.old })
 }
 
 // alive tells whether a node is, as far as n and the operators know.
@@ -131,7 +143,7 @@ func (m *machine) join() {
 	m.world.asked("%v is to join, as node %v", m, id)
 	m.world.want(&wish{
 		changes: []membership.Change{{Action: membership.Join, Node: id.String()}},
-		done:    func(st *membership.State) bool { return st.Latest().Contains(id) || m.id() != id },
+		done:    func(r *ring.Ring) bool { return r.Contains(id) || m.id() != id },
 	})
 }
 
@@ -151,7 +163,7 @@ func (m *machine) leave() {
 	m.world.asked("%v is to leave", m)
 	m.world.want(&wish{
 		changes: []membership.Change{{Action: membership.Leave, Node: id.String()}},
-		done:    func(st *membership.State) bool { return !st.Latest().Contains(id) },
+		done:    func(r *ring.Ring) bool { return !r.Contains(id) },
 	})
 }
 
@@ -159,8 +171,9 @@ func (m *machine) leave() {
 func (w *World) succeed(old kv.NodeID, by *machine) {
 	id := by.id()
 	w.want(&wish{
+		old:     old,
 		changes: []membership.Change{{Action: membership.Replace, Node: old.String(), By: id.String()}},
-		done:    func(st *membership.State) bool { return !st.Latest().Contains(old) },
+		done:    func(r *ring.Ring) bool { return !r.Contains(old) },
 	})
 }
 

@@ -149,7 +149,7 @@ type decision struct {
 	// is settled, as far as any node knows; under way is the change in between.
 	latest, settled *ring.Ring
 	underway        *membership.Transition
-	// since is when the last decision came to be known.
+	// since is when a change last began, was amended, or was settled.
 	since time.Duration
 	// settling counts changes that were settled.
 	settling int
@@ -212,7 +212,7 @@ func (w *World) settles(r *ring.Ring) {
 	if w.settled != nil && r.Epoch() <= w.settled.Epoch() {
 		return
 	}
-	w.settled = r
+	w.settled, w.since = r, w.now
 	w.settling++
 	if w.latest == nil || w.latest.Epoch() <= r.Epoch() {
 		w.latest, w.underway = r, nil
