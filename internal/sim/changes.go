@@ -26,13 +26,15 @@ func moveStep(w *World, st Step) error {
 	return nil
 }
 
-// replaceStep has a machine that is out of the cluster take the place of another.
+// replaceStep has a machine that is out of the ring take the place of another.
 func replaceStep(w *World, st Step) error {
 	old, by, err := w.two(st)
 	if err != nil {
 		return err
 	}
-	by.enter()
+	if by.idle {
+		by.enter()
+	}
 	w.asked("%v is to replace %v, as node %v", by, old, by.id())
 	w.succeed(old.id(), by)
 	return nil

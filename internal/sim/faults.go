@@ -162,11 +162,17 @@ func (m *machine) mayHurt() bool {
 	return hurt <= m.world.W-1
 }
 
-// mayLose tells whether the promises cover the loss of m's disk: it may be hurt, its
-// node is in the ring, and is to stay, and what is wanted is not about it.
+// mayLose tells whether the promises cover the loss of m's disk, and people can do
+// something about it: with it no more than W-1 machines have lost anything, its node
+// is in the ring, and is to stay, and nothing is wanted that may be about it.
 func (m *machine) mayLose() bool {
-	w, id := m.world, m.id()
-	return m.mayHurt() && !m.idle && w.settled.Contains(id) && w.latest.Contains(id) && len(w.wishes) == 0
+	w, id, hurt := m.world, m.id(), 1
+	for _, o := range w.machines {
+		if o != m && !o.idle && o.hurt() {
+			hurt++
+		}
+	}
+	return hurt <= w.W-1 && !m.idle && w.settled.Contains(id) && w.latest.Contains(id) && len(w.wishes) == 0
 }
 
 // hurt tells whether some of what m had is lost and not filled again, as far as

@@ -110,6 +110,7 @@ func newNode(m *machine) (*node, error) {
 	n.every(w.FlushEvery, n.flush)
 	n.every(upkeepEvery, n.upkeep)
 	n.every(gossipEvery, n.gossip)
+	n.every(workEvery, n.seek)
 	n.every(workEvery, n.leave)
 	if n.current != nil {
 		n.moved()

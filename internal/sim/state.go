@@ -236,6 +236,7 @@ func (n *node) hear(from *machine, st *membership.State, to *ring.Ring, marks []
 	own := n.state()
 	if own == nil {
 		own = membership.NewState(clusterID, []membership.Member{n.self()}, nil)
+		defer n.tellAll()
 	}
 	merged, err := membership.Merge(own, st)
 	if err != nil {
@@ -256,15 +257,16 @@ func (n *node) hear(from *machine, st *membership.State, to *ring.Ring, marks []
 	}
 }
 
-// gossip tells another node, drawn at random, what this one knows; who knows
-// nothing asks.
+// gossip tells another node, drawn at random, what this one knows.
 func (n *node) gossip() {
-	m := n.world.machines[n.rng.IntN(len(n.world.machines))]
+	n.tellState(n.world.machines[n.rng.IntN(len(n.world.machines))])
+}
+
+// seek asks for the state of the cluster, until somebody answers.
+func (n *node) seek() {
 	if n.state() == nil {
-		n.ask(m)
-		return
+		n.ask(n.world.machines[n.rng.IntN(len(n.world.machines))])
 	}
-	n.tellState(m)
 }
 
 // ask asks another node for what it knows.

@@ -31,6 +31,7 @@ var verbs = map[string]func(*World, Step) error{
 		}
 	}),
 	"move":    moveStep,
+	"enter":   onMachine((*machine).enter),
 	"join":    onMachine((*machine).join),
 	"leave":   onMachine((*machine).leave),
 	"replace": replaceStep,

@@ -69,6 +69,7 @@ func (v *Variant) antiEntropy(s *Scenario) antientropy.Config {
 	c := antientropy.Default()
 	c.Omit = v.AntiEntropy
 	c.Every, c.Retry, c.Timeout = s.ExchangeEvery, 300*time.Millisecond, 500*time.Millisecond
+	c.FillPatience = 3 * time.Second
 	c.ReapAt, c.ReapAfter, c.ReapPause = 2, time.Second, time.Second
 	c.ReapBackoff, c.Poll, c.Patience, c.ExchangeFor = 300*time.Millisecond, 200*time.Millisecond, 3*time.Second, 10*time.Second
 	if s.SweepsAsked {
