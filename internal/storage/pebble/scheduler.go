@@ -37,7 +37,7 @@ type scheduler struct {
 	mu struct {
 		sync.Mutex
 		running int
-		held    bool          // until resume or release
+		held    bool          // until release
 		paused  bool          // after a failure
 		pause   time.Duration // how long, the last time
 		until   time.Time     // when the last pause ends
@@ -130,20 +130,6 @@ func (s *scheduler) expire(now time.Time) {
 	if s.mu.paused && !now.Before(s.mu.until) {
 		s.mu.paused = false
 	}
-}
-
-// hold has no compaction begin before resume.
-func (s *scheduler) hold() {
-	s.mu.Lock()
-	s.mu.held = true
-	s.mu.Unlock()
-}
-
-func (s *scheduler) resume() {
-	s.mu.Lock()
-	s.mu.held = false
-	s.mu.Unlock()
-	s.look()
 }
 
 // release ends the hold of the beginning, and a pause whose reason is gone.
