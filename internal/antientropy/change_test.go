@@ -266,3 +266,24 @@ func TestLateLeaver(t *testing.T) {
 		c.node(3).crash()
 	}
 }
+
+// TestSourceBehind: an owner that answers, and does not learn of the change, stops
+// nobody from being filled from the others.
+func TestSourceBehind(t *testing.T) {
+	c := newChanging(t, 4, quiet(), testParams(1), 1, 2, 3)
+	c.live(2 * time.Second)
+	if !c.write(1, "k", "v", 1, 2, 3) {
+		t.Fatal("the put was refused")
+	}
+	c.hold = func(m *message) bool { return m.gossip && m.to.id == 3 }
+	c.commit(1, nil, 1, 2, 4)
+	c.live(45 * time.Second)
+	for _, id := range []kv.NodeID{1, 2, 4} {
+		if e := c.node(id).ring.Epoch(); e != 2 {
+			t.Errorf("node %v is in epoch %d", id, e)
+		}
+	}
+	c.hold = nil
+	c.settled(time.Minute)
+	c.want("k", "v", 1, 2, 4)
+}

@@ -32,8 +32,10 @@ type filling struct {
 	done bool
 	// busy tells that it is part of an exchange.
 	busy bool
-	// shut are the owners that could not be a source when they were asked.
-	shut []shutSource
+	// shut are the owners that could not be a source when they were asked; behind
+	// counts how often in a row one knew nothing of the step.
+	shut   []shutSource
+	behind int
 }
 
 // shutSource is asked again at a time; pause is how long that was put off.
@@ -235,8 +237,10 @@ func (m *mover) exchanged(p *peer, x *exchange) {
 		}
 		f.busy = false
 		switch {
-		case kv.KindOf(x.err) == kv.KindStaleRing: // it is asked again at once
+		case kv.KindOf(x.err) == kv.KindStaleRing && f.behind < maxBehind:
+			f.behind++ // it learns of the step any moment, and is asked again
 		case !pair.complete:
+			f.behind = 0
 			f.putOff(x.peer, now, m.k.cfg.Retry)
 		case x.era == m.k.era() && m.k.Stages.Fill(pair.p).Losses == f.losses && !slices.Contains(f.sources, x.peer):
 			f.sources = append(slices.Clip(f.sources), x.peer)
@@ -271,6 +275,11 @@ func (m *mover) find(p kv.Partition, level kv.Level) *filling {
 // minPause is how soon an owner is asked again that was no source yet: it learns
 // of the step any moment.
 const minPause = 50 * time.Millisecond
+
+// maxBehind is how often an owner that knows nothing of the step is asked again at
+// once, after minPause: then others are, for it may be that its disk is full, and
+// that it does not learn before that is mended.
+const maxBehind = 10
 
 // putOff has an owner asked again later.
 func (f *filling) putOff(id kv.NodeID, now time.Time, longest time.Duration) {

@@ -46,6 +46,7 @@ type Keeper struct {
 		// running tells that the task is on the Background.
 		running bool
 		status  Status
+		busy    bool
 	}
 }
 
@@ -58,8 +59,8 @@ func New(cfg Config, deps Deps) *Keeper {
 	return k
 }
 
-// Tick lets time pass. The node calls it every 50 ms or so: what waits for the
-// rate goes on with it.
+// Tick lets time pass. The node calls it every 50 ms or so, four times a second
+// at least while the Keeper is not Busy: what waits for the rate goes on with it.
 func (k *Keeper) Tick(now time.Time) {
 	k.mu.Lock()
 	if k.mu.ticking {

@@ -70,6 +70,9 @@ func (f *leftovers) update(k *Keeper, cur *ring.Current) {
 // wanted returns the partitions that peer is still to be given. A damaged copy is
 // refilled first: what it has left cannot be read before.
 func (f *leftovers) wanted(k *Keeper, cur *ring.Current, peer kv.NodeID) []kv.Partition {
+	if len(f.copies) == 0 {
+		return nil // nearly always, and it is asked at each Tick
+	}
 	var out []kv.Partition
 	marked := k.Damage.Damaged()
 	for i := range f.copies {

@@ -96,6 +96,14 @@ func (k *Keeper) Status() Status {
 	return k.mu.status
 }
 
+// Busy tells whether the Keeper has something under way, so that it wants to be
+// told the time as often as Tick says.
+func (k *Keeper) Busy() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mu.busy
+}
+
 // publish has Status tell what is so now.
 func (k *Keeper) publish() {
 	s := Status{Total: k.total, Sweep: k.leader.status(), Steps: k.mover.status(k.Now()), Fills: k.mover.fillsStatus()}
@@ -126,6 +134,8 @@ func (k *Keeper) publish() {
 	}
 	k.mu.Lock()
 	k.mu.status = s
+	k.mu.busy = len(s.Exchanges)+len(s.Refilling)+len(s.LeftOver) > 0 ||
+		k.leader.step != stepNone || k.member.busy() || len(k.mover.parts) > 0
 	k.mu.Unlock()
 }
 

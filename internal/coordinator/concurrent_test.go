@@ -210,3 +210,27 @@ func TestConcurrentAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestBusy: whoever sleeps while no request is in flight is woken by the first.
+func TestBusy(t *testing.T) {
+	c := newCluster(t, 3)
+	coord := c.nodes[0].coord
+	for range 2 {
+		if len(coord.Busy()) != 0 {
+			t.Fatal("busy with nothing to do")
+		}
+		first := c.put(0, "a", "one", nil, kv.Defaults())
+		if coord.InFlight() != 1 || len(coord.Busy()) != 1 {
+			t.Fatalf("%d in flight, %d tokens", coord.InFlight(), len(coord.Busy()))
+		}
+		<-coord.Busy()
+		second := c.put(0, "b", "two", nil, kv.Defaults())
+		if len(coord.Busy()) != 0 {
+			t.Error("a second request woke somebody who is awake")
+		}
+		c.run()
+		if !first.done || !second.done || coord.InFlight() != 0 {
+			t.Errorf("%d are left in flight", coord.InFlight())
+		}
+	}
+}

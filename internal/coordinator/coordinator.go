@@ -122,6 +122,7 @@ type Coordinator struct {
 	cfg      Config
 	waiting  atomic.Int64
 	parked   atomic.Int64
+	busy     chan struct{}
 	flights  [16]flights
 	next     atomic.Uint32
 	puts     sync.Pool
@@ -131,7 +132,7 @@ type Coordinator struct {
 
 // New returns a Coordinator. The configuration has been validated.
 func New(cfg Config, deps Deps) *Coordinator {
-	c := &Coordinator{Deps: deps, cfg: cfg}
+	c := &Coordinator{Deps: deps, cfg: cfg, busy: make(chan struct{}, 1)}
 	c.puts.New = func() any { return newPut(c) }
 	c.gets.New = func() any { return newGet(c) }
 	c.forwards.New = func() any { return newForward(c) }
@@ -140,6 +141,11 @@ func New(cfg Config, deps Deps) *Coordinator {
 
 // InFlight tells how many requests wait for their outcome.
 func (c *Coordinator) InFlight() int { return int(c.waiting.Load()) }
+
+// Busy gives a token when requests come to be in flight after none was, so that
+// whoever calls Expire may sleep while there are none. It may give one too many,
+// of earlier.
+func (c *Coordinator) Busy() <-chan struct{} { return c.busy }
 
 // Receiver is told the outcome of a request, once, perhaps before the call that
 // started it returns, from any goroutine. The answer's bytes are valid until

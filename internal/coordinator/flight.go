@@ -56,7 +56,12 @@ func (f *flight) launch(start, deadline time.Time, to Receiver) {
 	f.pause = min(f.c.cfg.StandInAfter, deadline.Sub(start)/2)
 	f.slowAt = start.Add(f.pause)
 	f.refs.Store(1)
-	f.c.waiting.Add(1)
+	if f.c.waiting.Add(1) == 1 {
+		select {
+		case f.c.busy <- struct{}{}:
+		default:
+		}
+	}
 	f.shard = &f.c.flights[f.c.next.Add(1)%uint32(len(f.c.flights))]
 	f.shard.mu.Lock()
 	f.next = f.shard.head

@@ -119,8 +119,8 @@ func New(cfg Config, deps Deps) *Sender {
 }
 
 // Tick looks for hints whose owner answers, begins and ends sessions, and sends
-// what the rate allows by now. The node calls it every 50 ms or so: at least
-// twice as often as the burst that the rate allows (burst).
+// what the rate allows by now. The node calls it every 50 ms or so while the
+// Sender is Busy: at least twice as often as the burst that the rate allows (burst).
 func (h *Sender) Tick(now time.Time) {
 	h.mu.Lock()
 	due := !now.Before(h.mu.planAt)

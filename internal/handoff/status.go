@@ -86,3 +86,10 @@ func (h *Sender) tally(owner kv.NodeID) *tally {
 	}
 	return t
 }
+
+// Busy tells whether hints are being delivered, or wait for the rate.
+func (h *Sender) Busy() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.mu.sessions) > 0
+}

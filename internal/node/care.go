@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/antientropy"
+	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
@@ -126,7 +127,7 @@ func (n *Node) upkeep(ctx context.Context) error {
 			n.log.Warn("upkeep of the store is put off", "error", err)
 			pause = upkeepRetry
 		case did == 0:
-			pause = upkeepIdle
+			pause = beat.Pause(time.Now(), upkeepIdle)
 		default:
 			pause = time.Duration(did) * time.Second / upkeepRate
 		}

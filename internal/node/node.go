@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/antientropy"
+	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/handoff"
 	"github.com/ringtaildb/ringtail/internal/httpapi"
@@ -26,6 +27,10 @@ const (
 	// expireEvery is how often requests under way are checked for passed
 	// deadlines; the first after a pause waits careEvery at most.
 	expireEvery = 10 * time.Millisecond
+	// idleEvery takes the place of both while nothing is under way, and nothing was
+	// for calmAfter.
+	idleEvery = 250 * time.Millisecond
+	calmAfter = 200 * time.Millisecond
 	// flushEvery is how often buffered writes (dw=0) are made durable: what a
 	// crash of all owners at once can cost (§6.1).
 	flushEvery = 500 * time.Millisecond
@@ -205,10 +210,12 @@ func (n *Node) drain() {
 
 // tick drives what goes by time: deadlines, hand-off and anti-entropy, the
 // figures of the last minute. It is one goroutine, and slower while no request
-// is under way, so that an idle node costs next to nothing.
+// is under way, and slower still when neither clients nor repair have had
+// anything to do for a while: most of what an idle node costs is waking up.
 func (n *Node) tick(ctx context.Context) error {
-	var cared, counted time.Time
-	for pause := careEvery; waitFor(ctx, pause, nil); {
+	var cared, counted, active time.Time
+	var woken <-chan struct{}
+	for pause := careEvery; waitFor(ctx, pause, woken); {
 		now := time.Now()
 		n.coord.Expire(now)
 		if now.Sub(cared) >= careEvery {
@@ -221,9 +228,15 @@ func (n *Node) tick(ctx context.Context) error {
 			counted = now
 			n.metrics.Tick(now)
 		}
-		pause = careEvery
-		if n.coord.InFlight() > 0 {
-			pause = expireEvery
+		switch requests := n.coord.InFlight() > 0; {
+		case requests:
+			active, pause, woken = now, expireEvery, nil
+		case n.sender.Busy() || n.keeper.Busy():
+			active, pause, woken = now, careEvery, nil
+		case now.Sub(active) < calmAfter:
+			pause, woken = careEvery, nil
+		default:
+			pause, woken = beat.Pause(now, idleEvery), n.coord.Busy()
 		}
 	}
 	return nil
@@ -231,18 +244,12 @@ func (n *Node) tick(ctx context.Context) error {
 
 // flush makes buffered writes durable every flushEvery.
 func (n *Node) flush(ctx context.Context) error {
-	t := time.NewTicker(flushEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			if err := n.engine.Sync(); err != nil && kv.KindOf(err) != kv.KindDiskFull {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
+	for waitFor(ctx, beat.Pause(time.Now(), flushEvery), nil) {
+		if err := n.engine.Sync(); err != nil && kv.KindOf(err) != kv.KindDiskFull {
+			return err
 		}
 	}
+	return nil
 }
 
 // fail ends the node with err; the first one wins.

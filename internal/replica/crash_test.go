@@ -166,6 +166,7 @@ var nonsense = []byte("nonsense")
 // dropped, damage that is cut out and repaired, and a clean stop, and has the
 // power fail after each of its writes.
 func TestCrashAtEveryWrite(t *testing.T) {
+	t.Parallel()
 	for name, newDisk := range disks {
 		t.Run(name, func(t *testing.T) {
 			c := &crashing{T: t}

@@ -15,6 +15,7 @@ import (
 // TestHintsInDamagedFiles flips single bits in the files of a real engine:
 // nothing damaged is served, and what can be read is delivered.
 func TestHintsInDamagedFiles(t *testing.T) {
+	t.Parallel()
 	whole := newPebbleDisk().(pebbleDisk)
 	e := whole.open(t)
 	s := openDamaged(t, e)

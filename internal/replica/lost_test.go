@@ -270,6 +270,7 @@ func TestAcknowledgedIsDurable(t *testing.T) {
 
 // TestRandomHistories plays histories of 40 random commands.
 func TestRandomHistories(t *testing.T) {
+	t.Parallel()
 	for seed := range *seeds {
 		script := randomScript(seed)
 		if err := play(t, script, noRule, newLogDisk); err != nil {

@@ -21,6 +21,7 @@ func damagedKey(i int) kv.Key { return kv.AppendKey(nil, "b", fmt.Appendf(nil, "
 // damaged is served, what cannot be read is cut out, and after a repair
 // everything is there again.
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	whole := newPebbleDisk().(pebbleDisk)
 	objects := map[int]object.Object{}
 	s := openDamaged(t, whole.open(t))

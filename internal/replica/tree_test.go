@@ -298,6 +298,7 @@ func newLife(t testing.TB, seed uint64, omit Omit) *life {
 // TestTreeIsTheSum: whatever is written, dropped, reaped, spoiled, stopped and
 // lost, tree and counters are those of the records.
 func TestTreeIsTheSum(t *testing.T) {
+	t.Parallel()
 	for seed := range *seeds / 4 {
 		if err := newLife(t, seed, 0).run(150); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -47,20 +47,28 @@ func (w *World) rewritten(n *node, k kv.Key, wr object.Write, s object.Sibling) 
 }
 
 // waiting returns the request that n carries out with wr: of those that ask for
-// it, the one that came when wr was begun, or else the first that may still
-// have to be carried out.
+// it, the one that came when wr was begun, and was not carried out yet if there
+// are several; or else the first that may still have to be carried out.
 func (n *node) waiting(k kv.Key, wr object.Write) *Op {
+	var then, later *Op
 	for _, b := range n.begun {
-		if b.at == wr.Now && b.op.asks(k, wr) {
+		if !b.op.asks(k, wr) {
+			continue
+		}
+		fresh := len(b.op.write.dots) == 0
+		switch {
+		case b.at == wr.Now && fresh:
 			return b.op
+		case b.at == wr.Now && then == nil:
+			then = b.op
+		case fresh && later == nil && b.op.write.fate != refused:
+			later = b.op
 		}
 	}
-	for _, b := range n.begun {
-		if b.op.asks(k, wr) && b.op.write.fate != refused && len(b.op.write.dots) == 0 {
-			return b.op
-		}
+	if then != nil {
+		return then
 	}
-	return nil
+	return later
 }
 
 // passedOn returns the put that n passes on with a message.

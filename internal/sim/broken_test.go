@@ -21,6 +21,9 @@ func TestBroken(t *testing.T) {
 						t.Fatalf("no scenario %q", name)
 					}
 					if r := Play(scenarios[at], seed, &b.Variant, Trace{}); len(r.Violations) > 0 {
+						if r.Violations[0].Promise == "scenario" {
+							t.Fatalf("%s, seed %d: %v", name, seed, r.Violations[0])
+						}
 						t.Logf("noticed by %s with seed %d of %s: %v", r.Violations[0].Promise, seed, name, r.Violations[0])
 						return
 					}

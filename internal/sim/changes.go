@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -26,18 +27,38 @@ func moveStep(w *World, st Step) error {
 	return nil
 }
 
-// replaceStep has a machine that is out of the ring take the place of another.
+// replaceStep has machines that are out of the ring take the places of others, pair
+// by pair, in one change.
 func replaceStep(w *World, st Step) error {
-	old, by, err := w.two(st)
-	if err != nil {
-		return err
+	x := &wish{}
+	if name, ok := st.Extra["at"]; ok {
+		var err error
+		if x.at, err = w.machine(name); err != nil {
+			return err
+		}
 	}
-	if by.idle {
-		by.enter()
+	for i := 0; i < len(st.Args); i += 2 {
+		old, by, err := w.two(Step{Verb: st.Verb, Args: st.Args[i:min(i+2, len(st.Args))]})
+		if err != nil {
+			return err
+		}
+		if by.idle {
+			by.enter()
+		}
+		w.asked("%v is to replace %v, as node %v", by, old, by.id())
+		one := succession(old.id(), by)
+		x.old, x.changes, x.done = one.old, append(x.changes, one.changes...), one.done
 	}
-	w.asked("%v is to replace %v, as node %v", by, old, by.id())
-	w.succeed(old.id(), by)
+	w.want(x)
 	return nil
+}
+
+// proposeStep has people commit other weights at a machine's node, at once.
+func proposeStep(m *machine) {
+	if n := m.node; n != nil && n.current != nil && n.election == nil {
+		weight := uint32(2 + m.index)
+		n.commit(&wish{changes: []membership.Change{{Action: membership.Weight, Node: n.id.String(), Weight: weight}}})
+	}
 }
 
 // two returns the two machines that a step names.

@@ -44,7 +44,7 @@ func (w *World) check(op *Op) {
 // as long as it takes to notice, a put succeeds.
 func (w *World) checkAlways(op *Op) {
 	const noticed = 1100 * time.Millisecond
-	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-max(w.changed, w.since) < noticed {
+	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-w.changed < noticed {
 		return
 	}
 	switch kv.KindOf(op.err) {
@@ -52,6 +52,14 @@ func (w *World) checkAlways(op *Op) {
 		return
 	}
 	if w.lossy() || w.holds() {
+		return
+	}
+	if op.calm == 0 || op.calm != w.calm() || op.start-w.since < noticed {
+		// A step refuses nobody, where one owner may be missing: the one that it
+		// adds is not connected yet, perhaps.
+		if int(op.options.W) < w.N && int(op.options.R) < w.N && w.whole() && !op.node.dead {
+			w.violate("P1", op.key, "%v failed while the ring changed, and all nodes are well: %v", op, op.err)
+		}
 		return
 	}
 	need := int(op.options.W)
@@ -64,6 +72,25 @@ func (w *World) checkAlways(op *Op) {
 	}
 }
 
+// whole tells whether nothing is wrong with any machine in the cluster, or between
+// any two.
+func (w *World) whole() bool {
+	for _, m := range w.machines {
+		if m.idle {
+			continue
+		}
+		if m.node == nil || m.node.paused || m.disk.full || m.disk.failReads || m.hurt() {
+			return false
+		}
+		for _, o := range w.machines {
+			if !o.idle && (!w.open(m, o) || !w.open(o, m)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (w *World) lossy() bool {
 	f := w.Links
 	return f.Loss > 0 || f.Late > 0
@@ -73,7 +100,7 @@ func (w *World) lossy() bool {
 // the key. It is not ok when the network is not cleanly divided, so that not
 // all of these reach the same, or when one of them has trouble of its own.
 func (w *World) reach(op *Op) (nodes, owners int, ok bool) {
-	if op.calm == 0 || op.calm != w.calm() || op.node.dead || op.node.paused {
+	if op.node.dead || op.node.paused {
 		return 0, 0, false
 	}
 	at := op.node.machine

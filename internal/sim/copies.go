@@ -94,7 +94,7 @@ func (w *World) bury(parts []kv.Partition, f vclock.Floor) {
 			continue
 		}
 		for _, d := range k.writes {
-			if !d.deleted || !d.under(f) || w.reaped(d) {
+			if !d.deleted || !d.under(f) || w.reaped(d) || w.gone(d) {
 				continue
 			}
 			for _, x := range k.writes {
@@ -102,6 +102,14 @@ func (w *World) bury(parts []kv.Partition, f vclock.Floor) {
 			}
 		}
 	}
+}
+
+// gone tells whether d is nowhere, and may be.
+func (w *World) gone(d *Write) bool {
+	if d.fate == acked && !d.excused() {
+		return false
+	}
+	return !slices.ContainsFunc(w.machines, func(m *machine) bool { return m.copy(d.key).any(d, record.holds) })
 }
 
 // reap notes of which tombstones floors are above now. They may be gone for good,

@@ -94,7 +94,7 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 			old := w.drawMember(rng)
 			m.enter()
 			w.asked("%v is to replace %v, as node %v", m, old, m.id())
-			w.succeed(old.id(), m)
+			w.want(succession(old.id(), m))
 		}
 	}),
 }

@@ -168,7 +168,7 @@ func (m *machine) replace(d *disk, what string) {
 	})
 	if !w.broken.KeepIDs {
 		w.dead = append(w.dead, dead{old, m})
-		w.succeed(old, m)
+		w.want(succession(old, m))
 	}
 }
 

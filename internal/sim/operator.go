@@ -27,6 +27,8 @@ type wish struct {
 	changes []membership.Change
 	// to, if set, makes the ring to come, which no staged changes do.
 	to func(*ring.Ring) (*ring.Ring, error)
+	// at is the machine whose node is to stage and commit it, nil for any.
+	at *machine
 	// old is the node that is to be replaced, if one is.
 	old kv.NodeID
 	// done tells whether the newest ring has it.
@@ -47,6 +49,12 @@ func (w *World) want(x *wish) { w.wishes = append(w.wishes, x) }
 // operate is a look of one of the operators.
 func (w *World) operate(rng *rand.Rand) {
 	m := w.machines[rng.IntN(len(w.machines))]
+	var x *wish
+	if len(w.wishes) > 0 {
+		if x = w.wishes[rng.IntN(len(w.wishes))]; x.at != nil {
+			m = x.at
+		}
+	}
 	n := m.node
 	if n == nil || n.paused || n.current == nil || n.election != nil {
 		return
@@ -59,8 +67,8 @@ func (w *World) operate(rng *rand.Rand) {
 		return
 	}
 	w.wishes = slices.DeleteFunc(w.wishes, func(x *wish) bool { return x.chosen || x.done != nil && x.done(w.latest) })
-	if len(w.wishes) > 0 {
-		n.commit(w.wishes[rng.IntN(len(w.wishes))])
+	if slices.Contains(w.wishes, x) {
+		n.commit(x)
 	}
 }
 
@@ -167,14 +175,13 @@ func (m *machine) leave() {
 	})
 }
 
-// succeed wants a node's place for another machine's node.
-func (w *World) succeed(old kv.NodeID, by *machine) {
-	id := by.id()
-	w.want(&wish{
+// succession is the wish that a machine's node takes another's place.
+func succession(old kv.NodeID, by *machine) *wish {
+	return &wish{
 		old:     old,
-		changes: []membership.Change{{Action: membership.Replace, Node: old.String(), By: id.String()}},
+		changes: []membership.Change{{Action: membership.Replace, Node: old.String(), By: by.id().String()}},
 		done:    func(r *ring.Ring) bool { return !r.Contains(old) },
-	})
+	}
 }
 
 // retire ends a node that has left, and has nothing to do any more. Its machine is

@@ -35,6 +35,7 @@ var verbs = map[string]func(*World, Step) error{
 	"join":    onMachine((*machine).join),
 	"leave":   onMachine((*machine).leave),
 	"replace": replaceStep,
+	"propose": onMachine(proposeStep),
 	"name":    nameStep,
 	"cut":     cutStep(true),
 	"heal":    cutStep(false),
@@ -170,6 +171,12 @@ func opStep(kind opKind) func(*World, Step) error {
 		for name, v := range st.Extra {
 			if name == "via" {
 				if m, err = w.machine(v); err != nil {
+					return err
+				}
+				continue
+			}
+			if name == "timeout" {
+				if o.Timeout, err = time.ParseDuration(v); err != nil {
 					return err
 				}
 				continue

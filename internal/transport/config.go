@@ -39,10 +39,12 @@ type Config struct {
 	// both sides.
 	HandshakeTimeout time.Duration
 	// Tick is how often calls are checked for passed deadlines, and peers for
-	// signs of life: a call may complete that much after its deadline.
+	// signs of life, while any call is under way: a call may complete that much
+	// after its deadline, or ProbeInterval after it where the connection was idle
+	// until then.
 	Tick time.Duration
 	// ProbeInterval is how long a connection may be silent before it is pinged,
-	// and between the pings that follow.
+	// and between the pings that follow, or up to two Ticks less.
 	ProbeInterval time.Duration
 	// DownAfter is how long a peer may be silent, or take to be connected,
 	// before it counts as down. A peer that stops is thus routed around

@@ -50,6 +50,36 @@ func TestCallsEndAtTheirDeadline(t *testing.T) {
 	})
 }
 
+// A connection without calls looks only as often as it pings, all at one beat; a
+// call that finds it so ends a ProbeInterval late at most, and one that comes
+// while another is under way within a Tick.
+func TestCallsOnAnIdleConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, cfg := NewMemory(1), Default()
+		s := NewServer(cfg, Hooks{Identity: identityOf(2)}, handlerFunc(func(wire.Request) {}), nil)
+		addr, _ := serve(t, s, m.Host("b"), "b:1")
+		c := dial(t, cfg, m.Host("a"), addr, 1)
+		if got := c.pause(); got <= cfg.ProbeInterval/2 || time.Now().Add(got).UnixNano()%int64(cfg.ProbeInterval) != 0 {
+			t.Errorf("an idle connection looks again in %v", got)
+		}
+		time.Sleep(10*time.Second + 1)
+		done := make(outcomesOf, 2)
+		c.Call(within(wire.TypeReplicaPut, time.Second), wire.Raw("x"), done, 0)
+		for i, limit := range []time.Duration{cfg.ProbeInterval, cfg.Tick, cfg.Tick} {
+			const timeout = 10 * time.Millisecond
+			began := time.Now()
+			c.Call(within(wire.TypeReplicaPut, timeout), wire.Raw("x"), done, 1)
+			if got := c.pause(); got != cfg.Tick {
+				t.Errorf("with a call under way it looks again in %v", got)
+			}
+			wantError(t, "the call", (<-done).err, kv.KindTimeout, kv.AppliedUnknown)
+			if late := time.Since(began) - timeout; late > limit {
+				t.Errorf("call %d ended %v after its deadline, want at most %v", i, late, limit)
+			}
+		}
+	})
+}
+
 // An answer that comes after its call has ended is dropped, whatever its size,
 // and the connection goes on.
 func TestLateAnswersAreCountedAndDropped(t *testing.T) {

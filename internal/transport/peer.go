@@ -109,14 +109,15 @@ func (r *peer) connect(ctx context.Context) (*Conn, error) {
 func (r *peer) keep(ctx context.Context, c *Conn) error {
 	r.conn.Store(c)
 	r.goUp()
-	ticker := time.NewTicker(r.pool.cfg.Tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(r.pool.cfg.Tick)
+	defer timer.Stop()
 	for ctx.Err() == nil && c.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-c.Done():
-		case <-ticker.C:
+		case <-timer.C:
 			r.judge(c, c.tick())
+			timer.Reset(c.pause())
 		}
 	}
 	_ = c.Close()

@@ -4,22 +4,34 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // watch calls tick until the connection ends, for a connection without a Pool.
 func (c *Conn) watch() {
-	ticker := time.NewTicker(c.cfg.Tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(c.cfg.Tick)
+	defer timer.Stop()
 	for {
 		select {
 		case <-c.done:
 			return
-		case <-ticker.C:
+		case <-timer.C:
 			c.tick()
+			timer.Reset(c.pause())
 		}
 	}
+}
+
+// pause is the time from a tick to the next one. With no call under way, not even
+// a ping, nothing is due before the next ping: those of all idle connections go
+// out at one beat.
+func (c *Conn) pause() time.Duration {
+	if c.calls.pending() > 0 {
+		return c.cfg.Tick
+	}
+	return beat.Pause(time.Now(), c.cfg.ProbeInterval)
 }
 
 // tick completes the calls whose deadline has passed, pings a silent peer, and
@@ -33,7 +45,8 @@ func (c *Conn) tick() time.Duration {
 		c.fail(kv.KindUnavailable, errors.New("nothing came over the connection for "+quiet.String()))
 		return quiet
 	}
-	if quiet >= c.cfg.ProbeInterval && now-c.lastProbe >= c.cfg.ProbeInterval {
+	// A tick early, and a little, rather than a beat late.
+	if due := c.cfg.ProbeInterval - c.cfg.Tick*3/2; quiet >= due && now-c.lastProbe >= due {
 		c.lastProbe = now
 		c.ping()
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -218,7 +219,7 @@ func (s *Server) snapshot() []*accepted {
 // would ping, or not taking what is written.
 func (s *Server) sweep(ctx context.Context) {
 	every := s.cfg.DeadAfter / 8
-	for sleep(ctx, every) {
+	for sleep(ctx, beat.Pause(time.Now(), every)) {
 		for _, c := range s.snapshot() {
 			c.look(2 * every)
 		}

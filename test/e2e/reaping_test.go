@@ -134,10 +134,10 @@ func TestReaping(t *testing.T) {
 	})
 }
 
-// busyIdle is the part of a core past which an idle node counts as busy. The
-// aim is 0.01, and the test logs what it is; on a machine that does other things
-// as well the same work takes up to twice the time.
-const busyIdle = 0.03
+// busyIdle is the part of a core past which an idle node counts as busy. It is
+// 0.007 on a quiet machine, and the test logs what it is; on one that does other
+// things as well, waking up takes two or three times as long.
+const busyIdle = 0.02
 
 // TestIdleTraffic: a million keys on which all nodes agree cost next to nothing:
 // under 1 KB/s of repair a node, and about 1 % of a core for all that it does.

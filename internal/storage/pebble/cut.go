@@ -96,11 +96,9 @@ func (e *Engine) cut(s span) error {
 	return e.forget()
 }
 
-// mend cuts out what it can of a file, and returns what it cannot.
+// mend cuts out what it can of a file, and returns what it cannot. Now that
+// more is known, it also does so with what was dropped and not cut out.
 func (e *Engine) mend(f *damagedFile) (left []span) {
-	if len(f.spans) == 0 {
-		return nil
-	}
 	e.gate.Lock()
 	defer e.gate.Unlock()
 	left, err := e.mendLocked(f)
@@ -124,7 +122,7 @@ func (e *Engine) mendLocked(f *damagedFile) (left []span, err error) {
 			}
 		}
 	}
-	if err := e.forget(); err != nil {
+	if err := e.cut(span{beforeAll, afterAll}); err != nil {
 		return nil, err
 	}
 	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
@@ -172,18 +170,22 @@ func (e *Engine) cutOne(d span) error {
 	if err := e.db.Flush(); err != nil {
 		return err
 	}
-	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	tables, _, pin, err := pinFiles(e.db, e.fence, e.dir)
 	if err != nil {
 		return err
 	}
+	defer pin.Close()
 	if _, known := e.damageIn(d, tables); !known {
 		return nil // mend comes back to it
 	}
-	d, sides, ok := e.border(d, tables)
-	if !ok {
-		return nil
+	d, sides, err := e.border(d, tables)
+	if err != nil {
+		return e.moreDamage(err)
 	}
-	keys, hidden := e.look(d, tables)
+	keys, hidden, err := e.look(d, tables)
+	if err != nil {
+		return e.moreDamage(err)
+	}
 	if !hidden {
 		return nil
 	}
@@ -191,73 +193,89 @@ func (e *Engine) cutOne(d span) error {
 	if err != nil {
 		return err
 	}
-	// A compaction that begins now could replace what stays before it is looked
-	// after; Excise ends those that run.
-	e.scheduler.hold()
-	defer e.scheduler.resume()
 	if err := e.excise(d, keep); err != nil {
 		return err
 	}
-	if tables, _, err = liveFiles(e.db, e.fence, e.dir); err != nil {
-		return err
-	}
-	e.stayed(sides, tables)
+	e.stayed(sides)
 	return nil
 }
 
-// side is a key of a table that is to stay when a cut is made beside it.
+// moreDamage takes note of damage beside what was to be cut out. When that is
+// looked over, mend comes back to it. It returns err if it is of another kind.
+func (e *Engine) moreDamage(err error) error {
+	var found *storage.Damage
+	if !errors.As(err, &found) || !pebble.IsCorruptionError(err) {
+		return err
+	}
+	e.damages.meet(found.File, found.Err)
+	return nil
+}
+
+// side is a key of a table that has a value, and is to stay when a cut is made
+// beside it.
 type side struct {
 	table liveFile
 	key   []byte
 }
 
 // border returns d with the key before it, and the keys on both sides that are
-// to stay. It returns false when no cut can be made there.
+// to stay. When it cannot read there, no cut can be made: the error is a
+// *storage.Damage.
 //
 // The key before is written anew, because it may be the very one that its
 // block's index entry names. An iterator that ends with that key looks into the
 // next block all the same.
-func (e *Engine) border(d span, tables []liveFile) (_ span, sides []side, ok bool) {
+func (e *Engine) border(d span, tables []liveFile) (_ span, sides []side, err error) {
 	if n := len(d.from) - 1; n >= 0 && d.from[n] == 0 {
 		d.from = d.from[:n]
 	}
-	left, ok := e.sides(tables, d.from, (*table).before)
-	if !ok {
-		return d, nil, false
+	left, err := e.sides(tables, d.from, (*table).before)
+	if err != nil {
+		return d, nil, err
 	}
-	right, ok := e.sides(tables, d.to, (*table).from)
-	return d, append(left, right...), ok
+	right, err := e.sides(tables, d.to, (*table).from)
+	return d, append(left, right...), err
 }
 
 // sides returns the keys that find finds of each table that goes on on both
-// sides of key. It returns false when it cannot read there.
-func (e *Engine) sides(tables []liveFile, key []byte, find func(*table, []byte) ([]byte, bool)) (sides []side, ok bool) {
+// sides of key, but for those that are hidden.
+func (e *Engine) sides(tables []liveFile, key []byte, find func(*table, []byte) ([]byte, error)) (sides []side, err error) {
 	for _, live := range tables {
 		if !live.bounds.contains(key) {
 			continue
 		}
-		t, err := openTable(e.fence, live.path, e.options.MakeReaderOptions())
+		var next []byte
+		err := e.withTable(live, func(t *table) (err error) {
+			next, err = find(t, key)
+			return err
+		})
 		if err != nil {
-			return nil, false
+			return nil, err
 		}
-		next, ok := find(t, key)
-		t.close()
-		if !ok {
-			return nil, false
-		}
-		if next != nil && live.bounds.holds(next) {
+		if next != nil && live.bounds.holds(next) && e.shows(next) {
 			sides = append(sides, side{live, next})
 		}
 	}
-	return sides, true
+	return sides, nil
 }
 
-// stayed tells of the tables that did not stay beside a cut.
-func (e *Engine) stayed(sides []side, tables []liveFile) {
+// withTable calls read with live's table. Its error is a *storage.Damage.
+func (e *Engine) withTable(live liveFile, read func(*table) error) error {
+	t, err := openTable(e.fence, live.path, e.options.MakeReaderOptions())
+	if err == nil {
+		err = read(t)
+		t.close()
+	}
+	if err != nil {
+		return &storage.Damage{File: live.path, Err: err}
+	}
+	return nil
+}
+
+// stayed tells of the tables of which a key is gone that stood beside a cut.
+func (e *Engine) stayed(sides []side) {
 	for _, s := range sides {
-		if !slices.ContainsFunc(tables, func(l liveFile) bool {
-			return l.path == s.table.path && l.bounds.holds(s.key)
-		}) {
+		if !e.shows(s.key) {
 			e.damages.tell(storage.Damage{
 				File: s.table.path, From: s.table.bounds.from, To: s.table.bounds.to,
 				Err: errors.New("what is beside damage could not be read when that was cut out"),
@@ -266,9 +284,16 @@ func (e *Engine) stayed(sides []side, tables []liveFile) {
 	}
 }
 
+// shows says whether key can be read, and has a value.
+func (e *Engine) shows(key []byte) bool {
+	_, found, err := e.get(key, nil)
+	return found && err == nil
+}
+
 // look returns all keys that can be read in d, hidden ones as well, without an
-// order, and whether all that cannot be read is hidden.
-func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool) {
+// order, and whether all that cannot be read is hidden. Its error, a
+// *storage.Damage, is of what nobody knew that it cannot be read.
+func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool, err error) {
 	var over, lost []tombstone // lost is what has to be hidden, by later ones
 	for _, live := range tables {
 		in := live.bounds.and(d)
@@ -285,25 +310,22 @@ func (e *Engine) look(d span, tables []liveFile) (keys [][]byte, hidden bool) {
 		if coveredBy(in, bad) {
 			continue
 		}
-		t, err := openTable(e.fence, live.path, e.options.MakeReaderOptions())
+		err := e.withTable(live, func(t *table) (err error) {
+			over = append(over, t.tombstones(in)...)
+			keys, err = t.keys(keys, in, bad)
+			return err
+		})
 		if err != nil {
-			return nil, false
-		}
-		var ok bool
-		over = append(over, t.tombstones(in)...)
-		keys, ok = t.keys(keys, in, bad)
-		t.close()
-		if !ok {
-			return nil, false
+			return nil, false, err
 		}
 	}
 	for _, l := range lost {
 		if !l.hiddenBy(over) {
 			e.remember(over)
-			return nil, false
+			return nil, false, nil
 		}
 	}
-	return keys, true
+	return keys, true, nil
 }
 
 // remember takes note of what was dropped, perhaps before Open.

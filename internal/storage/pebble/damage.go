@@ -200,11 +200,13 @@ func readError(op string, err error) error {
 	if errors.As(err, &known) {
 		return kv.Wrap(kv.KindCorrupt, op, err)
 	}
+	// Asked first, because IsCorruptionError compares texts, which takes longer
+	// than the read.
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return kv.Wrap(kv.KindCorrupt, op, &storage.Damage{File: info.Path, Err: err})
+	}
 	if !pebble.IsCorruptionError(err) {
 		return kv.Wrap(kv.KindStorage, op, err)
-	}
-	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
-		err = &storage.Damage{File: info.Path, Err: err}
 	}
 	return kv.Wrap(kv.KindCorrupt, op, err)
 }

@@ -32,6 +32,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
@@ -68,10 +69,11 @@ var _ storage.Engine = (*Engine)(nil)
 // sampleLoop samples the free space until the engine is stopped.
 func (e *Engine) sampleLoop(cfg Config) {
 	ticks := cfg.Ticks
+	var timer *time.Timer
 	if ticks == nil {
-		ticker := time.NewTicker(cfg.SampleEvery)
-		defer ticker.Stop()
-		ticks = ticker.C
+		timer = time.NewTimer(cfg.SampleEvery)
+		defer timer.Stop()
+		ticks = timer.C
 	}
 	failing := false
 	for {
@@ -79,6 +81,9 @@ func (e *Engine) sampleLoop(cfg Config) {
 		case <-e.stop:
 			return
 		case <-ticks:
+		}
+		if timer != nil {
+			timer.Reset(beat.Pause(time.Now(), cfg.SampleEvery))
 		}
 		err := e.space.sample()
 		if err != nil && !failing {

@@ -86,9 +86,15 @@ func TestOnDisk(t *testing.T) {
 	}
 }
 
-func TestCrash(t *testing.T) { storagetest.RunCrash(t, onDisk) }
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	storagetest.RunCrash(t, onDisk)
+}
 
-func TestFaults(t *testing.T) { storagetest.RunFaults(t, onDisk) }
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	storagetest.RunFaults(t, onDisk)
+}
 
 func TestDiskFull(t *testing.T) { storagetest.RunDiskFull(t, onDisk) }
 

@@ -25,15 +25,25 @@ type liveFile struct {
 
 // liveFiles returns the tables and the blob files of db.
 func liveFiles(db *pebble.DB, fs vfs.FS, dir string) (tables, blobs []liveFile, err error) {
+	tables, blobs, pin, err := pinFiles(db, fs, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tables, blobs, pin.Close()
+}
+
+// pinFiles is liveFiles for who reads the files: until pin is closed they stay,
+// though a compaction may have replaced them.
+func pinFiles(db *pebble.DB, fs vfs.FS, dir string) (tables, blobs []liveFile, pin io.Closer, err error) {
 	for {
 		v := db.DebugCurrentVersion()
 		pin, err := db.NewIter(nil) // keeps the present version, and v if it is that
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if db.DebugCurrentVersion() != v {
 			if err := pin.Close(); err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			continue
 		}
@@ -52,7 +62,7 @@ func liveFiles(db *pebble.DB, fs vfs.FS, dir string) (tables, blobs []liveFile, 
 			path := fs.PathJoin(dir, m.Physical.FileNum.String()+blobSuffix)
 			blobs = append(blobs, liveFile{path: path, size: m.Physical.Size})
 		}
-		return tables, blobs, pin.Close()
+		return tables, blobs, pin, nil
 	}
 }
 
@@ -111,10 +121,11 @@ func syncDir(fs vfs.FS, dir string) error {
 
 // inspect returns what cannot be read of a table file.
 func (e *Engine) inspect(f *damagedFile) (spans []span) {
-	tables, _, err := liveFiles(e.db, e.fence, e.dir)
+	tables, _, pin, err := pinFiles(e.db, e.fence, e.dir)
 	if err != nil {
 		return nil
 	}
+	defer pin.Close()
 	for _, live := range tables {
 		if live.path == f.path {
 			spans = append(spans, e.inspectPart(live)...)

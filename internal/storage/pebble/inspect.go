@@ -95,8 +95,8 @@ func (t *table) tombstones(s span) (in []tombstone) {
 }
 
 // keys appends to all the table's keys in s, but for those in bad, which cannot
-// be read. It returns false when there is more that cannot be read.
-func (t *table) keys(all [][]byte, s span, bad []span) (_ [][]byte, ok bool) {
+// be read. It returns an error when there is more that cannot be read.
+func (t *table) keys(all [][]byte, s span, bad []span) ([][]byte, error) {
 	for _, b := range append(bad, span{s.to, s.to}) {
 		gap := span{s.from, b.from}
 		s.from = b.to
@@ -110,11 +110,11 @@ func (t *table) keys(all [][]byte, s span, bad []span) (_ [][]byte, ok bool) {
 			all = append(all, last[:len(last)-1])
 		}
 		// What cannot be read begins after a key, and that key leads to it.
-		if kv == nil && t.it.Error() != nil && !bytes.Equal(last, b.from) {
-			return nil, false
+		if err := t.it.Error(); kv == nil && err != nil && !bytes.Equal(last, b.from) {
+			return nil, err
 		}
 	}
-	return all, true
+	return all, nil
 }
 
 // close releases the table. It was only read: an error says nothing.
@@ -206,28 +206,26 @@ func (t *table) separators() (keys [][]byte, err error) {
 
 // canSeek says whether the least key that is not less than key can be found.
 func (t *table) canSeek(key []byte) bool {
-	_, ok := t.from(key)
-	return ok
+	_, err := t.from(key)
+	return err == nil
 }
 
-// from returns the table's least key that is not less than key, or nil. It
-// returns false when it cannot be read.
-func (t *table) from(key []byte) ([]byte, bool) {
+// from returns the table's least key that is not less than key, or nil.
+func (t *table) from(key []byte) ([]byte, error) {
 	kv := t.it.SeekGE(key, 0)
 	if kv == nil {
-		return nil, t.it.Error() == nil
+		return nil, t.it.Error()
 	}
-	return bytes.Clone(kv.K.UserKey), true
+	return bytes.Clone(kv.K.UserKey), nil
 }
 
-// before returns the table's greatest key that is less than key, or nil. It
-// returns false when it cannot be read.
-func (t *table) before(key []byte) ([]byte, bool) {
+// before returns the table's greatest key that is less than key, or nil.
+func (t *table) before(key []byte) ([]byte, error) {
 	kv := t.it.SeekLT(key, 0)
 	if kv == nil {
-		return nil, t.it.Error() == nil
+		return nil, t.it.Error()
 	}
-	return bytes.Clone(kv.K.UserKey), true
+	return bytes.Clone(kv.K.UserKey), nil
 }
 
 // between returns a key between a and b, about in the middle, or nil when the

@@ -88,6 +88,7 @@ func lying(lie func(storage.Engine) storage.Engine) storagetest.OpenDisk {
 }
 
 func TestLiarsAreCaught(t *testing.T) {
+	t.Parallel()
 	type check func(seed uint64, open storagetest.OpenDisk) error
 	syncFault := func(seed uint64, open storagetest.OpenDisk) error {
 		_, err := storagetest.CheckSyncFault(int64(seed), false, open)
@@ -106,6 +107,7 @@ func TestLiarsAreCaught(t *testing.T) {
 		{"hides a failed fsync", func(e storage.Engine) storage.Engine { return ackFailures{e} }, syncFault},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			for seed := range uint64(60) {
 				if err := c.check(seed, lying(c.lie)); err != nil {
 					t.Logf("seed %d: %.200v", seed, err)

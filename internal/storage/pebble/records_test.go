@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
 // manifest returns a file with records as Pebble's manifest has them, and the
@@ -47,6 +48,7 @@ func check(data []byte, name string) error { return checkRecords(vfs.NewMemFile(
 // TestManifestIsChecked flips bits: all but those of the last record are
 // noticed. A manifest that ends early is one that a crash has torn.
 func TestManifestIsChecked(t *testing.T) {
+	t.Parallel()
 	data, last := manifest(t)
 	if len(data) < 2*recordBlock {
 		t.Fatalf("only %d bytes", len(data))
@@ -54,14 +56,14 @@ func TestManifestIsChecked(t *testing.T) {
 	if err := check(data, "MANIFEST-000001"); err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; i < last; i += 13 {
+	for i := 0; i < last; i += 13 * storagetest.Step(11) {
 		flipped := bytes.Clone(data)
 		flipped[i] ^= 1 << (i % 8)
 		if err := check(flipped, "MANIFEST-000001"); err == nil {
 			t.Errorf("a flipped bit at %d of %d is not noticed", i, len(data))
 		}
 	}
-	for n := 200; n < len(data); n += 101 {
+	for n := 200; n < len(data); n += 101 * storagetest.Step(11) {
 		if err := check(data[:n], "MANIFEST-000001"); err != nil {
 			t.Errorf("cut short to %d bytes: %v", n, err)
 		}
@@ -99,6 +101,7 @@ func crashedLog(t *testing.T, batches int) (disk *vfs.MemFS, path string, known 
 // TestTornLogIsCut ends a log early: what was whole is there, and nobody speaks
 // of damage.
 func TestTornLogIsCut(t *testing.T) {
+	t.Parallel()
 	disk, path, _ := crashedLog(t, 100)
 	size := sizeOf(t, disk, path)
 	for n := 0; n < size; n += 4099 {
@@ -125,11 +128,12 @@ func TestTornLogIsCut(t *testing.T) {
 // TestDamagedLogIsNoticed flips bits of a log all of which was synced. Only
 // the last batch may pass for a torn end.
 func TestDamagedLogIsNoticed(t *testing.T) {
+	t.Parallel()
 	disk, path, known := crashedLog(t, 100)
 	if known < 3*recordBlock {
 		t.Fatalf("only %d bytes are known to be synced", known)
 	}
-	for i := 0; i < known; i += 997 {
+	for i := 0; i < known; i += 997 * storagetest.Step(5) {
 		wantBadLog(t, disk, path, i)
 	}
 	wantBadLog(t, disk, path, known-1)
@@ -155,6 +159,7 @@ func wantBadLog(t *testing.T, disk *vfs.MemFS, path string, i int) {
 // TestLogSaysWhatIsSynced shows that all of a log that was synced before its
 // last batch is known to be so, however much was written at a time.
 func TestLogSaysWhatIsSynced(t *testing.T) {
+	t.Parallel()
 	live := vfs.NewCrashableMem()
 	c := testConfig(live)
 	c.MemTableBytes = 16 << 20
@@ -164,7 +169,7 @@ func TestLogSaysWhatIsSynced(t *testing.T) {
 		writers.Go(func() {
 			for i := range 5 {
 				var b storage.Batch
-				b.Set(damageKey(w), make([]byte, 70_000*i))
+				b.Set(damageKey(w), make([]byte, 20_000*i))
 				if err := errors.Join(e.Apply(&b, nil), e.Sync()); err != nil {
 					t.Error(err)
 				}
@@ -186,7 +191,7 @@ func TestLogSaysWhatIsSynced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 0; at < known; at += known/300 + 1 {
+	for at := 0; at < known; at += known/100 + 1 {
 		broken := bytes.Clone(data)
 		broken[at] ^= 1
 		if err := check(broken, filepath.Base(path)); err == nil {
@@ -198,6 +203,7 @@ func TestLogSaysWhatIsSynced(t *testing.T) {
 // TestClosedLogIsComplete damages the end of a log that has a successor: no
 // crash can have torn it.
 func TestClosedLogIsComplete(t *testing.T) {
+	t.Parallel()
 	live := vfs.NewCrashableMem()
 	e := mustOpen(t, testConfig(live))
 	path := lastLog(t, live)
@@ -224,7 +230,7 @@ func TestClosedLogIsComplete(t *testing.T) {
 		t.Errorf("behind its end it is not read: %v", err)
 	}
 	for n := range len(data) {
-		if n%53 != 0 && n < len(data)-100 {
+		if n%(53*storagetest.Step(11)) != 0 && n < len(data)-100 {
 			continue
 		}
 		if err := checkRecords(vfs.NewMemFile(data[:n]), name, true); err == nil {

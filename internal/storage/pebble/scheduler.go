@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/ringtaildb/ringtail/internal/beat"
 )
 
 const (
 	// grantEvery is how often the scheduler looks whether more compactions are
 	// allowed than before: Pebble does not always say.
-	grantEvery = 100 * time.Millisecond
+	grantEvery = 250 * time.Millisecond
 	// firstPause and longestPause bound the time without compactions after one
 	// has failed: it doubles with each that fails, until none has for calm.
 	firstPause   = time.Second
@@ -37,7 +39,7 @@ type scheduler struct {
 	mu struct {
 		sync.Mutex
 		running int
-		held    bool          // until resume or release
+		held    bool          // until release
 		paused  bool          // after a failure
 		pause   time.Duration // how long, the last time
 		until   time.Time     // when the last pause ends
@@ -132,20 +134,6 @@ func (s *scheduler) expire(now time.Time) {
 	}
 }
 
-// hold has no compaction begin before resume.
-func (s *scheduler) hold() {
-	s.mu.Lock()
-	s.mu.held = true
-	s.mu.Unlock()
-}
-
-func (s *scheduler) resume() {
-	s.mu.Lock()
-	s.mu.held = false
-	s.mu.Unlock()
-	s.look()
-}
-
 // release ends the hold of the beginning, and a pause whose reason is gone.
 func (s *scheduler) release() {
 	s.mu.Lock()
@@ -180,15 +168,16 @@ func (s *scheduler) look() {
 
 // grantLoop offers Pebble the compactions that it may run.
 func (s *scheduler) grantLoop() {
-	ticker := time.NewTicker(grantEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(grantEvery)
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-s.poke:
-		case now := <-ticker.C:
+		case now := <-timer.C:
 			s.expire(now)
+			timer.Reset(beat.Pause(now, grantEvery))
 		}
 		s.grant()
 	}

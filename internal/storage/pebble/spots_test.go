@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-
 	"slices"
 	"strings"
 	"testing"
@@ -265,4 +264,7 @@ var spots = []storagetest.Damage{
 	}},
 }
 
-func TestDamage(t *testing.T) { storagetest.RunDamage(t, onDisk, settle, spots) }
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	storagetest.RunDamage(t, onDisk, settle, spots)
+}

@@ -162,11 +162,7 @@ func TestDropFromTheBeginning(t *testing.T) {
 		if err := e.db.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		tables, _, err := liveFiles(e.db, e.fence, e.dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, table := range tables {
+		for _, table := range tablesOf(t, e) {
 			if len(table.bounds.from) == 0 {
 				t.Error("a table begins with an empty key")
 			}

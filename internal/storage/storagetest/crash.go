@@ -15,13 +15,15 @@ import (
 // with many seeds.
 func RunCrash(t *testing.T, open OpenDisk) {
 	t.Run("History", func(t *testing.T) {
-		for seed := range uint64(60) {
+		t.Parallel()
+		for seed := uint64(0); seed < 60; seed += uint64(Step(3)) {
 			if err := CheckCrash(seed, open); err != nil {
 				t.Errorf("CheckCrash(%d): %v", seed, err)
 			}
 		}
 	})
 	t.Run("Concurrent", func(t *testing.T) {
+		t.Parallel()
 		for seed := range uint64(8) {
 			if err := CheckCrashConcurrent(seed, open); err != nil {
 				t.Errorf("CheckCrashConcurrent(%d): %v", seed, err)

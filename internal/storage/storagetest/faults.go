@@ -17,9 +17,11 @@ func RunFaults(t *testing.T, open OpenDisk) {
 	for _, rest := range []bool{false, true} {
 		name := map[bool]string{false: "Once", true: "FromThenOn"}[rest]
 		t.Run("SyncFails"+name, func(t *testing.T) {
+			t.Parallel()
 			everywhere(t, func(at int64) (bool, error) { return CheckSyncFault(at, rest, open) })
 		})
 		t.Run("ChangeFails"+name, func(t *testing.T) {
+			t.Parallel()
 			everywhere(t, func(at int64) (bool, error) { return CheckChangeFault(at, rest, open) })
 		})
 	}

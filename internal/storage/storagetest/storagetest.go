@@ -67,6 +67,16 @@ func Run(t *testing.T, open Open) {
 	t.Run("Model", func(t *testing.T) { testModel(t, open) })
 }
 
+// Step returns how far a sweep over many places or seeds goes at a time: 1, or n
+// under the race detector. That takes ten times as long for each, and the code
+// that it is to see is the same for all.
+func Step(n int) int {
+	if raceEnabled {
+		return n
+	}
+	return 1
+}
+
 // closeOnce closes e, which the test may have closed already.
 func closeOnce(t testing.TB, e storage.Engine) {
 	if err := e.Close(); err != nil && kv.KindOf(err) != kv.KindClosed {
