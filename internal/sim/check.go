@@ -41,10 +41,10 @@ func (w *World) check(op *Op) {
 }
 
 // checkAlways is P1: with enough nodes in reach, and nothing that changed for
-// as long as it takes to notice, a put succeeds.
+// as long as it takes to notice, a put succeeds, and so does a get.
 func (w *World) checkAlways(op *Op) {
 	const noticed = 1100 * time.Millisecond
-	if op.write == nil || op.err == nil || op.changed != w.changed || op.start-w.changed < noticed {
+	if op.err == nil || op.changed != w.changed || op.start-w.changed < noticed {
 		return
 	}
 	switch kv.KindOf(op.err) {
@@ -63,7 +63,12 @@ func (w *World) checkAlways(op *Op) {
 		return
 	}
 	need := int(op.options.W)
-	if op.write.deleted && len(op.context) == 0 {
+	switch {
+	case op.write == nil && (op.hurt || w.hurt()):
+		return
+	case op.write == nil:
+		need = int(op.options.R)
+	case op.write.deleted && len(op.context) == 0:
 		need = max(need, int(op.options.R)) // it reads before it deletes
 	}
 	reach, owners, ok := w.reach(op)

@@ -78,7 +78,7 @@ func (c *client) request(n *node, kind opKind, key int, options kv.Options) *Op 
 	c.count++
 	op := &Op{
 		client: c, number: c.count, key: w.keys[key], node: n, kind: kind, options: options,
-		start: w.now, calm: w.calm(), settling: w.settling, crashes: w.crashes, changed: w.changed,
+		start: w.now, calm: w.calm(), settling: w.settling, crashes: w.crashes, changed: w.changed, hurt: w.hurt(),
 	}
 	if s := c.sessions[key]; len(s) > 0 {
 		at := len(s) - 1

@@ -182,6 +182,8 @@ func (m *machine) hurt() bool {
 	return gone || len(m.disk.damage) > 0 || m.disk.files.ruined || m.node != nil && len(m.node.store.Damaged()) > 0
 }
 
+func (w *World) hurt() bool { return slices.ContainsFunc(w.machines, (*machine).hurt) }
+
 // cutLink cuts one direction of a link, or both.
 func cutLink(w *World, rng *rand.Rand) func() {
 	a := rng.IntN(len(w.machines))

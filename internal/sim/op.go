@@ -29,6 +29,9 @@ type Op struct {
 	calm              uint64
 	settling, crashes int
 	changed           time.Duration
+	// hurt tells that some copy was damaged when it began: such a one answers no
+	// get.
+	hurt bool
 
 	// gone are writes that no answer may show: deletes superseded them which the
 	// floors of so many owners have let go of that one of these must answer.
