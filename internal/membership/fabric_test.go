@@ -132,6 +132,11 @@ func (p *fabricPort) DialAddressTimeout(a memberlist.Address, _ time.Duration) (
 		return nil, errCut
 	}
 	mine, theirs := net.Pipe()
+	p.f.mu.Lock()
+	defer p.f.mu.Unlock()
+	if p.f.gossip[to.addr] != to {
+		return nil, errors.New("connection refused") // it has ended meanwhile
+	}
 	select {
 	case to.streams <- fabricConn{theirs, fabricAddr(p.addr)}:
 		return fabricConn{mine, fabricAddr(a.Addr)}, nil
