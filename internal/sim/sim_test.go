@@ -48,10 +48,6 @@ func load(t testing.TB) []*Scenario {
 	return out
 }
 
-// fixedSeeds is how many seeds a scenario of fixed steps is played with: they
-// vary delays alone.
-const fixedSeeds = 5
-
 // TestSim plays every scenario with its share of the seeds. A failure names the
 // command that plays it alone, with its trace.
 func TestSim(t *testing.T) {
