@@ -3,11 +3,16 @@ package transport
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 const (
-	// sampleEvery is how many calls one is timed of.
+	// sampleEvery is how many calls one is timed of, if any of their type is.
 	sampleEvery = 8
+	// sampleWithin is after how many Config.ProbeInterval without a sample a peer
+	// is pinged for the sake of one.
+	sampleWithin = 4
 	// meanWeight is 1 / the weight of a new sample in the mean.
 	meanWeight = 8
 	// tailRise and tailFall are 1 / the steps of the estimate of the 99th
@@ -18,6 +23,14 @@ const (
 	// tailStart is the first estimate in multiples of the first sample.
 	tailStart = 3
 )
+
+// showsDistance tells whether calls of type t are timed: those that a peer answers
+// out of its own, so that they tell how far it is and how busy. A request that is
+// passed on to it waits for others there, and would make a near peer, who gets
+// such requests because it is near, seem as far as those.
+func showsDistance(t wire.Type) bool {
+	return t == wire.TypePing || t == wire.TypeReplicaRead || t == wire.TypeReplicaPut
+}
 
 // latency tracks the round trips to one peer: an exponentially weighted mean,
 // and an estimate of the 99th percentile by stochastic approximation, which
