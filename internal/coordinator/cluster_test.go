@@ -171,17 +171,17 @@ func (n *node) Current() *ring.Current {
 	}
 	return n.cur
 }
-func (n *node) Sealer() *object.Sealer             { return testSealer }
-func (n *node) Skew() time.Duration                { return n.skew }
-func (n *node) StaleRing()                         {}
-func (n *node) GetDone(e Ended)                    { n.gets++ }
-func (n *node) PutDone(e Ended)                    { n.puts++ }
-func (n *node) Forwarded()                         { n.forwarded++ }
-func (n *node) Truncated(int)                      {}
-func (n *node) StandIn()                           { n.standIns++ }
-func (n *node) Repaired(copies int)                { n.repaired += copies }
-func (n *node) Up(id kv.NodeID) bool               { return !n.peer(id).down }
-func (c *cluster) peer(id kv.NodeID) *node         { return c.nodes[id-1] }
+func (n *node) Sealer() *object.Sealer     { return testSealer }
+func (n *node) Skew() time.Duration        { return n.skew }
+func (n *node) StaleRing()                 {}
+func (n *node) GetDone(e Ended)            { n.gets++ }
+func (n *node) PutDone(e Ended)            { n.puts++ }
+func (n *node) Forwarded()                 { n.forwarded++ }
+func (n *node) Truncated(int)              {}
+func (n *node) StandIn()                   { n.standIns++ }
+func (n *node) Repaired(copies int)        { n.repaired += copies }
+func (n *node) Up(id kv.NodeID) bool       { return !n.peer(id).down }
+func (c *cluster) peer(id kv.NodeID) *node { return c.nodes[id-1] }
 func (n *node) Props(bucket []byte) kv.Props {
 	if p, ok := n.props[string(bucket)]; ok {
 		return p
