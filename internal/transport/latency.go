@@ -13,8 +13,10 @@ const (
 	// sampleWithin is after how many Config.ProbeInterval without a sample a peer
 	// is pinged for the sake of one.
 	sampleWithin = 4
-	// meanWeight is 1 / the weight of a new sample in the mean.
-	meanWeight = 8
+	// usualRise and usualFall are 1 / the weights of a sample above and of one
+	// below the usual round trip. A stall makes a near peer look far, and nothing
+	// makes a far one look near: so what is lower is believed sooner.
+	usualRise, usualFall = 8, 2
 	// tailRise and tailFall are 1 / the steps of the estimate of the 99th
 	// percentile: a sample above lifts it by 1/tailRise of itself, one below
 	// lowers it by 1/tailFall. They balance when one in 100 is above.
@@ -32,26 +34,31 @@ func showsDistance(t wire.Type) bool {
 	return t == wire.TypePing || t == wire.TypeReplicaRead || t == wire.TypeReplicaPut
 }
 
-// latency tracks the round trips to one peer: an exponentially weighted mean,
-// and an estimate of the 99th percentile by stochastic approximation, which
-// needs no history. One goroutine adds samples; any reads.
+// latency tracks the round trips to one peer: the usual one, an exponentially
+// weighted mean that leans to the lower, and an estimate of the 99th percentile by
+// stochastic approximation, which needs no history. One goroutine adds samples;
+// any reads.
 type latency struct {
-	mean, tail atomic.Int64 // nanoseconds, 0 before the first sample
+	usual, tail atomic.Int64 // nanoseconds, 0 before the first sample
 }
 
 func (l *latency) add(d time.Duration) {
 	x := max(int64(d), 1)
-	mean, tail := l.mean.Load(), l.tail.Load()
-	if mean == 0 {
-		mean, tail = x, tailStart*x
+	usual, tail := l.usual.Load(), l.tail.Load()
+	if usual == 0 {
+		usual, tail = x, tailStart*x
 	} else {
-		mean += (x - mean) / meanWeight
+		if x > usual {
+			usual += (x - usual) / usualRise
+		} else {
+			usual -= (usual - x) / usualFall
+		}
 		if x > tail {
 			tail += tail/tailRise + 1
 		} else {
 			tail -= tail / tailFall
 		}
 	}
-	l.mean.Store(mean)
-	l.tail.Store(max(tail, mean))
+	l.usual.Store(usual)
+	l.tail.Store(max(tail, usual))
 }
