@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -200,7 +201,7 @@ func TestZones(t *testing.T) {
 	z.table(t)
 	z.zones.delay.Store(int64(far))
 
-	z.aloneAtOneOne(t)
+	z.alone(t)
 	z.withoutZone(t, "killed", func(lost int) {
 		for _, i := range inZone(lost) {
 			z.nodes[i].kill()
@@ -213,14 +214,28 @@ func TestZones(t *testing.T) {
 	z.withoutZone(t, "cut off", z.zones.lose, z.zones.find)
 }
 
-// aloneAtOneOne: with all zones cut off from each other every get and put at 1,1
-// goes on in each of them, from the first moment on: none waits for another zone.
-func (z *zoned) aloneAtOneOne(t *testing.T) {
+// alone cuts all zones off from each other. Every get and put at 1,1 goes on in
+// each of them, from the first moment on: none waits for another zone. At 2,2
+// stand-ins count, of the zone itself; but not if the request is strict.
+func (z *zoned) alone(t *testing.T) {
 	t.Helper()
 	for i := range 3 {
 		z.zones.lose(i)
 	}
 	c := z.measure(t, "alone", 100, 1, 0, 1, 2)
+	z.measure(t, "alone-at-2", 10, 2, 0, 1, 2)
+	for i := range z.nodes {
+		if p := await(time.Minute, func() string {
+			a := z.do(i, "PUT", "/buckets/default/keys/strict?strict=true", []byte("v"))
+			var f failure
+			if err := json.Unmarshal(a.body, &f); a.status != http.StatusServiceUnavailable || err != nil || f.Error.Applied != "no" {
+				return fmt.Sprintf("a strict put in a zone that is alone: %v", a)
+			}
+			return ""
+		}); p != "" {
+			t.Error(p)
+		}
+	}
 	for i := range 3 {
 		t.Logf("zone %d alone, 1,1: get %s ms, put %s ms", i+1, c.row(fmt.Sprint("get", i)), c.row(fmt.Sprint("put", i)))
 		z.zones.find(i)
