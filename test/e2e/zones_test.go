@@ -77,6 +77,29 @@ func (z *zoned) checkSpread(t *testing.T, plan string) {
 	}
 }
 
+// checkLatencies checks that every node comes to know that its zone is near, and
+// that others are as far as they are.
+func (z *zoned) checkLatencies(t *testing.T) {
+	t.Helper()
+	between := 2 * time.Duration(z.zones.delay.Load()).Seconds()
+	if p := await(time.Minute, func() string {
+		for i, p := range z.nodes {
+			for j, peer := range z.nodes {
+				if i == j {
+					continue
+				}
+				d := p.metric(t, "ringtail_transport_latency_seconds", fmt.Sprintf("peer=%q", peer.name))
+				if apart := zoneOf(i) != zoneOf(j); d == 0 || apart != (d >= between) {
+					return fmt.Sprintf("%s sees %s %.4f s away, zones are %.3f s apart", p.name, peer.name, d, between)
+				}
+			}
+		}
+		return ""
+	}); p != "" {
+		t.Error(p)
+	}
+}
+
 // plan returns what the command line shows of the staged change.
 func (z *zoned) plan(t *testing.T) string {
 	t.Helper()
@@ -195,9 +218,10 @@ func TestZones(t *testing.T) {
 	z.awaitReady()
 	z.awaitSettled(t, 2)
 	z.checkSpread(t, plan)
+	z.checkLatencies(t)
 	z.table(t)
 	z.zones.delay.Store(int64(2 * far))
-	time.Sleep(5 * time.Second) // it is measured anew
+	z.checkLatencies(t)
 	z.table(t)
 	z.zones.delay.Store(int64(far))
 
