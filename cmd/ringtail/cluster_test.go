@@ -28,8 +28,8 @@ func plan() httpapi.PlanView {
 			{Node: "n1", ID: 1, Zone: "a", Weight: 1, Lost: 128, TokensBefore: 64, TokensAfter: 21, Before: 192, After: 64},
 			{Node: "n2", ID: 2, Weight: 10, Gained: 64, TokensAfter: 21, After: 64, BytesIn: 2_000_000, KeysIn: 900},
 		},
-		Zones:      []httpapi.ZoneView{{Zone: "", Nodes: 1, Weight: 10, After: 0.25}, {Zone: "a", Nodes: 1, Weight: 1, Before: 1, After: 0.5}},
-		SpanBefore: 1, SpanAfter: 2,
+		Zones:      []httpapi.ZoneView{{Zone: "", Nodes: 1, Weight: 10, After: 0.25, Left: 1, LeftIn: 24}, {Zone: "a", Nodes: 1, Weight: 1, Before: 1, After: 0.5, Left: 2, LeftIn: 64}, {Zone: "b", Before: 0.2}},
+		SpanBefore: 1, SpanAfter: 2, Partitions: 64, Replicas: 3,
 		Moves: 128, Least: 120, Bytes: 4_000_000, Keys: 1800, Warnings: []string{"two zones for n=3"},
 	}
 }
@@ -41,10 +41,11 @@ n1    a          1       0   128       0 B        0      64    21       192    6
 n2    -         10      64     0    2.0 MB      900       0    21         0    64    0.0%  33.3%
 n3    b          1      64     0    2.0 MB      900       0    22         0    64    0.0%  33.3%
 
-ZONE  NODES  WEIGHT   SHARE   THEN
--         1      10    0.0%  25.0%
-a         1       1  100.0%  50.0%
-the owners of each key are in 2 zones, before in 1
+ZONE  NODES  WEIGHT   SHARE   THEN  OWNERS LEFT WITHOUT IT
+-         1      10    0.0%  25.0%  1 of 3 in 24 partitions, more in others
+a         1       1  100.0%  50.0%  2 of 3
+b         0       0   20.0%   0.0%  -
+each of 64 partitions has owners in 2 zones, before in 1
 
 128 replicas move, about 4.0 MB in 1800 records; the fewest possible are 120
 ! two zones for n=3

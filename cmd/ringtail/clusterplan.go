@@ -104,18 +104,41 @@ func printLoads(w io.Writer, loads []httpapi.LoadView) {
 	t.print(w)
 }
 
-// printZones shows the zones, where there are several.
+// printZones shows the zones, if nodes were given any, and what is left of the
+// owners of a key when one is lost.
 func printZones(w io.Writer, p httpapi.PlanView) {
-	if len(p.Zones) < 2 {
+	if len(p.Zones) == 0 || len(p.Zones) == 1 && p.Zones[0].Zone == "" {
 		return
 	}
 	fmt.Fprintln(w)
-	t := newTable(left("ZONE"), right("NODES"), right("WEIGHT"), right("SHARE"), right("THEN"))
+	t := newTable(left("ZONE"), right("NODES"), right("WEIGHT"), right("SHARE"), right("THEN"), left("OWNERS LEFT WITHOUT IT"))
 	for _, z := range p.Zones {
-		t.row(z.Zone, fmt.Sprint(z.Nodes), fmt.Sprint(z.Weight), percent(z.Before), percent(z.After))
+		t.row(z.Zone, fmt.Sprint(z.Nodes), fmt.Sprint(z.Weight), percent(z.Before), percent(z.After), ownersLeft(p, z))
 	}
 	t.print(w)
-	fmt.Fprintf(w, "the owners of each key are in %d zones, before in %d\n", p.SpanAfter, p.SpanBefore)
+	fmt.Fprintf(w, "each of %d partitions has owners in %s", p.Partitions, counted(p.SpanAfter, "zone"))
+	if p.SpanBefore != p.SpanAfter && p.SpanBefore > 0 {
+		fmt.Fprintf(w, ", before in %d", p.SpanBefore)
+	}
+	fmt.Fprintln(w)
+}
+
+// ownersLeft says what the loss of a zone leaves.
+func ownersLeft(p httpapi.PlanView, z httpapi.ZoneView) string {
+	switch {
+	case z.Nodes == 0:
+		return ""
+	case z.LeftIn == p.Partitions:
+		return fmt.Sprintf("%d of %d", z.Left, p.Replicas)
+	}
+	return fmt.Sprintf("%d of %d in %d partitions, more in others", z.Left, p.Replicas, z.LeftIn)
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func percentOf(part, whole int) string {

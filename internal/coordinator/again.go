@@ -110,6 +110,7 @@ func (o *put) renew(cur *ring.Current, v *ring.View) {
 	was, owners := o.at, o.owners
 	clear(o.at[:len(owners)])
 	o.cur, o.owners, o.spare, o.list, o.tried = cur, v.Owners, nil, o.list[:0], 0
+	o.since = o.c.Now()
 	for i, id := range o.owners {
 		if j := slices.Index(owners, id); j >= 0 {
 			o.at[i].out = was[j].out

@@ -52,6 +52,8 @@ type node struct {
 	props    map[string]kv.Props
 	skew     time.Duration
 	seq      uint64
+	// far is how far other nodes are; those that it lacks are near.
+	far map[kv.NodeID]time.Duration
 	// dead nodes answer nothing; down ones are known to be dead.
 	dead, down bool
 	engine     *slowEngine
@@ -99,12 +101,23 @@ func (e *slowEngine) sync(err error) {
 
 var testSealer = object.NewSealer([]byte("a key for tests"))
 
-func newCluster(t *testing.T, n int) *cluster {
+// Latency implements Peers.
+func (n *node) Latency(id kv.NodeID) time.Duration {
+	if d, ok := n.far[id]; ok {
+		return d
+	}
+	return time.Duration(id)
+}
+
+func newCluster(t *testing.T, n int) *cluster { return newZones(t, n, "") }
+
+// newZones is newCluster with nodes that are in each of zones by turns.
+func newZones(t *testing.T, n int, zones ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, now: time.Unix(1_000_000, 0)}
 	var members []ring.Node
 	for i := range n {
-		members = append(members, ring.Node{ID: kv.NodeID(i + 1), Weight: 1})
+		members = append(members, ring.Node{ID: kv.NodeID(i + 1), Weight: 1, Zone: zones[i%len(zones)]})
 	}
 	params := ring.DefaultParams()
 	params.Q = 64
@@ -158,18 +171,17 @@ func (n *node) Current() *ring.Current {
 	}
 	return n.cur
 }
-func (n *node) Sealer() *object.Sealer             { return testSealer }
-func (n *node) Skew() time.Duration                { return n.skew }
-func (n *node) Latency(id kv.NodeID) time.Duration { return time.Duration(id) }
-func (n *node) StaleRing()                         {}
-func (n *node) GetDone(e Ended)                    { n.gets++ }
-func (n *node) PutDone(e Ended)                    { n.puts++ }
-func (n *node) Forwarded()                         { n.forwarded++ }
-func (n *node) Truncated(int)                      {}
-func (n *node) StandIn()                           { n.standIns++ }
-func (n *node) Repaired(copies int)                { n.repaired += copies }
-func (n *node) Up(id kv.NodeID) bool               { return !n.peer(id).down }
-func (c *cluster) peer(id kv.NodeID) *node         { return c.nodes[id-1] }
+func (n *node) Sealer() *object.Sealer     { return testSealer }
+func (n *node) Skew() time.Duration        { return n.skew }
+func (n *node) StaleRing()                 {}
+func (n *node) GetDone(e Ended)            { n.gets++ }
+func (n *node) PutDone(e Ended)            { n.puts++ }
+func (n *node) Forwarded()                 { n.forwarded++ }
+func (n *node) Truncated(int)              {}
+func (n *node) StandIn()                   { n.standIns++ }
+func (n *node) Repaired(copies int)        { n.repaired += copies }
+func (n *node) Up(id kv.NodeID) bool       { return !n.peer(id).down }
+func (c *cluster) peer(id kv.NodeID) *node { return c.nodes[id-1] }
 func (n *node) Props(bucket []byte) kv.Props {
 	if p, ok := n.props[string(bucket)]; ok {
 		return p

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -29,6 +28,9 @@ type forward struct {
 	// part in it.
 	view    ring.View
 	members []kv.NodeID
+	// afar is how long an owner that needs the answers of others may have to wait
+	// for them, as far as is seen from here.
+	afar time.Duration
 	// owners is how many of candidates are owners; stand-ins follow them once
 	// all is set, and get standIn for msg.
 	owners  int
@@ -52,7 +54,7 @@ func (o *forward) reset() {
 	}
 	o.candidates, o.members, o.cur, o.all, o.standIn = o.candidates[:0], nil, nil, false, nil
 	o.view = ring.View{}
-	o.asked, o.out, o.cause = 0, 0, nil
+	o.asked, o.out, o.afar, o.cause = 0, 0, 0, nil
 	o.c.forwards.Put(o)
 }
 
@@ -80,8 +82,8 @@ func (c *Coordinator) postpone(p *plan, start time.Time, to Receiver, err error)
 	o.release()
 }
 
-// forward passes p on to the preferred owner if it is up, else to the one that
-// answers fastest. Refusal is why this node does not carry it out itself, which
+// forward passes p on to the owner that is nearest, or to the preferred one if
+// that is up and no further. Refusal is why this node does not carry it out itself, which
 // is told if no other can be asked; nil if it is no owner.
 func (c *Coordinator) forward(p *plan, preferred kv.NodeID, start time.Time, to Receiver, refusal error) {
 	c.Stats.Forwarded()
@@ -92,15 +94,10 @@ func (c *Coordinator) forward(p *plan, preferred kv.NodeID, start time.Time, to 
 		}
 	}
 	o.owners = len(o.candidates)
-	slices.SortStableFunc(o.candidates, func(a, b kv.NodeID) int {
-		switch {
-		case a == preferred:
-			return -1
-		case b == preferred:
-			return 1
-		}
-		return int(c.Peers.Latency(a) - c.Peers.Latency(b))
-	})
+	c.sortNear(o.candidates, preferred)
+	if p.typ == wire.TypeGet && p.Options.R > 1 {
+		o.afar = c.furthest(o.candidates)
+	}
 	if refusal == nil {
 		refusal = kv.Errorf(kv.KindUnavailable, "forward", "none of %d owners can be reached: %v", len(p.owners), p.owners)
 	}
@@ -214,8 +211,10 @@ func (o *forward) parse(msg []byte) (m wire.Put, err error) {
 // hurry asks a further owner for what a get has waited for too long.
 func (o *forward) hurry() {
 	o.restart(true)
+	waited := o.c.Now().Sub(o.start)
 	o.mu.Lock()
 	i, more := o.asked, o.call.Type == wire.TypeGet && !o.answered && o.asked < o.owners
+	more = more && (i == 0 || waited >= o.patience(o.candidates[i-1], o.afar))
 	if more {
 		o.asked++
 		o.out++

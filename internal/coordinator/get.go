@@ -96,7 +96,7 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 		return
 	}
 	o := c.gets.Get().(*get)
-	o.begin(p, c.loose(p))
+	o.begin(p, c.loose(p), start)
 	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
 	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: p.view.Level}
 	o.given, o.forwarded, o.asStandIn, o.retries, o.carried = p.given, p.Forwarded, p.StandIn, p.retries, p.carried
@@ -175,12 +175,10 @@ func (o *get) standIn(i int) int {
 	if o.answered || !o.loose || o.over() {
 		return nobody
 	}
-	place, ok := o.nextStandIn(o.c)
+	place, ok := o.ask(o.c, i)
 	if !ok {
 		return nobody
 	}
-	o.at[i].out++
-	o.at[i].fresh = true
 	o.out++
 	return place
 }
@@ -384,17 +382,20 @@ func join(a, b vclock.Floor) vclock.Floor {
 	return vclock.AppendFloorJoin(nil, a, b)
 }
 
-// hurry has stand-ins that know nothing count, and asks others in the stead of
-// those that take too long.
+// hurry asks others in the stead of those that take too long. When all owners do
+// that have not answered, stand-ins that know nothing count.
 func (o *get) hurry() {
 	var next [maxSlots]int
 	o.again(true)
+	now := o.c.Now()
 	o.mu.Lock()
 	if o.answered {
 		o.mu.Unlock()
 		return
 	}
-	o.tally.Hurry()
+	if !o.awaited(now) {
+		o.tally.Hurry()
+	}
 	for i := range o.owners {
 		s := &o.at[i]
 		next[i] = nobody
@@ -402,6 +403,7 @@ func (o *get) hurry() {
 		case s.heard, s.out == 0:
 		case s.fresh:
 			s.fresh = false
+		case !o.late(&o.flight, i, now):
 		case o.tally.Outcome() == quorum.Pending:
 			next[i] = o.standIn(i)
 		}
@@ -412,6 +414,17 @@ func (o *get) hurry() {
 			o.send(i, next[i], new(wire.ReplicaRead))
 		}
 	}
+}
+
+// awaited tells whether an owner's answer may still be on its way. The caller
+// holds mu.
+func (o *get) awaited(now time.Time) bool {
+	for i := range o.owners {
+		if s := &o.at[i]; !s.heard && s.out > 0 && s.stand == 0 && !o.late(&o.flight, i, now) {
+			return true
+		}
+	}
+	return false
 }
 
 func (o *get) expired() {

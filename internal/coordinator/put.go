@@ -99,7 +99,7 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 		return
 	}
 	o := c.puts.Get().(*put)
-	o.begin(p, c.loose(p))
+	o.begin(p, c.loose(p), start)
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
 	o.home = p.owners[p.self]
 	o.tally = quorum.NewPut(o.needs(&p.view))
@@ -205,12 +205,10 @@ func (o *put) standIn(i int) target {
 	if o.over() {
 		return target{}
 	}
-	place, ok := o.nextStandIn(o.c)
+	place, ok := o.ask(o.c, i)
 	if !ok {
 		return target{}
 	}
-	o.at[i].out++
-	o.at[i].fresh = true
 	if !o.counts(place) {
 		o.tally.Step(i, quorum.Aside, nil)
 	}
@@ -367,6 +365,7 @@ func (o *put) missed(tag uint32, err error) {
 func (o *put) hurry() {
 	o.again(true)
 	var next targets
+	now := o.c.Now()
 	o.mu.Lock()
 	for i := range o.owners {
 		s := &o.at[i]
@@ -374,7 +373,7 @@ func (o *put) hurry() {
 		case !o.ready, s.heard, s.out <= 0:
 		case s.fresh:
 			s.fresh = false
-		default:
+		case o.late(&o.flight, i, now):
 			next[i] = o.standIn(i)
 		}
 	}

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -27,6 +28,8 @@ type slots struct {
 	spare []kv.NodeID
 	// loose tells that stand-ins count.
 	loose bool
+	// since is when the owners were asked.
+	since time.Time
 	// self is this node's slot, place its place: that of the slot, or, when it is
 	// no owner itself, behind the owners.
 	self, place int
@@ -46,12 +49,15 @@ type slot struct {
 	heard, served bool
 	// fresh tells that somebody was asked after the flight was last found slow.
 	fresh bool
+	// stand is who was last asked to stand in, if anybody was, and asked when.
+	stand kv.NodeID
+	asked time.Time
 	// by is who has served it, the owner if it did; a put's only.
 	by kv.NodeID
 }
 
-func (s *slots) begin(p *plan, loose bool) {
-	s.cur, s.partition, s.owners, s.loose = p.cur, p.partition, p.owners, loose
+func (s *slots) begin(p *plan, loose bool, start time.Time) {
+	s.cur, s.partition, s.owners, s.loose, s.since = p.cur, p.partition, p.owners, loose, start
 	if p.view.New != nil {
 		s.spare = p.view.Owners
 	}
@@ -79,6 +85,17 @@ func (s *slots) node(place int) kv.NodeID {
 		return s.owners[place]
 	}
 	return s.list[place-len(s.owners)]
+}
+
+// ask returns the place of the next node that may stand in, which is now asked to
+// in slot i, if there is one.
+func (s *slots) ask(c *Coordinator, i int) (place int, ok bool) {
+	if place, ok = s.nextStandIn(c); ok {
+		at := &s.at[i]
+		at.out++
+		at.fresh, at.stand, at.asked = true, s.node(place), c.Now()
+	}
+	return place, ok
 }
 
 // nextStandIn returns the place of the next node that may stand in, if there is

@@ -15,9 +15,12 @@ type PlanView struct {
 	// Loads shows each node before and after, Zones each zone.
 	Loads []LoadView `json:"loads"`
 	Zones []ZoneView `json:"zones"`
-	// SpanBefore and SpanAfter are the zones that the owners of each key cover.
+	// SpanBefore and SpanAfter are the zones that the owners of each key cover at
+	// least, Partitions and Replicas those of the next ring.
 	SpanBefore int `json:"span_before"`
 	SpanAfter  int `json:"span_after"`
+	Partitions int `json:"partitions"`
+	Replicas   int `json:"replicas"`
 	// Moves is the number of replicas that change their node, Least the fewest
 	// possible, Bytes and Keys what they hold, by the mean of all replicas; 0
 	// where no node told its figures.
@@ -90,6 +93,10 @@ type ZoneView struct {
 	Weight uint64  `json:"weight"`
 	Before float64 `json:"before"`
 	After  float64 `json:"after"`
+	// Left is how many owners the partitions keep that keep fewest when the zone
+	// is lost, LeftIn the number of those partitions.
+	Left   int `json:"left"`
+	LeftIn int `json:"left_in"`
 }
 
 // filled returns p with lists in place of nulls.

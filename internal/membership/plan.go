@@ -211,12 +211,26 @@ func describeWarning(st *State, next *ring.Ring, w ring.Warning) string {
 	case ring.FewNodes:
 		return fmt.Sprintf("%d nodes: each key has %d replicas, not %d", nodes, nodes, n)
 	case ring.FewZones:
-		return fmt.Sprintf("fewer zones than %d: some replicas of a key share one", n)
+		return describeFewZones(next, w)
+	case ring.NoZone:
+		m, _ := st.Member(w.Node)
+		return fmt.Sprintf("node %s has no zone: nodes without one count as one zone of their own", m.Name)
 	case ring.NodeCapped:
 		m, _ := st.Member(w.Node)
-		return fmt.Sprintf("node %s takes %.0f partitions, less than the %.0f of its weight", m.Name, w.Fair, w.Wanted)
+		return fmt.Sprintf("node %s takes %.0f partitions, less than the %.0f of its weight: it, or its zone, has a replica of everything already", m.Name, w.Fair, w.Wanted)
 	case ring.ZoneThin:
-		return fmt.Sprintf("zone %q takes %.0f partitions, more than the %.0f of its weight", w.Zone, w.Fair, w.Wanted)
+		return fmt.Sprintf("zone %q has too little capacity: it takes %.0f partitions, its weight asks for %.0f, but each key needs an owner there; add nodes or weight to it", w.Zone, w.Fair, w.Wanted)
 	}
 	return string(w.Kind)
+}
+
+// describeFewZones says what the owners that share a zone can cost.
+func describeFewZones(next *ring.Ring, w ring.Warning) string {
+	p := next.Params()
+	text := fmt.Sprintf("fewer zones than n=%d: some owners of a key share one; if zone %q is lost %d of %d partitions keep %d of %d owners",
+		p.N, w.Zone, w.Lost.In, p.Q, w.Lost.Left, next.Replicas())
+	if w.Lost.Left < max(p.R, p.W) {
+		text += fmt.Sprintf(", too few for strict requests at r=%d, w=%d", p.R, p.W)
+	}
+	return text
 }

@@ -58,9 +58,13 @@ func TestDescribeWarning(t *testing.T) {
 		want string
 	}{
 		{ring.Warning{Kind: ring.FewNodes}, "1 nodes: each key has 1 replicas, not 3"},
-		{ring.Warning{Kind: ring.FewZones}, "fewer zones than 3: some replicas of a key share one"},
-		{ring.Warning{Kind: ring.NodeCapped, Node: 1, Fair: 8, Wanted: 12.4}, "node n1 takes 8 partitions, less than the 12 of its weight"},
-		{ring.Warning{Kind: ring.ZoneThin, Zone: "z", Fair: 8, Wanted: 2}, `zone "z" takes 8 partitions, more than the 2 of its weight`},
+		{ring.Warning{Kind: ring.FewZones, Zone: "a", Lost: &ring.ZoneLoss{Left: 1, In: 4}},
+			`fewer zones than n=3: some owners of a key share one; if zone "a" is lost 4 of 8 partitions keep 1 of 1 owners, too few for strict requests at r=2, w=2`},
+		{ring.Warning{Kind: ring.FewZones, Zone: "a", Lost: &ring.ZoneLoss{Left: 2, In: 4}},
+			`fewer zones than n=3: some owners of a key share one; if zone "a" is lost 4 of 8 partitions keep 2 of 1 owners`},
+		{ring.Warning{Kind: ring.NoZone, Node: 1}, "node n1 has no zone: nodes without one count as one zone of their own"},
+		{ring.Warning{Kind: ring.NodeCapped, Node: 1, Fair: 8, Wanted: 12.4}, "node n1 takes 8 partitions, less than the 12 of its weight: it, or its zone, has a replica of everything already"},
+		{ring.Warning{Kind: ring.ZoneThin, Zone: "z", Fair: 8, Wanted: 2}, `zone "z" has too little capacity: it takes 8 partitions, its weight asks for 2, but each key needs an owner there; add nodes or weight to it`},
 		{ring.Warning{Kind: "of a later release"}, "of a later release"},
 	} {
 		if got := describeWarning(st, r, c.w); got != c.want {

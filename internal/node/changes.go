@@ -90,6 +90,7 @@ func (n *Node) orderViews(orders []membership.Order) []httpapi.ChangeView {
 func planView(p *membership.Plan) httpapi.PlanView {
 	view := httpapi.PlanView{
 		Epoch: p.Epoch, SpanBefore: p.Moves.SpanBefore, SpanAfter: p.Moves.SpanAfter,
+		Partitions: p.Next.Params().Q, Replicas: p.Next.Replicas(),
 		Moves: p.Moved, Least: p.Least, Warnings: p.Warnings, Lapsed: p.Lapsed,
 	}
 	for _, c := range p.Changes {
@@ -110,5 +111,5 @@ func planView(p *membership.Plan) httpapi.PlanView {
 }
 
 func zoneView(z ring.ZonePlan) httpapi.ZoneView {
-	return httpapi.ZoneView{Zone: z.Zone, Nodes: z.Nodes, Weight: z.Weight, Before: z.Before.Share, After: z.After.Share}
+	return httpapi.ZoneView{Zone: z.Zone, Nodes: z.Nodes, Weight: z.Weight, Before: z.Before.Share, After: z.After.Share, Left: z.Lost.Left, LeftIn: z.Lost.In}
 }

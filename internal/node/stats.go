@@ -91,6 +91,13 @@ func (n *Node) transportSamples(emit func(metrics.Sample)) {
 	emit(counter("ringtail_transport_overloaded_total", "Calls that found a queue full.", p.Overloaded))
 	emit(counter("ringtail_transport_connects_total", "Connections made to peers.", p.Connects))
 	emit(counter("ringtail_transport_went_down_total", "Times that a peer went down.", p.WentDown))
+	for _, m := range n.service.State().Members() {
+		if d := n.pool.Latency(m.ID); d > 0 && n.pool.Up(m.ID) {
+			v := gauge("ringtail_transport_latency_seconds", "Usual round trip to a peer: requests go to the nearest owner.", d.Seconds())
+			v.Labels = []metrics.Label{{Name: "peer", Value: n.nameOf(m.ID)}}
+			emit(v)
+		}
+	}
 	n.trafficSamples("out", p.Traffic, emit)
 	n.trafficSamples("in", s.Traffic, emit)
 }

@@ -17,7 +17,8 @@ type Plan struct {
 	Nodes []NodePlan `json:"nodes"`
 	// Zones holds the zones of both rings, ascending by name.
 	Zones []ZonePlan `json:"zones"`
-	// SpanBefore and SpanAfter are the zones that each owner list covers.
+	// SpanBefore and SpanAfter are the zones that each owner list covers at least,
+	// counted.
 	SpanBefore int `json:"span_before"`
 	SpanAfter  int `json:"span_after"`
 	// Moved is the number of (partition, owner) pairs of the next ring that
@@ -69,12 +70,15 @@ type ZonePlan struct {
 	Weight uint64 `json:"weight"`
 	Before Stake  `json:"before"`
 	After  Stake  `json:"after"`
+	// Lost is what the next ring's partitions keep when the zone is lost; zero for
+	// a zone that it does not have.
+	Lost ZoneLoss `json:"lost"`
 }
 
 // Diff returns the plan of the change from prev, nil for a first ring, to
 // next. It panics when they differ in Q: they are of one cluster.
 func Diff(prev, next *Ring) Plan {
-	p := Plan{Epoch: next.epoch, SpanAfter: next.span(), Warnings: warnings(next)}
+	p := Plan{Epoch: next.epoch, SpanAfter: next.spans(), Warnings: warnings(next)}
 	fair := fairShares(next.nodes, newZoning(next.nodes), next.params.Q, next.width)
 	for i, n := range next.nodes {
 		p.Nodes = append(p.Nodes, NodePlan{
@@ -82,7 +86,7 @@ func Diff(prev, next *Ring) Plan {
 		})
 	}
 	if prev != nil {
-		p.SpanBefore = prev.span()
+		p.SpanBefore = prev.spans()
 		p.addPrevious(prev, next)
 	}
 	p.addMoves(prev, next)
@@ -150,6 +154,10 @@ func (p *Plan) addZones(prev, next *Ring) {
 		z.Nodes++
 		z.Weight += uint64(n.Weight)
 		z.After.add(next.stake(n.ID))
+	}
+	numbered := newZoning(next.nodes)
+	for z, lost := range next.losses(numbered) {
+		zone(numbered.names[z]).Lost = lost
 	}
 	if prev != nil {
 		for _, n := range prev.nodes {

@@ -28,9 +28,9 @@ func TestDiffByHand(t *testing.T) {
 			{ID: 5, Zone: "c", Weight: 2, Joins: true, Gained: []kv.Partition{0, 3}, After: Stake{2, 2, 0.25}, Fair: 3.2},
 		},
 		Zones: []ZonePlan{
-			{Zone: "a", Nodes: 1, Weight: 1, Before: Stake{3, 4, 0.5}, After: Stake{1, 2, 0.25}},
-			{Zone: "b", Nodes: 2, Weight: 2, Before: Stake{1, 4, 0.5}, After: Stake{1, 4, 0.5}},
-			{Zone: "c", Nodes: 1, Weight: 2, After: Stake{2, 2, 0.25}},
+			{Zone: "a", Nodes: 1, Weight: 1, Before: Stake{3, 4, 0.5}, After: Stake{1, 2, 0.25}, Lost: ZoneLoss{1, 2}},
+			{Zone: "b", Nodes: 2, Weight: 2, Before: Stake{1, 4, 0.5}, After: Stake{1, 4, 0.5}, Lost: ZoneLoss{1, 4}},
+			{Zone: "c", Nodes: 1, Weight: 2, After: Stake{2, 2, 0.25}, Lost: ZoneLoss{1, 2}},
 		},
 	}
 	if diff := cmp.Diff(want, Diff(prev, next)); diff != "" {
@@ -76,6 +76,9 @@ func TestDiffAddsUp(t *testing.T) {
 		c.change(t)
 		next := c.claim(t, prev)
 		p := Diff(prev, next)
+		if p.SpanBefore != prev.span() || p.SpanAfter != next.span() {
+			t.Fatalf("the owners are counted in %d and %d zones, want %d and %d", p.SpanBefore, p.SpanAfter, prev.span(), next.span())
+		}
 		gained, tokens, share := 0, 0, 0.0
 		for _, n := range p.Nodes {
 			gained += len(n.Gained)
@@ -104,7 +107,7 @@ func TestWarnings(t *testing.T) {
 		{"all is well", []Node{node(1, 1, ""), node(2, 1, ""), node(3, 1, ""), node(4, 1, "")}, nil},
 		{"well in zones", []Node{node(1, 5, "a"), node(2, 5, "b"), node(3, 5, "c")}, nil},
 		{"two nodes", []Node{node(1, 1, "a"), node(2, 9, "b")}, []Warning{{Kind: FewNodes}}},
-		{"two zones", []Node{node(1, 1, "a"), node(2, 1, "a"), node(3, 1, "b"), node(4, 1, "b")}, []Warning{{Kind: FewZones}}},
+		{"two zones", []Node{node(1, 1, "a"), node(2, 1, "a"), node(3, 1, "b"), node(4, 1, "b")}, []Warning{{Kind: FewZones, Zone: "a", Lost: &ZoneLoss{1, 32}}}},
 		{"one big node", []Node{node(1, 3, ""), node(2, 1, ""), node(3, 1, ""), node(4, 1, "")},
 			[]Warning{{Kind: NodeCapped, Node: 1, Fair: 64, Wanted: 96}}},
 		{"just tolerable", []Node{node(1, 105, ""), node(2, 99, ""), node(3, 96, "")}, nil},
@@ -114,7 +117,7 @@ func TestWarnings(t *testing.T) {
 			{Kind: ZoneThin, Zone: "c", Fair: 64, Wanted: 48},
 		}},
 		{"a thin zone beside others", []Node{node(1, 4, "a"), node(2, 4, "a"), node(3, 4, "a"), node(4, 1, "b")}, []Warning{
-			{Kind: FewZones},
+			{Kind: FewZones, Zone: "a", Lost: &ZoneLoss{1, 64}},
 			{Kind: NodeCapped, Node: 1, Zone: "a", Fair: 128. / 3, Wanted: 768. / 13},
 			{Kind: NodeCapped, Node: 2, Zone: "a", Fair: 128. / 3, Wanted: 768. / 13},
 			{Kind: NodeCapped, Node: 3, Zone: "a", Fair: 128. / 3, Wanted: 768. / 13},
@@ -122,6 +125,7 @@ func TestWarnings(t *testing.T) {
 		}},
 		{"more zones than owners", []Node{node(1, 1, "a"), node(2, 1, "b"), node(3, 1, "c"), node(4, 1, "d"), node(5, 8, "e")},
 			[]Warning{{Kind: NodeCapped, Node: 5, Zone: "e", Fair: 64, Wanted: 128}}},
+		{"one without a zone", []Node{node(1, 1, "a"), node(2, 1, "b"), node(3, 1, "c"), node(4, 1, "")}, []Warning{{Kind: NoZone, Node: 4}}},
 	} {
 		r := mustClaim(t, nil, Params{N: 3, R: 2, W: 2, Q: 64}, 1, tt.nodes)
 		if diff := cmp.Diff(tt.want, Diff(nil, r).Warnings); diff != "" {
@@ -141,7 +145,7 @@ func TestPlanAsJSON(t *testing.T) {
 		`"nodes":[{"id":"00000000000000ab","zone":"z","weight":3,"joins":true,"gained":[7],` +
 		`"before":{"tokens":0,"replicas":0,"share":0},"after":{"tokens":1,"replicas":1,"share":0.5},"fair":1.5}],` +
 		`"zones":[{"zone":"z","nodes":1,"weight":3,` +
-		`"before":{"tokens":0,"replicas":0,"share":0},"after":{"tokens":0,"replicas":0,"share":0}}],` +
+		`"before":{"tokens":0,"replicas":0,"share":0},"after":{"tokens":0,"replicas":0,"share":0},"lost":{"left":0,"in":0}}],` +
 		`"span_before":0,"span_after":1,"moved":1,"least":1,` +
 		`"warnings":[{"kind":"fewer nodes than N"},{"kind":"capped below its weight","node":"00000000000000ab"}]}`
 	got, err := json.Marshal(p)

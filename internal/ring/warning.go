@@ -10,8 +10,12 @@ const (
 	// partition, and partitions have fewer owners than they should.
 	FewNodes WarningKind = "fewer nodes than N"
 	// FewZones: there are several zones but fewer than N, so that some zones
-	// own a partition twice.
+	// own a partition twice. Zone is the one whose loss would take most, and Lost
+	// what it would leave.
 	FewZones WarningKind = "fewer zones than N"
+	// NoZone: some nodes have a zone and this one has none: together with others
+	// like it, it counts as a zone of its own.
+	NoZone WarningKind = "node without a zone"
 	// NodeCapped: a node owns less than its weight asks for, because it, or its
 	// zone, owns every partition already.
 	NodeCapped WarningKind = "capped below its weight"
@@ -31,6 +35,8 @@ type Warning struct {
 	// Wanted what its weight alone asks for; zero for the other kinds.
 	Fair   float64 `json:"fair,omitempty"`
 	Wanted float64 `json:"wanted,omitempty"`
+	// Lost is nil but for FewZones.
+	Lost *ZoneLoss `json:"lost,omitempty"`
 }
 
 // tolerance is the part by which a fair share may differ from what the weight
@@ -46,7 +52,14 @@ func warnings(r *Ring) []Warning {
 	zones := newZoning(r.nodes)
 	var out []Warning
 	if count := len(zones.names); count > 1 && count < r.params.N {
-		out = append(out, Warning{Kind: FewZones})
+		losses := r.losses(zones)
+		z := worst(zones, losses)
+		out = append(out, Warning{Kind: FewZones, Zone: zones.names[z], Lost: &losses[z]})
+	}
+	for _, n := range r.nodes {
+		if n.Zone == "" && len(zones.names) > 1 {
+			out = append(out, Warning{Kind: NoZone, Node: n.ID})
+		}
 	}
 	perWeight := float64(len(r.owners)) / float64(zones.total())
 	inZone := make([]float64, len(zones.names))

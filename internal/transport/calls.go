@@ -19,6 +19,8 @@ type call struct {
 	tag  uint32
 	// probe marks a ping of our own: it is sent even to a peer that is down.
 	probe bool
+	// timed tells that its round trip is one of those that latency tracks.
+	timed bool
 	// sent and deadline count from the connection's start.
 	sent, deadline time.Duration
 	// batch is outQueue's taken when the request was appended; large is set

@@ -36,6 +36,9 @@ type Conn struct {
 	meters meters
 	lapsed *kv.Error // what a call ends with at its deadline
 
+	// sampled is when a round trip was last timed, since began.
+	sampled atomic.Int64
+
 	// The state of tick, which one goroutine calls.
 	silent    silence
 	lastProbe time.Duration
@@ -53,7 +56,7 @@ func Dial(ctx context.Context, cfg Config, network Network, addr string, hello w
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	nc, ack, err := connect(ctx, cfg, network, addr, hello)
+	nc, ack, _, err := connect(ctx, cfg, network, addr, hello)
 	if err == nil {
 		err = checkAck(ack, hello.Cluster, 0)
 	}
@@ -68,21 +71,23 @@ func Dial(ctx context.Context, cfg Config, network Network, addr string, hello w
 	return c, nil
 }
 
-// connect dials and shakes hands within cfg.HandshakeTimeout. With a nil error
-// nc is the caller's to close, also when the answer is a refusal.
-func connect(ctx context.Context, cfg Config, network Network, addr string, hello wire.Hello) (net.Conn, wire.HelloAck, error) {
+// connect dials and shakes hands within cfg.HandshakeTimeout, and tells how long
+// the handshake's round trip took. With a nil error nc is the caller's to close,
+// also when the answer is a refusal.
+func connect(ctx context.Context, cfg Config, network Network, addr string, hello wire.Hello) (net.Conn, wire.HelloAck, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.HandshakeTimeout)
 	defer cancel()
 	nc, err := network.Dial(ctx, addr)
 	if err != nil {
-		return nil, wire.HelloAck{}, kv.Wrap(kv.KindUnavailable, "dial", err)
+		return nil, wire.HelloAck{}, 0, kv.Wrap(kv.KindUnavailable, "dial", err)
 	}
+	began := time.Now()
 	ack, err := offer(ctx, nc, hello, cfg.HandshakeTimeout)
 	if err != nil {
 		_ = nc.Close()
-		return nil, wire.HelloAck{}, kv.Wrap(kv.KindUnavailable, "shake hands with "+addr, err)
+		return nil, wire.HelloAck{}, 0, kv.Wrap(kv.KindUnavailable, "shake hands with "+addr, err)
 	}
-	return nc, ack, nil
+	return nc, ack, time.Since(began), nil
 }
 
 // newConn starts a connection's reader and writer. Whoever calls it calls tick
@@ -154,6 +159,7 @@ func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	entry.sent = c.now()
 	entry.deadline = rq.Deadline.Sub(c.began)
 	size := m.Size()
+	entry.timed = size <= wire.MaxChunk && showsDistance(rq.Type)
 	switch {
 	case entry.deadline <= entry.sent:
 		return &kv.Error{Op: "call", Kind: kv.KindTimeout, Node: c.peer.Node, Err: errors.New("the deadline had passed before")}
@@ -220,14 +226,24 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 		c.meters.late.Add(1)
 		return
 	}
-	if entry.large == nil && !entry.probe && uint32(h.ID>>32)%sampleEvery == 0 {
-		c.meters.add(c.now() - entry.sent)
+	if entry.timed && (entry.probe || uint32(h.ID>>32)%sampleEvery == 0) {
+		c.time(&entry)
 	}
 	if h.Flags&wire.FlagError == 0 {
 		entry.done.Complete(entry.tag, resp, nil)
 		return
 	}
 	entry.done.Complete(entry.tag, wire.Response{Level: h.Level}, c.answer(payload))
+}
+
+// time adds a call's round trip to what is known of the peer. One that took
+// DownAfter tells that the peer did not run, not how far it is.
+func (c *Conn) time(entry *call) {
+	now := c.now()
+	if took := now - entry.sent; took < c.cfg.DownAfter {
+		c.sampled.Store(int64(now))
+		c.meters.add(took)
+	}
 }
 
 func (c *Conn) settleInterim(id uint64, resp wire.Response) {

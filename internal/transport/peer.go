@@ -85,7 +85,7 @@ func (r *peer) connect(ctx context.Context) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.DownAfter)
 	defer cancel()
 	hello := p.hello()
-	nc, ack, err := connect(ctx, p.cfg, p.network, r.addr, hello)
+	nc, ack, trip, err := connect(ctx, p.cfg, p.network, r.addr, hello)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,7 @@ func (r *peer) connect(ctx context.Context) (*Conn, error) {
 		return nil, err
 	}
 	p.connects.Add(1)
+	r.latency.add(trip)
 	p.hooks.accepted(r.id, ack)
 	return newConn(p.cfg, nc, wire.RoleNode, ack, meters{&p.stats, &p.outcomes, &r.latency}), nil
 }

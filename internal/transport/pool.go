@@ -143,18 +143,19 @@ func (p *Pool) Up(id kv.NodeID) bool {
 	return r != nil && r.up.Load()
 }
 
-// Latency returns the mean round trip of recent calls to a peer, handling
-// included, 0 while unknown. One call in eight is timed, none over
-// wire.MaxChunk.
+// Latency returns the usual round trip to a peer of late, handling included, 0
+// while there was no connection yet. Timed are handshakes and pings, and of the
+// reads and writes of replicas one in eight, none over wire.MaxChunk: what a peer
+// answers out of its own, within Config.DownAfter.
 func (p *Pool) Latency(id kv.NodeID) time.Duration {
 	if r := p.peer(id); r != nil {
-		return time.Duration(r.latency.mean.Load())
+		return time.Duration(r.latency.usual.Load())
 	}
 	return 0
 }
 
 // Tail returns an estimate of the 99th percentile of the round trips that
-// Latency is the mean of, 0 while unknown.
+// Latency is of, 0 while unknown.
 func (p *Pool) Tail(id kv.NodeID) time.Duration {
 	if r := p.peer(id); r != nil {
 		return time.Duration(r.latency.tail.Load())

@@ -107,13 +107,16 @@ func TestStoppedPeerIsRoutedAround(t *testing.T) {
 		if d := time.Since(began); d != 0 {
 			t.Errorf("it took %v", d)
 		}
-		time.Sleep(time.Second)
+		time.Sleep(2500 * time.Millisecond)
 		w.net.Heal("a", "b")
 		if d := w.waitFor(t, true); d > 2*Default().Tick {
 			t.Errorf("it is up %v after it spoke", d)
 		}
 		if o := w.ask(time.Second); o.err != nil {
 			t.Errorf("a call afterwards: %v", o.err)
+		}
+		if d := w.pool.Latency(2); d > 200*time.Millisecond {
+			t.Errorf("because it had stopped it seems to be %v away", d)
 		}
 		if got := w.happened(); got != "2 true, 2 false, 2 true" {
 			t.Errorf("changes: %s", got)
@@ -409,19 +412,56 @@ func TestLatencyOfAPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, echo)
 		w.net.Delay("a", "b", 2*time.Millisecond, 0)
-		if w.pool.Latency(2) != 0 || w.pool.Tail(2) != 0 || w.pool.Latency(9) != 0 {
-			t.Error("a latency is known before the first call")
+		if w.pool.Latency(9) != 0 || w.pool.Tail(9) != 0 {
+			t.Error("the latency of a stranger is known")
 		}
-		for range 50 * sampleEvery {
+		for range 100 * sampleEvery {
 			if o := w.ask(time.Second); o.err != nil {
 				t.Fatal(o.err)
 			}
 		}
-		if got := w.pool.Latency(2); got != 2*time.Millisecond {
+		if got := w.pool.Latency(2).Round(time.Microsecond); got != 2*time.Millisecond {
 			t.Errorf("latency %v, want 2ms", got)
 		}
 		if got := w.pool.Tail(2); got < 2*time.Millisecond || got > tailStart*2*time.Millisecond {
 			t.Errorf("tail %v, want 2ms to 6ms", got)
+		}
+	})
+}
+
+// TestLatencyIsKnownAtOnce: the handshake tells how far a peer is, and a ping now
+// and then whether it still is there, however busy the connection is with
+// requests that wait for others at the peer. Those are not timed.
+func TestLatencyIsKnownAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const forwarded = 100 * time.Millisecond
+		w := newWorld(t, handlerFunc(func(rq wire.Request) {
+			reply := rq.Reply
+			time.AfterFunc(forwarded, func() { reply.Send(wire.Raw("x")) })
+		}))
+		w.net.Delay("a", "c", 20*time.Millisecond, 0)
+		far := NewServer(Default(), Hooks{Identity: identityOf(3)}, echo, nil)
+		serve(t, far, w.net.Host("c"), "c:1")
+		w.pool.SetPeers([]Peer{{2, "b:1"}, {3, "c:1"}})
+		time.Sleep(100 * time.Millisecond)
+		if got := w.pool.Latency(3); got != 20*time.Millisecond {
+			t.Errorf("after the handshake the latency is %v, want 20ms", got)
+		}
+		// There is always a request under way, so that nothing is ever quiet.
+		for range 100 * sampleEvery {
+			for _, typ := range []wire.Type{wire.TypeGet, wire.TypePut} {
+				ask(at{w.pool, 2}, typ, "x", time.Second)
+			}
+		}
+		if got := w.pool.Latency(2); got > time.Microsecond {
+			t.Errorf("after requests that were passed on the latency is %v", got)
+		}
+		w.net.Delay("a", "b", 20*time.Millisecond, 0)
+		for range 100 * sampleEvery {
+			ask(at{w.pool, 2}, wire.TypeGet, "x", time.Second)
+		}
+		if got := w.pool.Latency(2).Round(time.Millisecond); got != 20*time.Millisecond {
+			t.Errorf("of a peer that is now 20ms away the latency is %v", got)
 		}
 	})
 }

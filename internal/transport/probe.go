@@ -34,9 +34,9 @@ func (c *Conn) pause() time.Duration {
 	return beat.Pause(time.Now(), c.cfg.ProbeInterval)
 }
 
-// tick completes the calls whose deadline has passed, pings a silent peer, and
-// closes a connection that has been silent for too long. It returns for how
-// long nothing came.
+// tick completes the calls whose deadline has passed, pings a peer that is silent
+// or that was not timed of late, and closes a connection that has been silent for
+// too long. It returns for how long nothing came.
 func (c *Conn) tick() time.Duration {
 	now := c.now()
 	c.expire(now)
@@ -46,7 +46,9 @@ func (c *Conn) tick() time.Duration {
 		return quiet
 	}
 	// A tick early, and a little, rather than a beat late.
-	if due := c.cfg.ProbeInterval - c.cfg.Tick*3/2; quiet >= due && now-c.lastProbe >= due {
+	due := c.cfg.ProbeInterval - c.cfg.Tick*3/2
+	untimed := now-time.Duration(c.sampled.Load()) >= sampleWithin*c.cfg.ProbeInterval
+	if (quiet >= due || untimed) && now-c.lastProbe >= due {
 		c.lastProbe = now
 		c.ping()
 	}

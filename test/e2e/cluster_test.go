@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,6 +25,8 @@ type process struct {
 	host string
 	port int
 	data string
+	// inner is the host under which other nodes reach it, empty for host.
+	inner string
 	// home is a process in whose network the node lives, nil for the test's own.
 	home *exec.Cmd
 	cmd  *exec.Cmd
@@ -111,12 +114,22 @@ func startApart(t *testing.T, n int, flags ...string) *cluster {
 // launch starts the nodes as one new cluster.
 func (c *cluster) launch(flags ...string) {
 	c.t.Helper()
+	c.stage(flags...)
+	if len(c.nodes) > 1 {
+		c.commit()
+	}
+	c.awaitReady()
+}
+
+// stage starts the nodes, so that all but the first are to be committed.
+func (c *cluster) stage(flags ...string) {
+	c.t.Helper()
 	first := c.nodes[0]
 	for i, p := range c.nodes {
 		if i == 0 {
 			p.args = append(p.args, "--create")
 		} else {
-			p.args = append(p.args, "--seeds", fmt.Sprintf("%s:%d", first.host, first.port+2))
+			p.args = append(p.args, "--seeds", fmt.Sprintf("%s:%d", cmp.Or(first.inner, first.host), first.port+2))
 		}
 		p.args = append(p.args, flags...)
 		p.start()
@@ -124,10 +137,6 @@ func (c *cluster) launch(flags ...string) {
 	for _, p := range c.nodes {
 		p.await("/healthz")
 	}
-	if len(c.nodes) > 1 {
-		c.commit()
-	}
-	c.awaitReady()
 }
 
 // awaitReady waits until every node serves.

@@ -34,6 +34,9 @@ type load struct {
 type failedRequest struct {
 	at   time.Time
 	what string
+	// missed tells that it was a get that was answered, but not with what was
+	// acknowledged.
+	missed bool
 }
 
 // startLoad starts clients. Each request has its own connection limits, so that
@@ -107,7 +110,10 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
 	if !ok {
 		l.mu.Lock()
-		l.failures = append(l.failures, failedRequest{began, fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a)})
+		l.failures = append(l.failures, failedRequest{
+			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a),
+			missed: method == "GET" && (a.status == 404 || a.status/100 <= 3 && a.err == nil),
+		})
 		l.mu.Unlock()
 	}
 	return ok
