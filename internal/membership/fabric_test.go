@@ -230,7 +230,12 @@ func (l *link) handshake(peer *Service) error {
 		return nil
 	}
 	cluster, self := l.self.Identity()
-	if err := peer.Admit(wire.Hello{Role: wire.RoleNode, Cluster: cluster, Identity: self}); err != nil {
+	version, err := peer.cfg.Versions.Choose(l.self.Versions())
+	if err != nil {
+		l.self.Refused(peer.ID(), err)
+		return err
+	}
+	if err := peer.Admit(wire.Hello{Versions: l.self.Versions(), Role: wire.RoleNode, Cluster: cluster, Identity: self}); err != nil {
 		l.self.Refused(peer.ID(), err)
 		return err
 	}
@@ -238,7 +243,7 @@ func (l *link) handshake(peer *Service) error {
 	l.f.met[key] = true
 	l.f.mu.Unlock()
 	cluster, other := peer.Identity()
-	l.self.Accepted(peer.ID(), wire.HelloAck{Version: 1, Cluster: cluster, Identity: other})
+	l.self.Accepted(peer.ID(), wire.HelloAck{Version: version, Cluster: cluster, Identity: other})
 	return nil
 }
 
