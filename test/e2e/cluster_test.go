@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,9 +22,11 @@ type process struct {
 	t    *testing.T
 	name string
 	args []string
-	host string
-	port int
-	data string
+	// program is what it runs, empty for the program under test.
+	program string
+	host    string
+	port    int
+	data    string
 	// home is a process in whose network the node lives, nil for the test's own.
 	home *exec.Cmd
 	cmd  *exec.Cmd
@@ -183,7 +186,7 @@ search:
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = p.within(binary, p.args...)
+	p.cmd = p.within(cmp.Or(p.program, binary), p.args...)
 	p.ended = p.log.run(p.t, p.cmd, &p.err)
 }
 
