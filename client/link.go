@@ -64,7 +64,7 @@ func (l *link) connect(ctx context.Context) (*transport.Conn, error) {
 	cfg := transport.Default()
 	cfg.Tick = tick
 	cfg.DeadAfter = deadAfter
-	hello := wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Role: wire.RoleClient, Cluster: l.pool.cluster()}
+	hello := wire.Hello{Versions: wire.Spoken(), Role: wire.RoleClient, Cluster: l.pool.cluster()}
 	conn, err := transport.Dial(ctx, cfg, l.dial, l.addr, hello)
 	if err != nil {
 		return nil, err

@@ -60,8 +60,11 @@ func (c *statusCmd) Run(ctx context.Context, s streams) error {
 func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time, bars bool) {
 	fmt.Fprintf(w, "cluster %s, epoch %d: n=%d r=%d w=%d, %d partitions by %s\n",
 		v.ClusterID, v.Ring.Epoch, v.Ring.N, v.Ring.R, v.Ring.W, v.Ring.Partitions, v.Ring.Partitioner)
-	fmt.Fprintf(w, "as %s sees it; gets and puts of the last minute, in ms\n\n", v.Node)
 	members := present(v)
+	if all := releases(members); len(all) == 1 && all[0].protocol > 0 {
+		fmt.Fprintf(w, "release %v\n", all[0])
+	}
+	fmt.Fprintf(w, "as %s sees it; gets and puts of the last minute, in ms\n\n", v.Node)
 	printMembers(w, members, now)
 	if t := v.Transition; t != nil {
 		fmt.Fprintln(w)

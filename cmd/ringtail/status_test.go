@@ -23,17 +23,18 @@ func view() httpapi.ClusterView {
 	}
 	return httpapi.ClusterView{
 		ClusterID: "00c0ffee00c0ffee", Node: "n1",
-		Ring: httpapi.RingView{Epoch: 3, N: 3, R: 2, W: 2, Partitions: 1024, Partitioner: "md5"},
+		LeastProtocol: 1,
+		Ring:          httpapi.RingView{Epoch: 3, N: 3, R: 2, W: 2, Partitions: 1024, Partitioner: "md5"},
 		Members: []httpapi.MemberView{
-			{Name: "n10", ID: 1, HTTP: "127.0.0.1:7490", Status: "staged", Up: true, Since: noon.Add(-3 * time.Second), Stats: &httpapi.StatsView{}},
-			{Name: "n2", ID: 2, HTTP: "127.0.0.1:7410", Zone: "b", Status: "member", Since: noon.Add(-90 * time.Second), Share: 0.5},
-			{Name: "n1", ID: 3, HTTP: "127.0.0.1:7400", Zone: "a", Status: "member", Up: true, Since: noon.Add(-50 * time.Hour), Share: 0.49951,
-				Stats: &httpapi.StatsView{Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5}},
-			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Up: true},
+			{Name: "n10", ID: 1, HTTP: "127.0.0.1:7490", Status: "staged", Protocol: 2, Up: true, Since: noon.Add(-3 * time.Second), Stats: &httpapi.StatsView{Version: "v0.2.0"}},
+			{Name: "n2", ID: 2, HTTP: "127.0.0.1:7410", Zone: "b", Status: "member", Protocol: 1, Since: noon.Add(-90 * time.Second), Share: 0.5},
+			{Name: "n1", ID: 3, HTTP: "127.0.0.1:7400", Zone: "a", Status: "member", Protocol: 2, Up: true, Since: noon.Add(-50 * time.Hour), Share: 0.49951,
+				Stats: &httpapi.StatsView{Version: "v0.2.0", Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5}},
+			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Protocol: 2, Up: true},
 			{Name: "n4", ID: 5, HTTP: "127.0.0.1:7430", Status: "removed"},
-			{Name: "n2", ID: 6, HTTP: "127.0.0.1:7410", Zone: "b", Status: "awaiting replace", Up: true},
-			{Name: "n5", ID: 7, HTTP: "127.0.0.1:7440", Status: "leaving", Up: true, Stats: &httpapi.StatsView{Copies: 3}},
-			{Name: "n6", ID: 8, HTTP: "127.0.0.1:7450", Status: "leaving"},
+			{Name: "n2", ID: 6, HTTP: "127.0.0.1:7410", Zone: "b", Status: "awaiting replace", Protocol: 2, Up: true},
+			{Name: "n5", ID: 7, HTTP: "127.0.0.1:7440", Status: "leaving", Protocol: 2, Up: true, Stats: &httpapi.StatsView{Version: "v0.2.1", Copies: 3}},
+			{Name: "n6", ID: 8, HTTP: "127.0.0.1:7450", Status: "leaving", Protocol: 2},
 		},
 		Transition: transition(),
 		Hints: []httpapi.HintView{
@@ -94,6 +95,7 @@ hints: n5 keeps 1 keys, 100 B, for n2, the oldest for 1m
 ! n2, which is down, is waited for: 2 steps until it is filled, 1 steps until it steps back
 ! nothing has moved for 45s; waited for: n10
 ! n2 keeps deleted keys from being cleared away, for 1m; 40 wait at n1
+! releases differ: n2 (unknown, protocol 1); n1, n10 (v0.2.0, protocol 2); n5 (v0.2.1, protocol 2); the ring cannot change until all speak protocol 2
 ! nodes in the ring: 2, fewer than n=3; each key has only so many copies
 ! staged: n10; run: ringtail cluster plan
 ! n2 (new disk) waits; run: ringtail cluster replace n2
@@ -116,6 +118,9 @@ func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
 	v.Members[0].Stats.SLA.Get.Failed = 0
 	var b bytes.Buffer
 	printStatus(&b, v, noon, false)
+	if !bytes.Contains(b.Bytes(), []byte("by md5\nrelease v0.2.0, protocol 2\nas n1")) {
+		t.Errorf("the release is not shown:\n%s", b.String())
+	}
 	if bytes.Contains(b.Bytes(), []byte("!")) || !bytes.HasSuffix(b.Bytes(), []byte("1204\n")) {
 		t.Errorf("got:\n%s", b.String())
 	}

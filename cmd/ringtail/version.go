@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // versionCmd is ringtail version.
@@ -18,7 +20,7 @@ func (versionCmd) Help() string {
 
 // Run carries out the command.
 func (versionCmd) Run(s streams) error {
-	_, err := fmt.Fprintf(s.out, "ringtail %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(s.out, "ringtail %s %s %s/%s protocol %v\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, wire.Spoken())
 	return err
 }
 

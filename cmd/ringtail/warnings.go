@@ -37,6 +37,7 @@ func warnings(v httpapi.ClusterView, members []httpapi.MemberView, now time.Time
 	}
 	list = append(list, waitWarnings(v.Transition)...)
 	list = append(list, sweepWarnings(v, members, now)...)
+	list = append(list, releaseWarnings(members)...)
 	if inRing < v.Ring.N {
 		list = append(list, fmt.Sprintf("nodes in the ring: %d, fewer than n=%d; each key has only so many copies", inRing, v.Ring.N))
 	}

@@ -11,9 +11,12 @@ import (
 type ClusterView struct {
 	ClusterID string `json:"cluster_id"`
 	// Node is the name of the node that answers, the self of Members.
-	Node    string       `json:"node"`
-	Ring    RingView     `json:"ring"`
-	Members []MemberView `json:"members"`
+	Node string   `json:"node"`
+	Ring RingView `json:"ring"`
+	// LeastProtocol is the least version of the protocol that members must speak:
+	// it rises with the first change of the ring under a later one.
+	LeastProtocol int          `json:"least_protocol"`
+	Members       []MemberView `json:"members"`
 	// Transition is the change of the ring that is under way, nil for none.
 	Transition *TransitionView `json:"transition"`
 	// Hints is what the nodes that told their figures keep for owners that are
@@ -46,6 +49,9 @@ type MemberView struct {
 	Gossip string `json:"gossip"`
 	Zone   string `json:"zone"`
 	Weight uint32 `json:"weight"`
+	// Protocol is the highest version of the protocol that its release speaks, as
+	// it last announced.
+	Protocol int `json:"protocol"`
 	// Status is its part in the cluster: staged, member, …
 	Status string `json:"status"`
 	// Up tells whether the answering node can reach it, Since since when.
@@ -63,6 +69,7 @@ type MemberView struct {
 
 // StatsView is what a node tells of itself.
 type StatsView struct {
+	// Version is the release that it runs.
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	// CPUSeconds is the processor time that the node's process has used.

@@ -42,7 +42,8 @@ const (
 	KindWrongCluster
 	// KindWrongVersion: no protocol or format version in common.
 	KindWrongVersion
-	// KindOldCopy: an old copy of a data directory, or two live copies.
+	// KindOldCopy: an old copy of a data directory, two live copies, or a node
+	// whose release is older than its cluster allows: it must stop.
 	KindOldCopy
 	// KindRefused: the operation is not allowed in the present state.
 	KindRefused

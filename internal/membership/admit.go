@@ -15,8 +15,9 @@ const oldCopyText = "old copy of a data directory, use replace"
 // it; nil admits. self is this node.
 //
 // Errors: KindWrongCluster; KindOldCopy for a node of whose boot or sequence
-// more is known than it says, and for a removed one, whose data directory must
-// not come back either; KindRefused for this node itself, and while this node
+// more is known than it says, for a removed one, whose data directory must not
+// come back either, and for one whose release is older than members may be, all
+// of which must stop; KindRefused for this node itself, and while this node
 // belongs to no cluster.
 func admit(s *State, self wire.Identity, h wire.Hello) error {
 	const op = "admit node"
@@ -37,11 +38,13 @@ func admit(s *State, self wire.Identity, h wire.Hello) error {
 		return oldCopy(h.Node, "the node is running")
 	}
 	m, known := s.Member(h.Node)
-	if !known {
-		return nil
-	}
-	if m.Status == StatusRemoved {
+	switch {
+	case m.Status == StatusRemoved:
 		return kv.Errorf(kv.KindOldCopy, op, "node %v was removed from the cluster; use an empty data directory", h.Node)
+	case h.Max < s.Least():
+		return kv.Errorf(kv.KindOldCopy, op, "since the ring of this cluster has changed, members must speak protocol version %d; node %v speaks up to %d: upgrade it", s.Least(), h.Node, h.Max)
+	case !known:
+		return nil
 	}
 	return admitSeen(m.Seen, h.Identity)
 }

@@ -17,7 +17,7 @@ func TestAdmit(t *testing.T) {
 		{ID: 3, Decision: Decision{Status: StatusRemoved}},
 	}, nil, nil)
 	node := func(id, boot, nonce, base uint64) wire.Hello {
-		return wire.Hello{Role: wire.RoleNode, Cluster: testCluster, Identity: wire.Identity{Node: kv.NodeID(id), Boot: boot, Nonce: nonce, Base: base, Limit: base + 10}}
+		return wire.Hello{Versions: wire.Spoken(), Role: wire.RoleNode, Cluster: testCluster, Identity: wire.Identity{Node: kv.NodeID(id), Boot: boot, Nonce: nonce, Base: base, Limit: base + 10}}
 	}
 	in := func(h wire.Hello, c kv.ClusterID) wire.Hello { h.Cluster = c; return h }
 	for _, c := range []struct {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // Limits of what a decoder accepts. A joiner, and a bucket's first properties,
@@ -39,13 +40,14 @@ const (
 	sectionSecret
 	sectionStaged
 	sectionTransition
+	sectionLeast
 	numSections
 
 	// firstSections are those that every release knows.
 	firstSections = sectionStaged
 )
 
-var sectionNames = [numSections]string{"members", "ring", "buckets", "secret", "staged changes", "transition"}
+var sectionNames = [numSections]string{"members", "ring", "buckets", "secret", "staged changes", "transition", "least version"}
 
 // sectionVersion opens every section. A section of another version is refused
 // by its name, never guessed at.
@@ -92,6 +94,10 @@ func (s *State) encode(which section) {
 		b = appendOrders(b, s.registers())
 	case sectionTransition:
 		b = appendTransition(b, s.transition)
+	case sectionLeast:
+		if s.least > 0 {
+			b = binary.BigEndian.AppendUint16(b, uint16(s.least))
+		}
 	}
 	s.encoded[which], s.hashes[which] = b, hashOf(b)
 }
@@ -208,6 +214,8 @@ func (s *State) parseSection(which section, c *cursor) (*State, error) {
 	case sectionTransition:
 		t, err := c.transition()
 		return s.withTransition(t), err
+	case sectionLeast:
+		return s.withLeast(c.leastVersion()), nil
 	}
 	b := c.take(len(c.b))
 	if len(b) == 0 {
@@ -278,7 +286,7 @@ func appendProfile(b []byte, p Profile) []byte {
 	}
 	b = appendText(b, p.Zone)
 	b = binary.BigEndian.AppendUint32(b, p.Weight)
-	b = binary.BigEndian.AppendUint16(b, p.Formats)
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Speaks))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.Aliases)))
 	for _, a := range p.Aliases {
 		b = binary.BigEndian.AppendUint64(b, uint64(a))
@@ -295,7 +303,7 @@ func (c *cursor) profile() Profile {
 	}
 	p.Zone = c.text(ring.MaxZone)
 	p.Weight = c.u32()
-	p.Formats = c.u16()
+	p.Speaks = wire.Version(c.u16())
 	p.Aliases = c.aliases()
 	p.Boot, p.Counter = c.u64(), c.u64()
 	return p
@@ -380,6 +388,9 @@ func (s *State) check() error {
 		return 1
 	}) {
 		return kv.Errorf(kv.KindInternal, op, "members are out of order")
+	}
+	if s.transition != nil && s.least < changesNeed {
+		return kv.Errorf(kv.KindInternal, op, "members may speak version %d, and the ring changes", s.least)
 	}
 	if s.transition.void(s.ring) {
 		return kv.Errorf(kv.KindInternal, op, "the transition to epoch %d is over", s.transition.Epoch)

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,10 +22,6 @@ type CommitOptions struct {
 	AcceptLoss []string
 }
 
-// formats is the version of the formats that this release reads and writes: 2
-// since rings change while nodes hold data.
-const formats = 2
-
 // Plan returns what Commit would do. It is an error of KindRefused when nothing
 // is staged, or when the node has no ring yet.
 func (s *Service) Plan() (*Plan, error) {
@@ -35,6 +32,9 @@ func (s *Service) Plan() (*Plan, error) {
 	}
 	if t := st.transition; t != nil {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the change to epoch %d is under way: the next can be committed when it is over", t.Epoch))
+	}
+	if err := st.checkVersions(st.Orders(), p.Next); err != nil {
+		p.Warnings = append(p.Warnings, errors.Unwrap(err).Error())
 	}
 	for _, c := range p.Changes {
 		switch {
@@ -64,7 +64,8 @@ func (s *Service) PlanLoss(names []string) (*Plan, error) {
 // leaves alone what is staged.
 //
 // Errors: KindRefused when nothing is staged, when a transition is under way,
-// and when another change was chosen; what it does not do stays staged.
+// when a node's release is too old for it, and when another change was chosen;
+// what it does not do stays staged.
 // KindUnavailable when too few members answer: nothing has happened. KindTimeout
 // with Applied unknown when they stopped answering in the middle: the next
 // commit carries on what they have begun to choose.
@@ -90,6 +91,9 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (*Plan, error) {
 // propose returns the transition to be put to the vote, and its plan.
 func (s *Service) propose(o CommitOptions) (*Transition, *Plan, error) {
 	const op = "commit ring"
+	if err := s.mayChange(op); err != nil {
+		return nil, nil, err
+	}
 	st := s.State()
 	if st.transition != nil && len(o.AcceptLoss) > 0 {
 		return s.amendment(o.AcceptLoss)
@@ -101,10 +105,8 @@ func (s *Service) propose(o CommitOptions) (*Transition, *Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, n := range plan.Nodes {
-		if m, known := st.Member(n.ID); known && m.Formats < formats && s.up(n.ID) {
-			return nil, nil, kv.Errorf(kv.KindRefused, op, "node %s runs a release that cannot move data: upgrade it first", n.Name)
-		}
+	if err := st.checkVersions(st.Orders(), plan.Next); err != nil {
+		return nil, nil, err
 	}
 	t := &Transition{Slot: st.Open(), To: plan.Next, Changes: st.Orders(), Proposer: s.ID()}
 	if t.Lost, err = s.lost(st, o.AcceptLoss); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // Config says who the node is and how it finds its cluster.
@@ -27,6 +28,9 @@ type Config struct {
 	// Weight is the node's capacity relative to the others', 1 to
 	// ring.MaxWeight.
 	Weight uint32
+
+	// Versions are those of the protocol that the node's release speaks.
+	Versions wire.Versions
 
 	// Create makes a new cluster with these parameters, when the directory
 	// belongs to none.
@@ -60,6 +64,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Weight:           1,
+		Versions:         wire.Spoken(),
 		Block:            1 << 17,
 		ConfirmWait:      time.Second,
 		SpreadWait:       time.Second,
@@ -115,6 +120,9 @@ func (c Config) validateNode() error {
 		return kv.Errorf(kv.KindInvalid, op, "weight %d is not within 1 to %d", c.Weight, ring.MaxWeight)
 	case len(c.Zone) > ring.MaxZone:
 		return kv.Errorf(kv.KindInvalid, op, "the zone has %d bytes, the limit is %d", len(c.Zone), ring.MaxZone)
+	}
+	if v := c.Versions; v.Min < wire.MinVersion || v.Min > v.Max || v.Max > wire.MaxVersion {
+		return kv.Errorf(kv.KindInvalid, op, "versions %v are not within %d to %d", v, wire.MinVersion, wire.MaxVersion)
 	}
 	for _, a := range []struct{ name, addr string }{
 		{"peer address", c.Addrs.Peer}, {"gossip address", c.Addrs.Gossip}, {"gossip bind address", c.gossipBind()},

@@ -33,10 +33,10 @@ func (s *Service) exchange(ctx context.Context, to kv.NodeID, addr string) error
 // message, without any part of the state.
 func (s *Service) message(v verb, other *message) *message {
 	st, c := s.State(), s.course.Load()
-	m := &message{verb: v, cluster: st.cluster, hashes: st.hashes, knows: numSections}
+	m := &message{verb: v, cluster: st.cluster, hashes: st.hashes, knows: s.knows()}
 	m.way, m.sum = c.summary()
 	if other != nil {
-		m.sections = st.differing(other.hashes, other.knows)
+		m.sections = st.differing(other.hashes, min(other.knows, m.knows))
 		if m.way != (way{}) && other.knows > firstSections && (m.way != other.way || m.sum != other.sum) {
 			m.marks = c.Progress.AppendTo([]byte{})
 		}
@@ -69,8 +69,8 @@ func (s *Service) absorb(ctx context.Context, from kv.NodeID, m *message) (*Stat
 	if m.cluster != st.cluster {
 		return nil, kv.Errorf(kv.KindWrongCluster, "exchange state", "the peer belongs to cluster %v, this node to %v", m.cluster, st.cluster)
 	}
-	if !m.sections.none() {
-		other, err := parseSections(m.cluster, m.sections)
+	if sections := m.sections.first(s.knows()); !sections.none() {
+		other, err := parseSections(m.cluster, sections)
 		if err != nil {
 			return nil, err
 		}
@@ -94,12 +94,12 @@ func (s *Service) spread(ctx context.Context, before, after *State) {
 	}
 	nodes := after.others(s.ID())
 	m := s.message(verbExchange, nil)
-	m.sent, m.hashes, m.sections = s.deps.Now().UnixNano(), after.hashes, after.differing(before.hashes, numSections)
+	m.sent, m.hashes, m.sections = s.deps.Now().UnixNano(), after.hashes, after.differing(before.hashes, m.knows)
 	for i, o := range s.callAll(ctx, nodes, wire.TypeState, m, s.cfg.SpreadWait) {
 		if o.err != nil {
 			continue
 		}
-		if theirs, err := parseMessage(o.payload); err == nil && theirs.differs(after) {
+		if theirs, err := parseMessage(o.payload); err == nil {
 			s.hear(digest{node: nodes[i], hashes: theirs.hashes, knows: theirs.knows})
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Service) spread(ctx context.Context, before, after *State) {
 
 // hear takes a digest; if it differs, the fetchers will see to it.
 func (s *Service) hear(d digest) {
-	if d.node != s.ID() && s.State().hashes.differ(d.hashes, d.knows) {
+	if d.node != s.ID() && s.differs(d.hashes, d.knows) {
 		s.behind.add(d)
 	}
 }
@@ -122,7 +122,7 @@ func (s *Service) fetch(ctx context.Context) {
 		case <-s.behind.wake:
 		}
 		for d, ok := s.behind.take(); ok && ctx.Err() == nil; d, ok = s.behind.take() {
-			if !d.asked && !s.State().hashes.differ(d.hashes, d.knows) {
+			if !d.asked && !s.differs(d.hashes, d.knows) {
 				continue
 			}
 			if err := s.exchange(ctx, d.node, d.peer); err != nil && ctx.Err() == nil {

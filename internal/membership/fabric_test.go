@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -163,21 +164,21 @@ func (p *fabricPort) Shutdown() error {
 type link struct {
 	f    *fabric
 	addr string
-	// self is set once the Service is open.
-	self *Service
+	// self is set once the Service is open, and another after a restart.
+	self atomic.Pointer[Service]
 }
 
 // Call implements Peers.
 func (l *link) Call(to kv.NodeID, c wire.Call, m wire.Appender, done wire.Completion, tag uint32) {
-	addr := ""
-	if member, ok := l.self.State().Member(to); ok {
+	addr, self := "", l.self.Load()
+	if member, ok := self.State().Member(to); ok {
 		addr = member.Addrs.Peer
 	}
 	payload := m.AppendTo(make([]byte, 0, m.Size()))
 	if len(payload) != m.Size() {
 		panic("Size does not tell the size")
 	}
-	go l.deliver(to, addr, c, payload, func(b []byte, err error) {
+	go l.deliver(self, to, addr, c, payload, func(b []byte, err error) {
 		done.Complete(tag, wire.Response{Payload: b}, err)
 	})
 }
@@ -189,7 +190,7 @@ func (l *link) CallAddr(ctx context.Context, addr string, c wire.Call, m wire.Ap
 		err error
 	}
 	got := make(chan result, 1)
-	go l.deliver(0, addr, c, m.AppendTo(nil), func(b []byte, err error) { got <- result{b, err} })
+	go l.deliver(l.self.Load(), 0, addr, c, m.AppendTo(nil), func(b []byte, err error) { got <- result{b, err} })
 	select {
 	case r := <-got:
 		return r.b, r.err
@@ -198,8 +199,8 @@ func (l *link) CallAddr(ctx context.Context, addr string, c wire.Call, m wire.Ap
 	}
 }
 
-// deliver carries one request, after a handshake if these two have not met.
-func (l *link) deliver(to kv.NodeID, addr string, c wire.Call, payload []byte, done func([]byte, error)) {
+// deliver carries one request of self, after a handshake if these two have not met.
+func (l *link) deliver(self *Service, to kv.NodeID, addr string, c wire.Call, payload []byte, done func([]byte, error)) {
 	time.Sleep(latency)
 	l.f.mu.Lock()
 	peer, cut, drop := l.f.peers[addr], l.f.cut[[2]string{hostOf(l.addr), hostOf(addr)}], l.f.drop
@@ -217,33 +218,37 @@ func (l *link) deliver(to kv.NodeID, addr string, c wire.Call, payload []byte, d
 		done(nil, kv.Errorf(kv.KindUnavailable, "call", "another node answers at %s", addr))
 		return
 	}
-	if err := l.handshake(peer); err != nil {
+	if err := l.f.handshake(self, peer); err != nil {
 		done(nil, err)
 		return
 	}
 	answer := &oneAnswer{done: done}
-	peer.Handle(wire.Request{Type: c.Type, From: l.self.ID(), Deadline: c.Deadline, Level: c.Level, Payload: payload, Reply: wire.Reply{To: answer, Type: c.Type}})
+	peer.Handle(wire.Request{Type: c.Type, From: self.ID(), Deadline: c.Deadline, Level: c.Level, Payload: payload, Reply: wire.Reply{To: answer, Type: c.Type}})
 	clear(payload)
 }
 
-func (l *link) handshake(peer *Service) error {
-	key := [2]*Service{l.self, peer}
-	l.f.mu.Lock()
-	met := l.f.met[key]
-	l.f.mu.Unlock()
+func (f *fabric) handshake(self, peer *Service) error {
+	key := [2]*Service{self, peer}
+	f.mu.Lock()
+	met := f.met[key]
+	f.mu.Unlock()
 	if met {
 		return nil
 	}
-	cluster, self := l.self.Identity()
-	if err := peer.Admit(wire.Hello{Role: wire.RoleNode, Cluster: cluster, Identity: self}); err != nil {
-		l.self.Refused(peer.ID(), err)
+	cluster, who := self.Identity()
+	version, err := peer.cfg.Versions.Choose(self.Versions())
+	if err == nil {
+		err = peer.Admit(wire.Hello{Versions: self.Versions(), Role: wire.RoleNode, Cluster: cluster, Identity: who})
+	}
+	if err != nil {
+		self.Refused(peer.ID(), err)
 		return err
 	}
-	l.f.mu.Lock()
-	l.f.met[key] = true
-	l.f.mu.Unlock()
+	f.mu.Lock()
+	f.met[key] = true
+	f.mu.Unlock()
 	cluster, other := peer.Identity()
-	l.self.Accepted(peer.ID(), wire.HelloAck{Version: 1, Cluster: cluster, Identity: other})
+	self.Accepted(peer.ID(), wire.HelloAck{Version: version, Cluster: cluster, Identity: other})
 	return nil
 }
 
@@ -251,14 +256,14 @@ func (l *link) handshake(peer *Service) error {
 func (f *fabric) plug(l *link, s *Service) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	l.self = s
+	l.self.Store(s)
 	f.peers[l.addr] = s
 }
 
 func (f *fabric) unplug(l *link) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.peers[l.addr] == l.self {
+	if f.peers[l.addr] == l.self.Load() {
 		delete(f.peers, l.addr)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // A file of the data directory is
@@ -30,9 +31,18 @@ type file struct {
 }
 
 var (
-	nodeFile    = file{name: "node", magic: "RTLn", version: 1, max: 16 << 10}
-	clusterFile = file{name: "cluster", magic: "RTLc", version: 1, max: maxState}
+	nodeFile = file{name: "node", magic: "RTLn", version: 1, max: 16 << 10}
+	// clusterFile's version, where it is used, is one of the protocol: the least
+	// that members must speak, when it is written, and the highest that this
+	// release speaks, when it is read.
+	clusterFile = file{name: "cluster", magic: "RTLc", max: maxState}
 )
+
+// of returns the file with a format version.
+func (f file) of(version wire.Version) file {
+	f.version = uint16(version)
+	return f
+}
 
 const fileHeader = 4 + 2 + 4
 
@@ -70,7 +80,7 @@ func (f file) parse(b []byte) ([]byte, error) {
 	version, n := binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint32(b[6:])
 	switch {
 	case version > f.version:
-		return nil, kv.Errorf(kv.KindWrongVersion, op, "it has format %d, this release reads up to %d", version, f.version)
+		return nil, kv.Errorf(kv.KindWrongVersion, op, "it has format %d, this release reads up to %d: start the one that wrote it, or a later one", version, f.version)
 	case int64(n) != int64(end-fileHeader):
 		return nil, kv.Errorf(kv.KindCorrupt, op, "it is damaged: %d bytes where its length says %d", end-fileHeader, n)
 	case crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]):

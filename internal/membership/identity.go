@@ -21,7 +21,9 @@ type directory struct {
 	fs vfs.FS
 	// path is "" for a node that keeps nothing.
 	path string
-	lock io.Closer
+	// speaks is the version of the node's release.
+	speaks wire.Version
+	lock   io.Closer
 
 	// turn holds a token while a change is under way. It is a channel because
 	// a change waits for the disk.
@@ -36,9 +38,10 @@ type directory struct {
 //
 // Errors: KindRefused for a directory that is in use or belongs to another
 // name, KindCorrupt for a damaged file, KindWrongVersion for one of a later
-// release, KindStorage when the disk fails.
-func openDirectory(fs vfs.FS, path, name string, random func() uint64, block uint64) (*directory, error) {
-	d := &directory{fs: fs, path: path, turn: make(chan struct{}, 1)}
+// release than speaks, KindStorage when the disk fails. A directory that it
+// refuses stays as it is.
+func openDirectory(fs vfs.FS, path, name string, random func() uint64, block uint64, speaks wire.Version) (*directory, error) {
+	d := &directory{fs: fs, path: path, speaks: speaks, turn: make(chan struct{}, 1)}
 	if err := d.open(name, random, block); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -78,12 +81,15 @@ func (d *directory) open(name string, random func() uint64, block uint64) error 
 func (d *directory) load(fresh record) (record, error) {
 	b, err := nodeFile.read(d.fs, d.path)
 	if err == nil {
+		if _, err := clusterFile.of(d.speaks).read(d.fs, d.path); kv.KindOf(err) == kv.KindWrongVersion {
+			return fresh, err // before the start is counted
+		}
 		return parseRecord(b)
 	}
 	if !errors.Is(err, errNoFile) {
 		return fresh, err
 	}
-	if _, err := clusterFile.read(d.fs, d.path); !errors.Is(err, errNoFile) {
+	if _, err := clusterFile.of(d.speaks).read(d.fs, d.path); !errors.Is(err, errNoFile) {
 		return fresh, kv.Errorf(kv.KindCorrupt, "open data directory", "%s has a cluster file, but its node file is missing", d.path)
 	}
 	return fresh, nil
@@ -134,14 +140,18 @@ func (d *directory) loadState() (*State, error) {
 	if d.path == "" {
 		return nil, nil
 	}
-	b, err := clusterFile.read(d.fs, d.path)
+	b, err := clusterFile.of(d.speaks).read(d.fs, d.path)
 	if errors.Is(err, errNoFile) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return ParseState(b)
+	s, err := ParseState(b)
+	if err != nil || d.speaks >= changesNeed {
+		return s, err
+	}
+	return parseSections(s.cluster, s.encoded.first(sectionsOf(d.speaks)))
 }
 
 // saveState makes s durable. Only one caller at a time.
@@ -149,7 +159,7 @@ func (d *directory) saveState(s *State) error {
 	if d.path == "" {
 		return nil
 	}
-	return clusterFile.write(d.fs, d.path, s.AppendTo(nil))
+	return clusterFile.of(s.Least()).write(d.fs, d.path, s.AppendTo(nil))
 }
 
 func (d *directory) close() error {

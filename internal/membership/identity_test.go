@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // counter is a source of "random" numbers that tests can foretell.
@@ -20,7 +21,7 @@ func counter(from uint64) func() uint64 {
 
 func mustOpenDirectory(t *testing.T, fs vfs.FS, path, name string, random func() uint64) *directory {
 	t.Helper()
-	d, err := openDirectory(fs, path, name, random, 10)
+	d, err := openDirectory(fs, path, name, random, 10, wire.MaxVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestStartsOfADirectory(t *testing.T) {
 func TestDirectoryInUse(t *testing.T) {
 	fs := vfs.NewMem()
 	d := mustOpenDirectory(t, fs, "/n1", "n1", counter(0))
-	if _, err := openDirectory(fs, "/n1", "n1", counter(50), 10); kv.KindOf(err) != kv.KindRefused {
+	if _, err := openDirectory(fs, "/n1", "n1", counter(50), 10, wire.MaxVersion); kv.KindOf(err) != kv.KindRefused {
 		t.Errorf("second process: got %v, want refused", err)
 	}
 	if err := d.close(); err != nil {
@@ -65,7 +66,7 @@ func TestDirectoryOfAnotherName(t *testing.T) {
 	if err := mustOpenDirectory(t, fs, "/n1", "n1", counter(0)).close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openDirectory(fs, "/n1", "n2", counter(50), 10); kv.KindOf(err) != kv.KindRefused {
+	if _, err := openDirectory(fs, "/n1", "n2", counter(50), 10, wire.MaxVersion); kv.KindOf(err) != kv.KindRefused {
 		t.Errorf("got %v, want refused", err)
 	}
 	d := mustOpenDirectory(t, fs, "/n1", "n1", counter(50))
@@ -107,7 +108,7 @@ func TestDamagedNodeFile(t *testing.T) {
 		if err := writeSynced(fs, "/n1/node", b); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openDirectory(fs, "/n1", "n1", counter(50), 10)
+		d, err := openDirectory(fs, "/n1", "n1", counter(50), 10, wire.MaxVersion)
 		if err == nil {
 			err = d.close()
 			if err == nil {
@@ -152,7 +153,7 @@ func TestMissingNodeFile(t *testing.T) {
 	if err := errors.Join(d.close(), fs.Remove("/n1/node")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openDirectory(fs, "/n1", "n1", counter(50), 10); kv.KindOf(err) != kv.KindCorrupt {
+	if _, err := openDirectory(fs, "/n1", "n1", counter(50), 10, wire.MaxVersion); kv.KindOf(err) != kv.KindCorrupt {
 		t.Errorf("got %v, want corrupt", err)
 	}
 }

@@ -64,11 +64,11 @@ func (s *Service) joinBy(ctx context.Context, port *gossipPort, seed string) err
 		return kv.Errorf(kv.KindUnavailable, "ask seed", "it belongs to no cluster yet")
 	}
 	s.joining.Store(uint64(a.cluster))
-	theirs, err := s.request(ctx, a.node, a.peer, &message{verb: verbExchange, cluster: a.cluster, knows: numSections})
+	theirs, err := s.request(ctx, a.node, a.peer, &message{verb: verbExchange, cluster: a.cluster, knows: s.knows()})
 	if err != nil {
 		return notReady(err)
 	}
-	st, err := parseSections(a.cluster, theirs.sections)
+	st, err := parseSections(a.cluster, theirs.sections.first(s.knows()))
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (s *Service) announce(ctx context.Context, a seedAnswer, st *State) error {
 	}
 	self, _ := st.Member(r.node)
 	news := newState(st.cluster, []Member{self}, nil, nil)
-	m := &message{verb: verbAnnounce, cluster: st.cluster, hashes: st.hashes, knows: numSections}
+	m := &message{verb: verbAnnounce, cluster: st.cluster, hashes: st.hashes, knows: s.knows()}
 	m.sections[sectionMembers] = news.encoded[sectionMembers]
 	if _, err := s.request(ctx, a.node, a.peer, m); err != nil {
 		return err

@@ -93,7 +93,7 @@ func (s *Service) tellMarks(ctx context.Context) {
 			continue
 		}
 		for id, marks := range concerned(c.Progress, fresh, s.ID()) {
-			if m, _ := s.State().Member(id); m.Formats < formats {
+			if m, _ := s.State().Member(id); m.Speaks < changesNeed {
 				continue // an older release ends the connection
 			}
 			s.send(ctx, id, wire.TypeMarks, &markMessage{way: c.way, marks: appendMarks(nil, marks)})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // MemberView is what this node knows of one node, for people.
@@ -22,6 +23,8 @@ type MemberView struct {
 	Self bool `json:"self"`
 	// Boot counts the node's starts.
 	Boot uint64 `json:"boot"`
+	// Speaks is the highest version of the protocol that its release speaks.
+	Speaks wire.Version `json:"speaks"`
 	// Aliases are the interim ids under which the node has minted.
 	Aliases []kv.NodeID `json:"aliases,omitempty"`
 	// Up is what gossip believes, Since when it began to; zero when nothing
@@ -47,7 +50,7 @@ func (s *Service) Members() []MemberView {
 		}
 		out = append(out, MemberView{
 			ID: m.ID, Name: m.Name, Addrs: m.Addrs, Zone: m.Zone, Weight: st.weight(m), Aliases: m.Aliases,
-			Status: st.Status(m.ID), Staged: staged[m.ID], Self: m.ID == self, Boot: m.Seen.Boot, Up: l.Up, Since: l.Since,
+			Status: st.Status(m.ID), Staged: staged[m.ID], Self: m.ID == self, Boot: m.Seen.Boot, Speaks: m.Speaks, Up: l.Up, Since: l.Since,
 		})
 	}
 	return out

@@ -38,6 +38,9 @@ func Merge(a, b *State) (*State, error) {
 	if a.hashes[sectionStaged] != b.hashes[sectionStaged] {
 		m = m.withStagings(mergeStaged(a.staged, b.staged))
 	}
+	if b.least > a.least {
+		m = m.withLeast(b.least)
+	}
 	t := mergeTransitions(a.transition, b.transition)
 	if t.void(m.ring) {
 		t = nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 const testCluster = kv.ClusterID(0xc1)
@@ -101,6 +102,7 @@ var (
 		if rapid.Bool().Draw(t, "changing") {
 			s = s.Adopt(someTransition.Draw(t, "transition"))
 		}
+		s = s.withLeast(rapid.SampledFrom([]wire.Version{0, 2, 3}).Draw(t, "least"))
 		return s.withSecret(rapid.SampledFrom([][]byte{nil, make([]byte, SecretSize), bytes.Repeat([]byte{7}, SecretSize)}).Draw(t, "secret"))
 	})
 )

@@ -118,10 +118,6 @@ func parseMessage(b []byte) (*message, error) {
 	return m, nil
 }
 
-// differs says whether a sender of m has another state than s, as far as it
-// knows such states.
-func (m *message) differs(s *State) bool { return s.hashes.differ(m.hashes, m.knows) }
-
 // differ compares the first sections.
 func (h hashes) differ(o hashes, knows section) bool {
 	for i := range knows {
@@ -167,15 +163,22 @@ type digest struct {
 	asked bool
 }
 
-// digestVersion opens every digest. The first release, whose digests have
-// version 1 and no count, ignores others: it still compares states now and then.
+// digestVersion opens every digest. Those of a release that knows the first
+// sections alone have version 1 and no count. Such a release ignores others: it
+// still compares states now and then.
 const digestVersion = 2
 
 func (d digest) append(b []byte) []byte {
-	b = append(b, digestVersion)
+	version := byte(digestVersion)
+	if d.knows == firstSections {
+		version = 1
+	}
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, uint64(d.node))
 	b = appendText(b, d.peer)
-	b = append(b, byte(d.knows))
+	if version > 1 {
+		b = append(b, byte(d.knows))
+	}
 	return d.hashes.append(b, 0, d.knows)
 }
 

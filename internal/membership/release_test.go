@@ -3,8 +3,6 @@ package membership
 import (
 	"encoding/binary"
 	"testing"
-
-	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
 // The first release knew four sections. Its messages, digests and files are
@@ -68,7 +66,7 @@ func TestFirstReleaseIsUnderstood(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It knows nothing of changes, which is no reason to exchange for ever.
-	if m.differs(st) || m.knows != firstSections || !st.differing(m.hashes, m.knows).none() {
+	if st.hashes.differ(m.hashes, m.knows) || m.knows != firstSections || !st.differing(m.hashes, m.knows).none() {
 		t.Errorf("its state differs: %+v", m.hashes)
 	}
 	other, err := parseSections(m.cluster, m.sections)
@@ -133,7 +131,7 @@ func TestLaterReleaseIsUnderstood(t *testing.T) {
 	})
 	parts = append(parts, part{0xff, []byte("a part")})
 	got, err := parseMessage(appendParts(append([]byte{}, b[:at]...), parts))
-	if err != nil || got.differs(st) || got.knows != numSections || string(got.marks) != string(m.marks) || got.way != m.way {
+	if err != nil || st.hashes.differ(got.hashes, got.knows) || got.knows != numSections || string(got.marks) != string(m.marks) || got.way != m.way {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	d := digest{node: 7, peer: "h:1", hashes: st.hashes, knows: numSections}.append(nil)
@@ -142,24 +140,4 @@ func TestLaterReleaseIsUnderstood(t *testing.T) {
 	if !ok || read.knows != numSections || st.hashes.differ(read.hashes, read.knows) {
 		t.Errorf("its digest is read as %+v, %v", read, ok)
 	}
-}
-
-// A node of the first release in the cluster is no reason to break its
-// connections: no change begins.
-func TestCommitWaitsForUpgrades(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		nodes := cluster(t, newFabric(), 2)
-		if _, _, err := nodes[1].update(t.Context(), func(st *State) (*State, error) {
-			m, _ := st.Member(nodes[1].ID())
-			m.Formats, m.Counter = 1, m.Counter+1
-			return st.withMember(m), nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "n1 has heard", agreed(2, nodes...))
-		if _, err := nodes[0].Commit(t.Context(), CommitOptions{}); kv.KindOf(err) != kv.KindRefused {
-			t.Errorf("got %v", err)
-		}
-		stopAll(t, nodes...)
-	})
 }

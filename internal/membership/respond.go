@@ -51,7 +51,7 @@ func (s *Service) welcome(from kv.NodeID, m *message) error {
 	if err != nil {
 		return err
 	}
-	if len(other.members) != 1 || other.members[0].ID != from || other.ring != nil || len(other.buckets) > 0 || other.secret != nil || len(other.staged) > 0 || other.transition != nil {
+	if len(other.members) != 1 || other.members[0].ID != from || other.ring != nil || len(other.buckets) > 0 || other.secret != nil || len(other.staged) > 0 || other.transition != nil || other.least > 0 {
 		return kv.Errorf(kv.KindInvalid, op, "node %v announces more than itself", from)
 	}
 	st := s.State()

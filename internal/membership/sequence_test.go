@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 const testBlock = 10
@@ -38,7 +39,7 @@ func TestSequenceCrashes(t *testing.T) {
 		return nil
 	}))
 	for start := range 3 {
-		d, err := openDirectory(fs, "/data/n1", "n1", counter(uint64(start)*100), testBlock)
+		d, err := openDirectory(fs, "/data/n1", "n1", counter(uint64(start)*100), testBlock, wire.MaxVersion)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,7 @@ func TestSequenceCrashes(t *testing.T) {
 		}
 	}
 	for i, c := range crashes {
-		d, err := openDirectory(c.fs, "/data/n1", "n1", counter(1000), testBlock)
+		d, err := openDirectory(c.fs, "/data/n1", "n1", counter(1000), testBlock, wire.MaxVersion)
 		if err != nil {
 			t.Fatalf("crash %d: %v", i, err)
 		}
@@ -81,7 +82,7 @@ func TestSequenceWithFailingDisk(t *testing.T) {
 		}
 		return nil
 	}))
-	d, err := openDirectory(fs, "/n1", "n1", counter(0), testBlock)
+	d, err := openDirectory(fs, "/n1", "n1", counter(0), testBlock, wire.MaxVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestSequenceWithFailingDisk(t *testing.T) {
 }
 
 func TestSequenceIsUniqueUnderLoad(t *testing.T) {
-	d, err := openDirectory(nil, "", "n1", counter(0), testBlock)
+	d, err := openDirectory(nil, "", "n1", counter(0), testBlock, wire.MaxVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestSequenceIsUniqueUnderLoad(t *testing.T) {
 // nobody waits for the disk.
 func TestSequenceReservesAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d, err := openDirectory(nil, "", "n1", counter(0), testBlock)
+		d, err := openDirectory(nil, "", "n1", counter(0), testBlock, wire.MaxVersion)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +190,7 @@ func TestSequenceEnds(t *testing.T) {
 }
 
 func BenchmarkMintNext(b *testing.B) {
-	d, err := openDirectory(nil, "", "n1", counter(0), 1<<17)
+	d, err := openDirectory(nil, "", "n1", counter(0), 1<<17, wire.MaxVersion)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func Open(cfg Config, deps Deps) (*Service, error) {
 		return nil, err
 	}
 	deps = deps.filled()
-	dir, err := openDirectory(deps.FS, cfg.Dir, cfg.Name, deps.Random, cfg.Block)
+	dir, err := openDirectory(deps.FS, cfg.Dir, cfg.Name, deps.Random, cfg.Block, cfg.Versions.Max)
 	if err != nil {
 		return nil, err
 	}

@@ -224,6 +224,9 @@ func (s *State) named(name string, inRing bool) (Member, error) {
 // that is to be joined and is staged or a member already is left alone; so is a
 // node with its name. See State.Stage for the errors.
 func (s *Service) Stage(ctx context.Context, c Change) error {
+	if err := s.mayChange("stage change"); err != nil {
+		return err
+	}
 	return s.change(ctx, func(st *State) (*State, error) {
 		next, err := st.Stage(s.ID(), c, s.up)
 		if m, unknown := st.named(c.Node, true); err != nil && unknown == nil && c.Action == Remove && s.cutOff(m.ID) {
@@ -235,6 +238,9 @@ func (s *Service) Stage(ctx context.Context, c Change) error {
 
 // Clear takes back all that is staged.
 func (s *Service) Clear(ctx context.Context) error {
+	if err := s.mayChange("clear what is staged"); err != nil {
+		return err
+	}
 	return s.change(ctx, func(st *State) (*State, error) { return st.Clear(s.ID()), nil })
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // Status is what the operators have decided about a node. Numbers travel
@@ -70,9 +71,9 @@ type Profile struct {
 	Addrs  Addresses
 	Zone   string
 	Weight uint32
-	// Formats is the highest version of the formats on disk and on the wire
-	// that the node reads and writes.
-	Formats uint16
+	// Speaks is the highest version, of the protocol and of what is written to
+	// disk, that the node's release has.
+	Speaks wire.Version
 	// Aliases are the interim ids under which the node has minted, ascending.
 	Aliases []kv.NodeID
 	// Boot counts the node's starts, Counter its changes since the last one.
@@ -119,7 +120,8 @@ const SecretSize = 32
 //
 // Invariants, which check verifies:
 //   - members are strictly ascending by id, each within the limits of Profile;
-//   - the transition leads to a later epoch than the ring's;
+//   - the transition leads to a later epoch than the ring's, and least is not
+//     below what it needs;
 //   - encoded and hashes are those of the sections that they belong to.
 type State struct {
 	cluster kv.ClusterID
@@ -133,6 +135,9 @@ type State struct {
 	staged map[kv.NodeID]Staged
 	// transition is nil while the ring does not change.
 	transition *Transition
+	// least is the least version that members must speak, 0 for any. It only
+	// grows.
+	least wire.Version
 
 	// defaults are the properties of a bucket that has none of its own.
 	defaults kv.Props
@@ -143,7 +148,7 @@ type State struct {
 // newState takes its arguments over. The members are ascending by id.
 func newState(cluster kv.ClusterID, members []Member, r *ring.Ring, buckets map[string]Bucket) *State {
 	s := &State{cluster: cluster}
-	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil).withStagings(nil).withTransition(nil)
+	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil).withStagings(nil).withTransition(nil).withLeast(0)
 }
 
 // NewState returns the state of a cluster with these members, ascending by id,
@@ -310,10 +315,14 @@ func (s *State) withStagings(staged map[kv.NodeID]Staged) *State {
 	return &next
 }
 
-// withTransition returns s with t, which may be nil.
+// withTransition returns s with t, which may be nil: to have one takes members
+// that know of it.
 func (s *State) withTransition(t *Transition) *State {
 	next := *s
 	next.transition = t
 	next.encode(sectionTransition)
+	if t != nil && s.least < changesNeed {
+		return next.withLeast(changesNeed)
+	}
 	return &next
 }

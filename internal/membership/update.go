@@ -58,6 +58,7 @@ func (s *Service) publish(before, after *State) {
 	if m, _ := after.Member(s.ID()); m.Status == StatusRemoved && !s.leaving.Load() {
 		s.fail(removedError(after.cluster))
 	}
+	s.fail(s.outgrown(after))
 	if g := s.gossip.Load(); g != nil {
 		g.tell(s.digest())
 	}
@@ -73,12 +74,12 @@ func (s *Service) merge(ctx context.Context, other *State) (*State, error) {
 
 // digest is what gossip tells of this node.
 func (s *Service) digest() digest {
-	return digest{node: s.ID(), peer: s.cfg.Addrs.Peer, hashes: s.State().hashes, knows: numSections}
+	return digest{node: s.ID(), peer: s.cfg.Addrs.Peer, hashes: s.State().hashes, knows: s.knows()}
 }
 
 // profile is what the configuration says of this node.
 func (c Config) profile() Profile {
-	return Profile{Name: c.Name, Addrs: c.Addrs, Zone: c.Zone, Weight: c.Weight, Formats: formats}
+	return Profile{Name: c.Name, Addrs: c.Addrs, Zone: c.Zone, Weight: c.Weight, Speaks: c.Versions.Max}
 }
 
 // withSelf returns st with what a node says of itself: says, and its record.

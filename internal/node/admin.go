@@ -22,9 +22,12 @@ func (a admin) Cluster(context.Context) (httpapi.ClusterView, error) {
 	n := a.node
 	state, r := n.service.State(), n.Ring()
 	view := httpapi.ClusterView{
-		ClusterID:  state.Cluster().String(),
-		Node:       n.cfg.Name,
-		Members:    []httpapi.MemberView{},
+		ClusterID: state.Cluster().String(),
+		Node:      n.cfg.Name,
+		Members:   []httpapi.MemberView{},
+
+		LeastProtocol: int(state.Least()),
+
 		Hints:      n.hintViews(),
 		Transition: n.transitionView(time.Now()),
 		Sweep:      n.sweepView(),
@@ -49,7 +52,7 @@ func ringView(r *ring.Ring) httpapi.RingView {
 func (n *Node) memberView(m membership.MemberView, r *ring.Ring) httpapi.MemberView {
 	v := httpapi.MemberView{
 		Name: m.Name, ID: m.ID, HTTP: m.Addrs.HTTP, Peer: m.Addrs.Peer, Gossip: m.Addrs.Gossip,
-		Zone: m.Zone, Weight: m.Weight, Status: m.Status.String(),
+		Zone: m.Zone, Weight: m.Weight, Status: m.Status.String(), Protocol: int(m.Speaks),
 		Up: n.up(m.ID), Since: n.peers.of(m.ID, n.started),
 	}
 	if r != nil && r.Contains(m.ID) {

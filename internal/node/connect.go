@@ -68,6 +68,8 @@ func (n *Node) Sealer() *object.Sealer { return n.sealer.Load() }
 
 func (n *Node) identity() (kv.ClusterID, wire.Identity) { return n.service.Identity() }
 
+func (n *Node) versions() wire.Versions { return n.service.Versions() }
+
 func (n *Node) level() kv.Level { return kv.LevelOf(n.service.State().Epoch()) }
 
 func (n *Node) accepted(id kv.NodeID, ack wire.HelloAck) { n.service.Accepted(id, ack) }

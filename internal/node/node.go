@@ -121,7 +121,7 @@ func (n *Node) open() error {
 	}
 	n.metrics = metrics.NewNode(n.started)
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
-		Identity: n.identity, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
+		Identity: n.identity, Versions: n.versions, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
 	}, n.log)
 	n.service, err = membership.Open(n.cfg.Membership, membership.Deps{
 		Peers: n.pool, Log: n.log, Away: n.away,
@@ -146,7 +146,7 @@ func (n *Node) open() error {
 	}
 	n.openCare()
 	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
-		Identity: n.identity, Level: n.level, Admit: n.service.Admit,
+		Identity: n.identity, Versions: n.versions, Level: n.level, Admit: n.service.Admit,
 	}, n, n.log)
 	n.addSources()
 	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{

@@ -47,7 +47,7 @@ func (n *node) state() *membership.State { return n.disk.files.state }
 
 // self is what a node says of itself.
 func (m *machine) self() membership.Member {
-	return membership.Member{ID: m.id(), Profile: membership.Profile{Name: m.String(), Weight: 1, Formats: 2}}
+	return membership.Member{ID: m.id(), Profile: membership.Profile{Name: m.String(), Weight: 1, Speaks: wire.MaxVersion}}
 }
 
 // update takes a state in, durably, and then acts on it.

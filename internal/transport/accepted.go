@@ -17,12 +17,14 @@ type accepted struct {
 	server *Server
 	nc     net.Conn
 	from   kv.NodeID // 0 for a client
-	began  time.Time
-	out    *outQueue
-	src    *source
-	since  *arrival
-	frames *frameReader
-	parts  *assembly
+	// version is the one that both sides speak.
+	version wire.Version
+	began   time.Time
+	out     *outQueue
+	src     *source
+	since   *arrival
+	frames  *frameReader
+	parts   *assembly
 	// cause is why this side closed the connection, if it did.
 	cause atomic.Pointer[kv.Error]
 
@@ -30,19 +32,19 @@ type accepted struct {
 	silent, stuck silence
 }
 
-func newAccepted(s *Server, nc net.Conn, hello wire.Hello) *accepted {
+func newAccepted(s *Server, nc net.Conn, hello wire.Hello, version wire.Version) *accepted {
 	open := s.cfg.AssemblyBytes
 	if hello.Role == wire.RoleClient {
 		open = s.cfg.ClientAssemblyBytes
 	}
 	c := &accepted{
-		server: s, nc: nc, from: hello.Node, began: time.Now(),
+		server: s, nc: nc, from: hello.Node, version: version, began: time.Now(),
 		out:   newOutQueue(s.cfg.QueueBytes, s.cfg.AssemblyBytes, &s.stats),
 		src:   &source{nc: nc, stats: &s.stats},
 		parts: newAssembly(open),
 	}
 	c.since = &arrival{src: c.src, now: c.now}
-	c.frames = newFrameReader(c.src, c.since)
+	c.frames = newFrameReader(c.src, c.since, version)
 	return c
 }
 
@@ -97,6 +99,9 @@ func (c *accepted) check(h wire.Header) error {
 	if h.Flags&^wire.FlagMore != 0 {
 		return kv.Errorf(kv.KindInvalid, "read request", "flags %#x", h.Flags)
 	}
+	if !c.version.Has(h.Type) {
+		return kv.Errorf(kv.KindInvalid, "read request", "protocol version %d has no request of type %v", c.version, h.Type)
+	}
 	if c.from != 0 {
 		return nil
 	}
@@ -128,7 +133,7 @@ func (c *accepted) handle(h wire.Header, payload []byte) {
 // error; one that the queue has no room for ends the connection, since its
 // caller would wait in vain.
 func (c *accepted) Respond(id uint64, t wire.Type, f wire.Flags, m wire.Appender) {
-	h := wire.Header{Type: t, Flags: f | wire.FlagResponse, ID: id, Level: c.server.hooks.level()}
+	h := wire.Header{Type: t, Flags: f | wire.FlagResponse, ID: id, Level: c.version.Sent(c.server.hooks.level())}
 	if n := m.Size(); n > kv.MaxMessage {
 		err := kv.Errorf(kv.KindTooLarge, "respond", "the response has %d bytes, the limit is %d", n, kv.MaxMessage)
 		err.Applied = kv.AppliedUnknown
@@ -149,9 +154,12 @@ func (c *accepted) drop(cause *kv.Error) {
 	}
 }
 
-// look ends the connection if it seems half-open. No step of it counts for more
-// than longest.
+// look ends the connection if it seems half-open, or a node's version is too low
+// by now. No step of it counts for more than longest.
 func (c *accepted) look(longest time.Duration) {
+	if least := c.server.hooks.versions().Min; c.from != 0 && c.version < least {
+		c.drop(outgrown(c.version, least))
+	}
 	now, dead := c.now(), c.server.cfg.DeadAfter
 	if quiet := c.silent.step(now, c.src.reads.Load(), longest); quiet >= dead {
 		c.drop(kv.Errorf(kv.KindUnavailable, "serve", "nothing came for %v", quiet))

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -102,7 +103,7 @@ func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, m meter
 		cfg: cfg, nc: nc, peer: ack, limit: limit, began: time.Now(),
 		out:   newOutQueue(cfg.QueueBytes, open, m.counters),
 		calls: newCallTable(cfg.MaxPending),
-		src:   src, frames: newFrameReader(src, src),
+		src:   src, frames: newFrameReader(src, src, ack.Version),
 		parts:  newAssembly(cfg.AssemblyBytes),
 		meters: m,
 		lapsed: &kv.Error{Op: "call", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Node: ack.Node,
@@ -163,10 +164,13 @@ func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	switch {
 	case entry.deadline <= entry.sent:
 		return &kv.Error{Op: "call", Kind: kv.KindTimeout, Node: c.peer.Node, Err: errors.New("the deadline had passed before")}
+	case !c.peer.Version.Has(rq.Type):
+		return &kv.Error{Op: "call", Kind: kv.KindWrongVersion, Node: c.peer.Node,
+			Err: fmt.Errorf("it speaks protocol version %d, which has no request of type %v", c.peer.Version, rq.Type)}
 	case size > c.limit:
 		return kv.Errorf(kv.KindTooLarge, "call", "the request has %d bytes, the limit is %d", size, c.limit)
 	}
-	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Level: rq.Level}
+	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Level: c.peer.Version.Sent(rq.Level)}
 	if size > wire.MaxChunk {
 		entry.large = newLarge(h, m, size, rq.Deadline)
 	}

@@ -39,17 +39,19 @@ func (s *source) Read(p []byte) (int, error) {
 // frameReader cuts what a source reads into frames. It is used by one
 // goroutine.
 type frameReader struct {
-	src  *source
-	br   *bufio.Reader
-	last int // size of the frame that was returned last
+	src *source
+	br  *bufio.Reader
+	// version is the connection's.
+	version wire.Version
+	last    int // size of the frame that was returned last
 }
 
-// newFrameReader reads frames from r, which reads src.
-func newFrameReader(src *source, r io.Reader) *frameReader {
-	return &frameReader{src: src, br: bufio.NewReaderSize(r, readBuffer)}
+// newFrameReader reads frames of a version from r, which reads src.
+func newFrameReader(src *source, r io.Reader, version wire.Version) *frameReader {
+	return &frameReader{src: src, br: bufio.NewReaderSize(r, readBuffer), version: version}
 }
 
-// next returns the next frame. Its payload is valid until next is called again.
+// next returns the next frame, with the level for which its field stands. Its payload is valid until next is called again.
 // An error is the source's, or one of KindInvalid or KindCorrupt, after which
 // nothing that follows can be trusted.
 func (r *frameReader) next() (wire.Header, []byte, error) {
@@ -70,5 +72,7 @@ func (r *frameReader) next() (wire.Header, []byte, error) {
 	}
 	r.last = n
 	r.src.frames++
-	return wire.ParseFrame(b)
+	h, payload, err := wire.ParseFrame(b)
+	h.Level = r.version.Received(h.Level)
+	return h, payload, err
 }

@@ -81,7 +81,7 @@ func FuzzRequests(f *testing.F) {
 		})
 		s := NewServer(Default(), Hooks{}, h, nil)
 		nc := &canned{say: bytes.NewReader(b), step: max(step, 1)}
-		c := newAccepted(s, nc, helloOf(0))
+		c := newAccepted(s, nc, helloOf(0), wire.MaxVersion)
 		_ = c.serve()
 		c.parts.check(t)
 		if c.parts.held > len(b) {
@@ -98,7 +98,7 @@ func FuzzResponses(f *testing.F) {
 			b = seal(b)
 		}
 		far := &hold{canned: canned{say: bytes.NewReader(b), step: max(step, 1)}, begin: make(chan struct{})}
-		c := newConn(Default(), far, wire.RoleNode, wire.HelloAck{}, meters{&counters{}, &outcomes{}, &latency{}})
+		c := newConn(Default(), far, wire.RoleNode, wire.HelloAck{Version: wire.MaxVersion}, meters{&counters{}, &outcomes{}, &latency{}})
 		done := make(outcomesOf, len(b)/wire.Overhead+1)
 		c.Call(within(wire.TypeGet, time.Minute), wire.Raw("x"), done, 0)
 		close(far.begin)

@@ -41,7 +41,11 @@ func exchange(nc net.Conn, hello wire.Hello) (wire.HelloAck, error) {
 	if err != nil {
 		return wire.HelloAck{}, err
 	}
-	return wire.ParseHelloAck(body)
+	ack, err := wire.ParseHelloAck(body)
+	if err == nil && ack.Err == nil && !hello.Versions.Has(ack.Version) {
+		err = kv.Errorf(kv.KindWrongVersion, "read hello answer", "version %d was not offered", ack.Version)
+	}
+	return ack, err
 }
 
 // readHello reads the body of a Hello or a HelloAck, and no byte more.
@@ -81,8 +85,12 @@ func checkAck(ack wire.HelloAck, cluster kv.ClusterID, want kv.NodeID) error {
 }
 
 // examine decides about a Hello: nil, or the refusal to be sent.
-func (h Hooks) examine(hello wire.Hello, cluster kv.ClusterID) (uint16, error) {
-	version, err := wire.Choose(hello.Min, hello.Max)
+//
+// What the cluster wants of its members' versions is for admit to say, with its
+// reason; a client may speak any that this program does.
+func (h Hooks) examine(hello wire.Hello, cluster kv.ClusterID) (wire.Version, error) {
+	spoken := wire.Versions{Min: wire.MinVersion, Max: h.versions().Max}
+	version, err := spoken.Choose(hello.Versions)
 	if err != nil {
 		return 0, err
 	}

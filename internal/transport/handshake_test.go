@@ -156,7 +156,7 @@ func TestRefusals(t *testing.T) {
 		admit error
 		want  kv.Kind
 	}{
-		{"a later version", func(h *wire.Hello) { h.Min, h.Max = wire.MaxVersion+1, wire.MaxVersion+2 }, nil, kv.KindWrongVersion},
+		{"a later version", func(h *wire.Hello) { h.Versions = wire.Versions{Min: wire.MaxVersion + 1, Max: wire.MaxVersion + 2} }, nil, kv.KindWrongVersion},
 		{"another cluster", func(h *wire.Hello) { h.Cluster++ }, nil, kv.KindWrongCluster},
 		{"an old copy", func(h *wire.Hello) {}, kv.Errorf(kv.KindOldCopy, "admit", "seen with a higher sequence"), kv.KindOldCopy},
 	}

@@ -64,7 +64,7 @@ func identityOf(id kv.NodeID) func() (kv.ClusterID, wire.Identity) {
 }
 
 func helloOf(id kv.NodeID) wire.Hello {
-	h := wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Role: wire.RoleClient, Cluster: testCluster}
+	h := wire.Hello{Versions: wire.Spoken(), Role: wire.RoleClient, Cluster: testCluster}
 	if id != 0 {
 		h.Role, h.Identity = wire.RoleNode, wire.Identity{Node: id, Boot: 1}
 	}

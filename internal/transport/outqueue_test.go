@@ -49,7 +49,7 @@ func mute(t testing.TB, network Network, addr string, id kv.NodeID) <-chan net.C
 
 func framesOf(nc net.Conn) *frameReader {
 	src := &source{nc: nc, stats: &counters{}}
-	return newFrameReader(src, src)
+	return newFrameReader(src, src, wire.MaxVersion)
 }
 
 func TestQueueLimit(t *testing.T) {

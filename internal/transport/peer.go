@@ -117,6 +117,9 @@ func (r *peer) keep(ctx context.Context, c *Conn) error {
 		case <-ctx.Done():
 		case <-c.Done():
 		case <-timer.C:
+			if least := r.pool.hooks.versions().Min; c.peer.Version < least {
+				c.fail(kv.KindWrongVersion, errors.Unwrap(outgrown(c.peer.Version, least)))
+			}
 			r.judge(c, c.tick())
 			timer.Reset(c.pause())
 		}

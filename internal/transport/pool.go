@@ -191,5 +191,5 @@ func (p *Pool) peer(id kv.NodeID) *peer { return (*p.peers.Load())[id] }
 // hello is what the Pool's node says of itself.
 func (p *Pool) hello() wire.Hello {
 	cluster, self := p.hooks.identity()
-	return wire.Hello{Min: wire.MinVersion, Max: wire.MaxVersion, Role: wire.RoleNode, Cluster: cluster, Identity: self}
+	return wire.Hello{Versions: p.hooks.versions(), Role: wire.RoleNode, Cluster: cluster, Identity: self}
 }

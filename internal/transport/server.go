@@ -155,7 +155,7 @@ func (s *Server) receive(nc net.Conn) (*accepted, error) {
 	ack.Version, err = s.hooks.examine(hello, cluster)
 	var c *accepted
 	if err == nil {
-		c, err = s.enter(nc, hello)
+		c, err = s.enter(nc, hello, ack.Version)
 	}
 	if err != nil {
 		s.refused.Add(1)
@@ -188,13 +188,13 @@ func (s *Server) listen(nc net.Conn) (wire.Hello, error) {
 }
 
 // enter adds a connection, unless there are too many.
-func (s *Server) enter(nc net.Conn, hello wire.Hello) (*accepted, error) {
+func (s *Server) enter(nc net.Conn, hello wire.Hello, version wire.Version) (*accepted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.mu.conns) >= s.cfg.MaxConns {
 		return nil, kv.Errorf(kv.KindOverloaded, "accept", "this node serves %d connections, its limit", s.cfg.MaxConns)
 	}
-	c := newAccepted(s, nc, hello)
+	c := newAccepted(s, nc, hello, version)
 	s.mu.conns[c] = struct{}{}
 	return c, nil
 }
@@ -216,7 +216,8 @@ func (s *Server) snapshot() []*accepted {
 }
 
 // sweep closes connections that are half-open: silent though the dialling side
-// would ping, or not taking what is written.
+// would ping, or not taking what is written; and those of a version that members
+// may not have any more.
 func (s *Server) sweep(ctx context.Context) {
 	every := s.cfg.DeadAfter / 8
 	for sleep(ctx, beat.Pause(time.Now(), every)) {

@@ -29,6 +29,10 @@ type Hooks struct {
 	// Identity is asked at each handshake. Without it, a Server and a Pool
 	// present cluster 0 and a zero identity.
 	Identity func() (kv.ClusterID, wire.Identity)
+	// Versions are those that the node speaks with other nodes: without it, all
+	// that the program does. Its lower end may rise, which ends connections of
+	// less.
+	Versions func() wire.Versions
 	// Level is that of the local ring, stamped on every response.
 	Level func() kv.Level
 	// Admit decides, at the accepting side, about a peer whose version fits and
@@ -49,6 +53,18 @@ func (h Hooks) identity() (kv.ClusterID, wire.Identity) {
 		return 0, wire.Identity{}
 	}
 	return h.Identity()
+}
+
+func (h Hooks) versions() wire.Versions {
+	if h.Versions == nil {
+		return wire.Spoken()
+	}
+	return h.Versions()
+}
+
+// outgrown is why a connection ends whose version was enough when it began.
+func outgrown(has, least wire.Version) *kv.Error {
+	return kv.Errorf(kv.KindWrongVersion, "check version", "members of the cluster speak protocol version %d by now, the connection %d", least, has)
 }
 
 func (h Hooks) level() kv.Level {

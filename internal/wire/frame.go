@@ -15,6 +15,7 @@
 //	     8     8  request id
 //	    16     4  deadline: milliseconds left when the request was sent
 //	    20     8  level: how far the sender knows the ring or the partition to be
+//	              (Version.Sent: before version 2, the ring's epoch)
 //	    28     n  payload
 //	  28+n     4  CRC-32C of the bytes from offset 4 to 28+n
 //
@@ -119,7 +120,8 @@ type Header struct {
 	ID uint64
 	// Deadline is the milliseconds that the sender still waits; 0 in responses.
 	Deadline uint32
-	// Level says how far the sender knows the ring, or the partition in question, to be; 0 when it has none.
+	// Level says how far the sender knows the ring, or the partition in question, to be; 0 when it has none. In a
+	// header it is as the connection's version has it (Version.Sent, Version.Received).
 	Level kv.Level
 }
 

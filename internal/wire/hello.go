@@ -7,13 +7,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// Version numbers of the protocol. A node speaks all from MinVersion to
-// MaxVersion; two sides use the highest that both speak.
-const (
-	MinVersion = 1
-	MaxVersion = 1
-)
-
 // Magic opens every Hello and HelloAck.
 const Magic = "RTL\x01"
 
@@ -38,8 +31,8 @@ type Identity struct {
 
 // Hello is what the side that dialled sends first.
 type Hello struct {
-	Min, Max uint16
-	Role     Role
+	Versions
+	Role Role
 	// Cluster is the sender's cluster, 0 for a client that takes any.
 	Cluster kv.ClusterID
 	Identity
@@ -48,7 +41,7 @@ type Hello struct {
 // HelloAck answers a Hello. With an error in it the connection is closed.
 type HelloAck struct {
 	// Version is the one chosen, 0 with an error.
-	Version uint16
+	Version Version
 	Cluster kv.ClusterID
 	Identity
 	// Err refuses the connection; its kinds are KindWrongVersion,
@@ -59,8 +52,8 @@ type HelloAck struct {
 // AppendHello appends h, framed.
 func AppendHello(b []byte, h Hello) []byte {
 	b, at := beginHello(b)
-	b = binary.BigEndian.AppendUint16(b, h.Min)
-	b = binary.BigEndian.AppendUint16(b, h.Max)
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Min))
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Max))
 	b = append(b, byte(h.Role))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Cluster))
 	b = appendIdentity(b, h.Identity)
@@ -71,14 +64,14 @@ func AppendHello(b []byte, h Hello) []byte {
 // fields that it knows are a later version's and are left alone.
 func ParseHello(b []byte) (Hello, error) {
 	r := reader{b: b}
-	h := Hello{Min: r.u16(), Max: r.u16(), Role: Role(r.u8()), Cluster: kv.ClusterID(r.u64())}
+	h := Hello{Versions: Versions{Version(r.u16()), Version(r.u16())}, Role: Role(r.u8()), Cluster: kv.ClusterID(r.u64())}
 	h.Identity = r.identity()
 	if r.bad {
 		return Hello{}, kv.Errorf(kv.KindInvalid, "read hello", "%d bytes are too few", len(b))
 	}
 	switch {
 	case h.Min > h.Max || h.Min == 0:
-		return Hello{}, kv.Errorf(kv.KindInvalid, "read hello", "versions %d to %d", h.Min, h.Max)
+		return Hello{}, kv.Errorf(kv.KindInvalid, "read hello", "versions %v", h.Versions)
 	case h.Role != RoleNode && h.Role != RoleClient:
 		return Hello{}, kv.Errorf(kv.KindInvalid, "read hello", "unknown role %d", h.Role)
 	case (h.Role == RoleNode) != (h.Node != 0):
@@ -90,7 +83,7 @@ func ParseHello(b []byte) (Hello, error) {
 // AppendHelloAck appends a, framed.
 func AppendHelloAck(b []byte, a HelloAck) []byte {
 	b, at := beginHello(b)
-	b = binary.BigEndian.AppendUint16(b, a.Version)
+	b = binary.BigEndian.AppendUint16(b, uint16(a.Version))
 	b = binary.BigEndian.AppendUint64(b, uint64(a.Cluster))
 	b = appendIdentity(b, a.Identity)
 	if a.Err != nil {
@@ -102,7 +95,7 @@ func AppendHelloAck(b []byte, a HelloAck) []byte {
 // ParseHelloAck reads the body of a HelloAck, without its frame.
 func ParseHelloAck(b []byte) (HelloAck, error) {
 	r := reader{b: b}
-	a := HelloAck{Version: r.u16(), Cluster: kv.ClusterID(r.u64())}
+	a := HelloAck{Version: Version(r.u16()), Cluster: kv.ClusterID(r.u64())}
 	a.Identity = r.identity()
 	switch {
 	case r.bad:
@@ -134,19 +127,6 @@ func HelloBody(b []byte) ([]byte, error) {
 		return nil, kv.Errorf(kv.KindCorrupt, "read hello", "the checksum does not match")
 	}
 	return b[:len(b)-4], nil
-}
-
-// Choose returns the highest version that both [min, max] and this program
-// speak, or an error of KindWrongVersion that names both ranges.
-func Choose(min, max uint16) (uint16, error) {
-	if max < MinVersion || min > MaxVersion {
-		return 0, kv.Errorf(kv.KindWrongVersion, "choose version",
-			"the peer speaks protocol versions %d to %d, this node %d to %d", min, max, MinVersion, MaxVersion)
-	}
-	if max > MaxVersion {
-		max = MaxVersion
-	}
-	return max, nil
 }
 
 func beginHello(b []byte) ([]byte, int) {

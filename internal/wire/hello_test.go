@@ -13,7 +13,7 @@ import (
 
 var (
 	someone = Identity{Node: 0x0102030405060708, Boot: 2, Nonce: 3, Base: 4, Limit: 5}
-	someHi  = Hello{Min: 1, Max: 3, Role: RoleNode, Cluster: 99, Identity: someone}
+	someHi  = Hello{Versions: Versions{1, 3}, Role: RoleNode, Cluster: 99, Identity: someone}
 	someAck = HelloAck{Version: 1, Cluster: 99, Identity: someone}
 )
 
@@ -60,7 +60,7 @@ func TestHelloLayout(t *testing.T) {
 }
 
 func TestHellosRoundTrip(t *testing.T) {
-	client := Hello{Min: 1, Max: 1, Role: RoleClient}
+	client := Hello{Versions: Versions{1, 1}, Role: RoleClient}
 	for _, want := range []Hello{someHi, client} {
 		body, err := open(AppendHello([]byte("before"), want)[len("before"):])
 		if err != nil {
@@ -194,29 +194,6 @@ func TestAnyChangedBitOfAHelloIsRefused(t *testing.T) {
 		bad[i/8] ^= 1 << (i % 8)
 		if _, err := open(bad); err == nil {
 			t.Errorf("bit %d of byte %d was changed and not noticed", i%8, i/8)
-		}
-	}
-}
-
-func TestChoose(t *testing.T) {
-	tests := []struct {
-		min, max uint16
-		want     uint16
-		kind     kv.Kind
-	}{
-		{MinVersion, MaxVersion, MaxVersion, 0},
-		{MinVersion, MaxVersion + 5, MaxVersion, 0},
-		{0, MinVersion, MinVersion, 0},
-		{MaxVersion + 1, MaxVersion + 2, 0, kv.KindWrongVersion},
-		{0, MinVersion - 1, 0, kv.KindWrongVersion},
-	}
-	for _, test := range tests {
-		got, err := Choose(test.min, test.max)
-		if got != test.want || (err != nil) != (test.kind != 0) {
-			t.Errorf("versions %d to %d: %d, %v", test.min, test.max, got, err)
-		}
-		if test.kind != 0 {
-			wantKind(t, "no version in common", err, test.kind)
 		}
 	}
 }

@@ -22,9 +22,11 @@ type process struct {
 	t    *testing.T
 	name string
 	args []string
-	host string
-	port int
-	data string
+	// program is what it runs, empty for the program under test.
+	program string
+	host    string
+	port    int
+	data    string
 	// inner is the host under which other nodes reach it, empty for host.
 	inner string
 	// home is a process in whose network the node lives, nil for the test's own.
@@ -192,7 +194,7 @@ search:
 
 func (p *process) start() {
 	p.t.Helper()
-	p.cmd = p.within(binary, p.args...)
+	p.cmd = p.within(cmp.Or(p.program, binary), p.args...)
 	p.ended = p.log.run(p.t, p.cmd, &p.err)
 }
 

@@ -18,6 +18,13 @@ import (
 // binary is the program under test, built once.
 var binary string
 
+// before returns the program of the version before: the same, bounded to what
+// that one spoke.
+func before() string { return binary + "-before" }
+
+// boundBefore bounds a build so.
+const boundBefore = "-X github.com/ringtaildb/ringtail/internal/wire.upTo=1"
+
 // noNetwork says why nodes cannot have networks of their own here, empty when
 // they can.
 var noNetwork string
@@ -52,11 +59,13 @@ func outside(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "ringtail")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/ringtail")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build ringtail:", err)
-		return 1
+	for program, flags := range map[string]string{binary: "", before(): boundBefore} {
+		build := exec.Command("go", "build", "-ldflags", flags, "-o", program, "../../cmd/ringtail")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "build ringtail:", err)
+			return 1
+		}
 	}
 	if noNetwork = sandboxObstacle(); noNetwork != "" {
 		return m.Run()
