@@ -184,7 +184,7 @@ func (f *refill) exchanged(k *Keeper, x *exchange) {
 func (f *refill) end(k *Keeper, p kv.Partition) {
 	c := f.find(p)
 	if c.stage != (stage{}) {
-		if k.Stages.Advance([]replica.Advance{{Partition: p, Puts: c.stage.puts, Gets: c.stage.gets}}) != nil {
+		if k.Stages.Advance([]replica.Advance{{Partition: p, Puts: c.stage.puts, Gets: c.stage.gets, Guessed: true}}) != nil {
 			return
 		}
 	}
