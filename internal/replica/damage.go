@@ -67,6 +67,7 @@ func (p *partition) mark(cause error) error {
 	if p.meta.stageLost {
 		b.Set(metaKey(p.id, metaStage), p.stage.Load().appendTo(nil))
 	}
+	b.UseReserve()
 	if err := p.store.engine.Apply(&b, nil); err != nil {
 		return err
 	}

@@ -158,7 +158,8 @@ func (s *Store) writeStages(parts []*partition) ([]*stage, error) {
 }
 
 // writeMeta applies as one batch what put makes of each of parts, which are
-// ascending, under the locks of all of them.
+// ascending, under the locks of all of them. It is taken though the disk is full:
+// else a node whose disk is could give nothing away when the ring grows.
 func (s *Store) writeMeta(parts []*partition, put func(b *storage.Batch, i int, part *partition)) error {
 	var b storage.Batch
 	for i, part := range parts {
@@ -169,6 +170,7 @@ func (s *Store) writeMeta(parts []*partition, put func(b *storage.Batch, i int, 
 	if b.Len() == 0 {
 		return nil
 	}
+	b.UseReserve()
 	return s.engine.Apply(&b, nil)
 }
 
