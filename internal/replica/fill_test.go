@@ -113,6 +113,7 @@ func TestFillFromItself(t *testing.T) {
 	if err := setFill(s, 0, own); err == nil || kv.KindOf(err) != kv.KindRefused {
 		t.Errorf("it is: %v", err)
 	}
+	wantFill(t, "refused", s, 0, Fill{})
 	upkeep(t, s)
 	if err := s.Repaired(0, s.Damages(0)); err != nil {
 		t.Fatal(err)
