@@ -91,6 +91,9 @@ type Damage interface {
 type Stages interface {
 	// Stage returns the lowest levels of puts and gets that p's copy serves.
 	Stage(p kv.Partition) (puts, gets kv.Level)
+	// Guessed tells that the stage may be higher than the change of the ring has
+	// come.
+	Guessed(p kv.Partition) bool
 	// Advance raises stages, and never lowers them. When it returns no write and
 	// no read of a lower level is under way, and that is durable.
 	Advance(to []replica.Advance) error

@@ -287,3 +287,19 @@ func TestSourceBehind(t *testing.T) {
 	c.settled(time.Minute)
 	c.want("k", "v", 1, 2, 4)
 }
+
+// TestGrowsThoughFull: nodes whose disks are full, to which others are added for
+// that, take all steps, give away what is not theirs any more, and drop it.
+func TestGrowsThoughFull(t *testing.T) {
+	c := newChanging(t, 6, quiet(), testParams(16), 1, 2, 3)
+	c.fill(200, "v")
+	for _, n := range c.nodes[:3] {
+		n.disk.full = true
+	}
+	c.commit(1, nil, 1, 2, 3, 4, 5, 6)
+	c.settled(2 * time.Minute)
+	c.whole(200, "v")
+	if held := len(c.node(1).store.Held()); held > 9 {
+		t.Errorf("node 1 holds %d partitions of 16 still", held)
+	}
+}

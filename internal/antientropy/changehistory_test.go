@@ -206,20 +206,37 @@ func (h *changing) step() {
 	case 7:
 		h.remember()
 	case 8:
-		n := h.up()
-		h.note("crash %v", n.id)
-		n.crash()
+		h.crash()
 	case 9:
 		h.outage()
 	case 10:
 		h.change()
 	case 11:
-		h.loseData()
+		if h.IntN(4) > 0 {
+			h.loseData()
+		} else {
+			h.loseEngine()
+		}
 	case 12, 13:
 		h.messages()
 	default:
 		h.pass(time.Duration(1+h.IntN(20)) * 50 * time.Millisecond)
 		h.run()
+	}
+}
+
+// crash has a node start anew, or all.
+func (h *changing) crash() {
+	if h.IntN(12) > 0 {
+		n := h.up()
+		h.note("crash %v", n.id)
+		n.crash()
+		return
+	}
+	h.note("the power fails")
+	h.pending = nil
+	for _, n := range h.nodes {
+		n.crash()
 	}
 }
 
@@ -307,6 +324,28 @@ func (h *changing) loseData() {
 			}
 		}
 		return
+	}
+}
+
+// loseEngine has a node lose all that it had, under the same condition.
+func (h *changing) loseEngine() {
+	if !h.hurt || h.params.W < 2 || h.IntN(2) == 0 {
+		return
+	}
+	for _, n := range h.nodes {
+		if n.Current().Latest().Replicas() < 2 || n.ring.Replicas() < 2 || len(n.store.Damaged()) > 0 {
+			return
+		}
+	}
+	n := h.up()
+	h.note("%v loses its engine", n.id)
+	n.disk = &disk{}
+	n.start()
+	if err := n.store.MarkLost(errUnreadable); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, put := range h.puts {
+		put.acks = slices.DeleteFunc(put.acks, func(id kv.NodeID) bool { return id == n.id })
 	}
 }
 

@@ -16,6 +16,8 @@ type disk struct {
 	bare bool
 	// overtaking has floors durable at once, on a disk of their own.
 	overtaking bool
+	// full takes only what uses the reserve.
+	full bool
 }
 
 // change is a batch that was applied, or a range that was dropped.
@@ -72,6 +74,9 @@ func (d *disk) sync() {
 }
 
 func (e *engine) Apply(b *storage.Batch, w storage.Waiter) error {
+	if e.disk.full && !b.UsesReserve() {
+		return kv.Errorf(kv.KindDiskFull, "apply batch", "no space is left")
+	}
 	if e.disk.bare {
 		return e.Engine.Apply(b, w)
 	}

@@ -173,6 +173,9 @@ func (k *Keeper) exchanges(from kv.NodeID, payload []byte) ([]byte, error) {
 	}
 	if len(payload) > 1 && purpose(payload[1]) == forFill {
 		k.mover.tally.sent += uint64(len(b))
+		if kind(payload[0]) == kindKeys {
+			k.mover.tally.objects += uint64(len(b))
+		}
 		k.mover.totals.Sent += uint64(len(b))
 	}
 	return b, err

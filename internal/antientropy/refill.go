@@ -96,6 +96,10 @@ func (f *refill) wanted(k *Keeper, cur *ring.Current, peer kv.NodeID, now time.T
 	for i := range f.copies {
 		c := &f.copies[i]
 		v := cur.View(c.p)
+		if stepLevel(v) != c.level || k.Damage.Damages(c.p) != c.damages {
+			k.looked = time.Time{} // it begins anew, and no source would count before
+			continue
+		}
 		if !slices.Contains(v.Owners, peer) || !k.built(c.p) {
 			continue
 		}
@@ -184,7 +188,7 @@ func (f *refill) exchanged(k *Keeper, x *exchange) {
 func (f *refill) end(k *Keeper, p kv.Partition) {
 	c := f.find(p)
 	if c.stage != (stage{}) {
-		if k.Stages.Advance([]replica.Advance{{Partition: p, Puts: c.stage.puts, Gets: c.stage.gets}}) != nil {
+		if k.Stages.Advance([]replica.Advance{{Partition: p, Puts: c.stage.puts, Gets: c.stage.gets, Guessed: true}}) != nil {
 			return
 		}
 	}

@@ -169,6 +169,9 @@ func (k *Keeper) send(p *peer) {
 			k.finish(p)
 			return
 		}
+		if x.purpose == forFill && x.pending == kindKeys {
+			k.mover.tally.objects += uint64(len(answer))
+		}
 		next := x.step(answer)
 		if x.purpose == forFill {
 			k.mover.sized(x)

@@ -286,37 +286,51 @@ func (m *mover) publish(parts []*moving, now time.Time) {
 	}
 }
 
-// grounds returns the marks of this node in step k of a partition: what its stage
-// and its fill prove. Also after all nodes were started anew, and nobody knows a
-// mark any more: whoever was filled in a later step had the evidence that this one
-// is over. A node that stays holds its mark back while
-// another one is being filled, so that gets are not answered by owners of which
-// one is empty, and so that the data moves in the step, and once.
+// grounds returns the marks of this node in step k of a partition, and those of
+// others that it has witnessed. A node that stays holds its mark back while another
+// one is being filled, so that gets are not answered by owners of which one is
+// empty, and so that the data moves in the step, and once.
 func (m *mover) grounds(mv *moving, k int) ring.Marks {
 	g, s := m.cur.Progress, &mv.steps[k]
+	marks := m.witnessed(mv, k)
 	place := s.Place(m.k.Self)
 	if place < 0 {
-		return 0
+		return marks
 	}
-	var own ring.Marks
 	_, gets := m.k.Stages.Stage(mv.p)
 	if slices.Contains(s.Old, m.k.Self) && gets >= g.Level(k, 2) {
-		own |= ring.MarkStage2(place)
-	}
-	if !slices.Contains(s.New, m.k.Self) {
-		return own
+		marks |= ring.MarkStage2(place)
 	}
 	i := slices.IndexFunc(mv.fills, func(f *filling) bool { return f.k == k })
-	fill := m.k.Stages.Fill(mv.p)
-	switch {
-	case i >= 0 && mv.fills[i].done:
-		if !m.holdsBack(s, g.Marks(g.Index(mv.p, k)), mv) {
-			own |= ring.MarkDone(place)
-		}
-	case fill.Level > g.Level(k, 1) && !m.k.cfg.omits(OmitWait):
-		own |= ring.MarkDone(place)
+	if i >= 0 && mv.fills[i].done && !m.holdsBack(s, g.Marks(g.Index(mv.p, k)), mv) {
+		marks |= ring.MarkDone(place)
 	}
-	return own
+	return marks
+}
+
+// witnessed returns the marks of step k of which this node knows from what is
+// durable here that there were enough of them: a fill of a later step was begun when
+// this one was over, and so was a later seal; stage 2 had phase 2's evidence. It
+// says them for all who may have said them, for nobody knows a mark any more when
+// all nodes were started anew, and by then those who did may be dead, or have
+// dropped the copy that proved theirs, which gives nobody a second chance: what is
+// left would be an owner of before that refuses to be read, and none after it.
+func (m *mover) witnessed(mv *moving, k int) ring.Marks {
+	g, s := m.cur.Progress, &mv.steps[k]
+	if m.k.cfg.omits(OmitWait) {
+		return 0
+	}
+	puts, gets := m.k.Stages.Stage(mv.p)
+	if m.k.Stages.Guessed(mv.p) {
+		puts, gets = 0, 0
+	}
+	switch {
+	case max(m.k.Stages.Fill(mv.p).Level, puts, gets) >= g.Level(k, 3):
+		return s.Evidence(3)
+	case gets >= g.Level(k, 2):
+		return s.Evidence(2)
+	}
+	return 0
 }
 
 // holdsBack tells whether a node that stays waits with its mark for one that is

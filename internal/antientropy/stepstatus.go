@@ -30,6 +30,9 @@ type StepsStatus struct {
 	Received, Sent uint64
 	Rate           uint64
 	Eta            time.Duration
+	// Objects are the bytes of those messages, of both, that carry what a copy
+	// lacked: to ask again and again in vain moves nothing.
+	Objects uint64
 	// Waits are the nodes that keep steps from going on, ascending.
 	Waits []WaitStatus
 	// Former are the copies that this node still holds of partitions that it has
@@ -60,8 +63,8 @@ type WaitStatus struct {
 
 // moverTally is what a mover tells of itself.
 type moverTally struct {
-	sent   uint64
-	status StepsStatus
+	sent, objects uint64
+	status        StepsStatus
 }
 
 // lookOver brings the status up to date.
@@ -207,6 +210,7 @@ func (m *mover) status(now time.Time) StepsStatus {
 	if s.Epoch == 0 || m.cur == nil || m.cur.Progress == nil {
 		return StepsStatus{}
 	}
+	s.Objects = m.tally.objects
 	s.Sent, s.Received, s.Rate = m.tally.sent, m.received.Total(), m.received.Rate(now)
 	if s.Rate > 0 {
 		s.Eta = time.Duration(float64(s.BytesLeft) / float64(s.Rate) * float64(time.Second))

@@ -48,9 +48,9 @@ func (s *instant) MergeHint(kv.NodeID, kv.Partition, kv.Key, object.Object, stor
 func (s *instant) ReadHints(kv.Partition, kv.Key, []byte) (object.Object, []byte, error) {
 	panic("unused")
 }
-func (s *instant) Floor(kv.Partition) (vclock.Floor, uint64)     { return nil, 0 }
-func (s *instant) KeysPage(wire.ListKeys) (wire.KeysPage, error) { panic("unused") }
-func (s *instant) Current() *ring.Current                        { return s.cur }
+func (s *instant) Floor(kv.Partition) (vclock.Floor, uint64)               { return nil, 0 }
+func (s *instant) KeysPage(kv.Level, wire.ListKeys) (wire.KeysPage, error) { panic("unused") }
+func (s *instant) Current() *ring.Current                                  { return s.cur }
 func (s *instant) Props([]byte) kv.Props {
 	return kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}
 }

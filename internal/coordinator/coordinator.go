@@ -33,7 +33,7 @@ type Local interface {
 	Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error
 	// Floor is that of the node's copy of p, with its version.
 	Floor(p kv.Partition) (vclock.Floor, uint64)
-	KeysPage(m wire.ListKeys) (wire.KeysPage, error)
+	KeysPage(level kv.Level, m wire.ListKeys) (wire.KeysPage, error)
 }
 
 // Hints are what the node keeps for owners that it stands in for (package

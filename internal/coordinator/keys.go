@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
-	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -51,65 +50,75 @@ type listing struct {
 }
 
 // batch lists the first partitions of todo that have the same readers, and takes
-// them out. If others are to be read by then it lists them once more.
+// them out. What a node refuses because others are to be read by then it lists
+// once more, of those.
 func (l *listing) batch(ctx context.Context) error {
 	told := map[string]struct{}{}
-	var parts []kv.Partition
+	first, rest := l.group(l.todo)
+	parts := first.parts
+	l.todo = rest
 	for range maxRetries {
-		cur := l.Cluster.Current()
-		if parts == nil {
-			parts = l.pick(cur)
+		left := slices.Clone(parts)
+		var err error
+		for len(left) > 0 && err == nil {
+			var g group
+			g, left = l.group(left)
+			err = l.read(ctx, g, told)
 		}
-		err := l.read(ctx, cur, parts, told)
-		if err == nil && unmoved(cur, l.Cluster.Current(), parts) {
-			return nil
-		}
-		if err != nil && !isStale(err) {
+		if !isStale(err) {
 			return err
 		}
+		l.await(ctx)
 	}
 	return kv.Errorf(kv.KindStaleRing, "list keys", "the owners of partition %d change", parts[0])
 }
 
-// pick takes partitions with the same readers at the same level out of todo.
-func (l *listing) pick(cur *ring.Current) (parts []kv.Partition) {
-	var first ring.View
-	left := l.todo[:0]
-	for i, p := range l.todo {
-		if len(parts) == maxBatch {
-			left = append(left, l.todo[i:]...)
-			break
+// await gives news of the ring some time to come, after a refusal.
+func (l *listing) await(ctx context.Context) {
+	t := time.NewTimer(l.cfg.StandInAfter)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// group is partitions with the same readers at the same level.
+type group struct {
+	level   kv.Level
+	readers []kv.NodeID
+	parts   []kv.Partition
+}
+
+// group takes the first of parts out, with those that can be asked together with
+// it. The order of parts is kept, and their room used.
+func (l *listing) group(parts []kv.Partition) (g group, left []kv.Partition) {
+	cur := l.Cluster.Current()
+	left = parts[:0]
+	for i, p := range parts {
+		if len(g.parts) == maxBatch {
+			return g, append(left, parts[i:]...)
 		}
 		v := cur.View(p)
-		if len(parts) == 0 {
-			first = v
+		if i == 0 {
+			g.level, g.readers = v.Level, v.Readers
 		}
-		if v.Level == first.Level && sameNodes(v.Readers, first.Readers) {
-			parts = append(parts, p)
+		if v.Level == g.level && sameNodes(v.Readers, g.readers) {
+			g.parts = append(g.parts, p)
 		} else {
 			left = append(left, p)
 		}
 	}
-	l.todo = left
-	return parts
+	return g, left
 }
 
 func sameNodes(a, b []kv.NodeID) bool {
 	return len(a) == len(b) && !slices.ContainsFunc(a, func(id kv.NodeID) bool { return !slices.Contains(b, id) })
 }
 
-// unmoved tells whether parts have the same readers still.
-func unmoved(was, is *ring.Current, parts []kv.Partition) bool {
-	return was == is && is.Progress == nil || !slices.ContainsFunc(parts, func(p kv.Partition) bool {
-		return !sameNodes(was.View(p).Readers, is.View(p).Readers)
-	})
-}
-
-// read asks readers of parts, which they share, until enough have answered, this
-// node first.
-func (l *listing) read(ctx context.Context, cur *ring.Current, parts []kv.Partition, told map[string]struct{}) error {
-	v := cur.View(parts[0])
-	readers := slices.Clone(v.Readers)
+// read asks readers of a group until enough have answered, this node first.
+func (l *listing) read(ctx context.Context, g group, told map[string]struct{}) error {
+	readers := slices.Clone(g.readers)
 	if i := slices.Index(readers, l.Self); i > 0 {
 		readers[0], readers[i] = readers[i], readers[0]
 	}
@@ -121,7 +130,10 @@ func (l *listing) read(ctx context.Context, cur *ring.Current, parts []kv.Partit
 		if id != l.Self && (l.down[id] || !l.Peers.Up(id)) {
 			continue
 		}
-		ok, err := l.ask(ctx, id, v.Level, parts, told)
+		ok, err := l.ask(ctx, id, g.level, g.parts, told)
+		if isStale(err) {
+			l.outdated(id, readers, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -130,9 +142,19 @@ func (l *listing) read(ctx context.Context, cur *ring.Current, parts []kv.Partit
 		}
 	}
 	if answered < need {
-		return kv.Errorf(kv.KindUnavailable, "list keys", "%d of %d owners of partition %d can be reached, %d are needed", answered, len(readers), parts[0], need)
+		return kv.Errorf(kv.KindUnavailable, "list keys", "%d of %d owners of partition %d can be reached, %d are needed", answered, len(readers), g.parts[0], need)
 	}
 	return nil
+}
+
+// outdated asks for news of the ring after node id has refused: itself, or, where
+// this node's own copy did, the others.
+func (l *listing) outdated(id kv.NodeID, readers []kv.NodeID, err error) {
+	for _, of := range readers {
+		if of != l.Self && (of == id || id == l.Self && l.Peers.Up(of)) {
+			l.refresh(of, err)
+		}
+	}
 }
 
 // ask lists parts at node id, page by page, and tells whether it did to the end.
@@ -147,7 +169,6 @@ func (l *listing) ask(ctx context.Context, id kv.NodeID, level kv.Level, parts [
 		switch {
 		case err == nil:
 		case id == l.Self || isStale(err):
-			l.refresh(id, err)
 			return false, err
 		default:
 			l.down[id] = true
@@ -182,7 +203,7 @@ func (l *listing) tell(keys [][]byte, told map[string]struct{}) error {
 
 func (l *listing) page(id kv.NodeID, level kv.Level, m wire.ListKeys) (wire.KeysPage, error) {
 	if id == l.Self {
-		return l.Local.KeysPage(m)
+		return l.Local.KeysPage(level, m)
 	}
 	w := &pageWaiter{done: make(chan struct{})}
 	call := wire.Call{Type: wire.TypeListKeys, Deadline: l.Now().Add(pageTimeout), Level: level}

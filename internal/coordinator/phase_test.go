@@ -2,12 +2,15 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
 // TestForwardedThroughAChange: who passes a request on, and whom it reaches, may
@@ -124,5 +127,60 @@ func (c *change) phaseOf(n *node, p kv.Partition, phase int) {
 		if phase >= 3 {
 			n.progress.Add(c.Index(p, 0), ring.MarkStage2(place))
 		}
+	}
+}
+
+// TestKeysAreRefused: what a former owner would list of a copy that it may have
+// dropped is listed of the present ones, of some of the partitions that were to be
+// listed together.
+func TestKeysAreRefused(t *testing.T) {
+	c := newChange(t, 5)
+	wanted, got := map[string]bool{}, map[string]bool{}
+	for i := range 200 {
+		p := c.put(i%5, fmt.Sprint("key", i), "v", nil, kv.Defaults())
+		c.run()
+		want(t, p, "[]")
+		wanted[fmt.Sprint("key", i)] = true
+	}
+	at := c.others[0]
+	for _, n := range c.nodes {
+		n.progress = nil
+		for p := range kv.Partition(64) {
+			c.phaseOf(n, p, 1)
+		}
+	}
+	at.coord.Peers = eager{at}
+	refused := 0
+	err := Blocking{at.coord}.Keys(t.Context(), "default", func(key []byte) error {
+		got[string(key)] = true
+		first := at.ring.PartitionOf(kv.AppendKey(nil, "default", key))
+		for p := first + 1; p < 64 && refused == 0; p++ {
+			if v := at.Current().View(p); len(c.Steps(p)) == 0 || !sameNodes(v.Readers, at.Current().View(first).Readers) {
+				continue
+			}
+			for _, n := range c.nodes {
+				c.phaseOf(n, p, 2)
+				if err := n.store.Advance([]replica.Advance{{Partition: p, Gets: c.Level(0, 2)}}); err != nil {
+					t.Fatal(err)
+				}
+				_, err := n.store.KeysPage(c.Level(0, 1), wire.ListKeys{Bucket: []byte("default"), Partitions: []kv.Partition{p}})
+				if isStale(err) {
+					refused++
+				}
+				if v := at.Current().View(p); slices.Contains(v.Old, n.id) && !slices.Contains(v.Newest(), n.id) {
+					_, _, changes := n.store.Tree(p)
+					if dropped, err := n.store.DropCopy(p, changes); err != nil || !dropped {
+						t.Fatal(dropped, err)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" || refused == 0 {
+		t.Errorf("%d are refused: %s", refused, diff)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/quorum"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -304,6 +305,27 @@ func TestStrictInAStep(t *testing.T) {
 			c.run()
 			want(t, p, "[]")
 			c.end()
+		}
+	}
+}
+
+// TestStrictWhenAStepBegins: so is that of a put which was planned before the step.
+func TestStrictWhenAStepBegins(t *testing.T) {
+	c := newChange(t, 5)
+	at := c.stay[0]
+	c.know(1, at)
+	v := at.Current().View(c.p)
+	for _, loose := range []bool{false, true} {
+		for _, dw := range []int{0, 1} {
+			o := newPut(at.coord)
+			o.cur, o.w, o.dw, o.loose = at.Current(), 1, dw, loose
+			want := quorum.Need{W: 2, DW: 2 * dw}
+			if loose {
+				want = quorum.Need{W: 1, DW: dw}
+			}
+			if n := o.needs(&v); n.W != want.W || n.DW != want.DW || n.New == 0 {
+				t.Errorf("loose %v, dw %d: %+v", loose, dw, n)
+			}
 		}
 	}
 }

@@ -10,9 +10,16 @@ import (
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
-// needs returns what the put needs under v.
+// needs returns what the put needs under v; a strict one as much as plan.size says,
+// also if it was planned before the step.
 func (o *put) needs(v *ring.View) quorum.Need {
 	n := quorum.Need{W: o.w, DW: o.dw, Old: quorum.All(len(v.Old)), Loose: o.loose}
+	if v.New != nil && !o.loose {
+		w := o.cur.Ring.Params().W
+		if n.W = max(n.W, w); n.DW > 0 {
+			n.DW = max(n.DW, w)
+		}
+	}
 	if v.New != nil {
 		for i, id := range v.Owners {
 			if slices.Contains(v.New, id) {

@@ -2,9 +2,14 @@ package node
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
+	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
 const (
@@ -51,6 +56,32 @@ func (n *Node) holdsNothing(told *time.Time) bool {
 	}
 	return false
 }
+
+// hints are the coordinator's: what this node itself would keep as a stand-in. A
+// node that has left, and is about to end, keeps nothing, as it takes nothing from
+// others (Handle): its data directory may be deleted.
+type hints struct {
+	*replica.Store
+	closed *atomic.Bool
+}
+
+// PutHint implements coordinator.Hints.
+func (h hints) PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	if h.closed.Load() {
+		return object.Object{}, buf, 0, errLeft // of a kind that has another node asked
+	}
+	return h.Store.PutHint(level, owner, p, k, w, buf, durable)
+}
+
+// MergeHint implements coordinator.Hints.
+func (h hints) MergeHint(owner kv.NodeID, p kv.Partition, k kv.Key, in object.Object, durable storage.Waiter) error {
+	if h.closed.Load() {
+		return errLeft
+	}
+	return h.Store.MergeHint(owner, p, k, in, durable)
+}
+
+var errLeft = kv.Errorf(kv.KindHintsFull, "keep hint", "this node has left the ring, and keeps nothing any more")
 
 // tellStanding logs what an operator has to do for a node that is not in the ring,
 // when that changes.

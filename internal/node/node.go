@@ -139,7 +139,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
-		Self: n.service.ID(), Local: n.store, Hints: n.store, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
+		Self: n.service.ID(), Local: n.store, Hints: hints{n.store, &n.closed}, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 	})
 	if err := n.begin(); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (c *course) look(now time.Time, epoch uint64, s antientropy.StepsStatus) {
 	if s.Epoch != c.last.Epoch {
 		c.last = antientropy.StepsStatus{Epoch: s.Epoch}
 	}
-	if s.Phases != c.last.Phases || s.Received != c.last.Received || s.Sent != c.last.Sent || s.Left != c.last.Left {
+	if s.Phases != c.last.Phases || s.Objects != c.last.Objects || s.Left != c.last.Left {
 		c.moved = now
 	}
 	c.last = s

@@ -18,7 +18,7 @@ func TestCourseCountsOverChanges(t *testing.T) {
 		return c.view()
 	}
 	status := func(epoch, received, sent uint64, over int) antientropy.StepsStatus {
-		return antientropy.StepsStatus{Epoch: epoch, Received: received, Sent: sent, Phases: [4]int{3: over}}
+		return antientropy.StepsStatus{Epoch: epoch, Received: received, Sent: sent, Objects: received - received%50, Phases: [4]int{3: over}}
 	}
 	began := look(5, antientropy.StepsStatus{})
 	if began.epoch != 5 || began.since != now || began.moved != now {
@@ -32,6 +32,9 @@ func TestCourseCountsOverChanges(t *testing.T) {
 	moved := now
 	if v = look(5, status(5, 150, 10, 0)); v.moved != moved {
 		t.Errorf("moved at %v, when nothing did", v.moved)
+	}
+	if v = look(5, status(5, 170, 25, 0)); v.moved != moved {
+		t.Errorf("moved at %v, when a node was only asked in vain", v.moved)
 	}
 	if v = look(5, status(5, 150, 10, 1)); v.moved != now {
 		t.Error("a step that is over is no move")

@@ -54,7 +54,7 @@ func TestAdvanceManyAtOnce(t *testing.T) {
 	var to []Advance
 	fills := map[kv.Partition]Fill{}
 	for p := range kv.Partition(1000) {
-		to = append(to, Advance{p, 2, 1}, Advance{p, 1, 2})
+		to = append(to, Advance{Partition: p, Puts: 2, Gets: 1}, Advance{Partition: p, Puts: 1, Gets: 2})
 		fills[p] = Fill{Level: 2, Sources: []kv.NodeID{2, 3}, Done: p%2 == 0}
 	}
 	slices.Reverse(to)
@@ -90,7 +90,7 @@ func TestFailedAdvance(t *testing.T) {
 		s, e := newStore(t, nil)
 		failing := &countingEngine{Engine: e, fail: fail}
 		s.engine = failing
-		if err := s.Advance([]Advance{{0, 5, 6}}); err == nil {
+		if err := s.Advance([]Advance{{Partition: 0, Puts: 5, Gets: 6}}); err == nil {
 			t.Fatalf("a failed %s is no error", fail)
 		}
 		if puts, gets := s.Stage(0); puts != 0 || gets != 0 {
@@ -109,7 +109,7 @@ func TestFailedAdvance(t *testing.T) {
 			t.Errorf("failed %s: at the stage, a put is refused: %v, a get: %v", fail, put, get)
 		}
 		failing.fail = ""
-		mustAdvance(t, s, Advance{0, 5, 6})
+		mustAdvance(t, s, Advance{Partition: 0, Puts: 5, Gets: 6})
 		if puts, gets := s.Stage(0); puts != 5 || gets != 6 || failing.syncs == 0 {
 			t.Errorf("after a failed %s: it tells %v, %v", fail, puts, gets)
 		}
@@ -137,12 +137,12 @@ func TestAdvanceBlocksNothing(t *testing.T) {
 		if _, _, _, _, err := s.ReadUnder(1, 0, k, nil); err != nil {
 			t.Errorf("a read: %v", err)
 		}
-		mustAdvance(t, s, Advance{0, 7, 0}, Advance{1, 1, 1})
+		mustAdvance(t, s, Advance{Partition: 0, Puts: 7, Gets: 0}, Advance{Partition: 1, Puts: 1, Gets: 1})
 		if puts, _ := s.Stage(0); puts != 7 {
 			t.Errorf("it tells %v, and not what is durable", puts)
 		}
 	}
-	mustAdvance(t, s, Advance{0, 5, 0})
+	mustAdvance(t, s, Advance{Partition: 0, Puts: 5, Gets: 0})
 	if puts, _ := s.Stage(0); puts != 7 || counting.syncs != 2 {
 		t.Errorf("it tells %v after %d syncs", puts, counting.syncs)
 	}
@@ -157,7 +157,7 @@ func TestAdvanceAfterSave(t *testing.T) {
 	if err := s.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Advance([]Advance{{0, 1, 1}}); err == nil || kv.KindOf(err) != kv.KindClosed {
+	if err := s.Advance([]Advance{{Partition: 0, Puts: 1, Gets: 1}}); err == nil || kv.KindOf(err) != kv.KindClosed {
 		t.Errorf("Advance: %v", err)
 	}
 	if err := s.SetFills(map[kv.Partition]Fill{0: {Level: 1}}); err == nil || kv.KindOf(err) != kv.KindClosed {

@@ -67,6 +67,7 @@ func (p *partition) mark(cause error) error {
 	if p.meta.stageLost {
 		b.Set(metaKey(p.id, metaStage), p.stage.Load().appendTo(nil))
 	}
+	b.UseReserve()
 	if err := p.store.engine.Apply(&b, nil); err != nil {
 		return err
 	}
@@ -152,26 +153,34 @@ func (s *Store) MarkDamaged(p kv.Partition, cause error) error {
 // MarkLost marks all copies that the node has, by what it knows of the ring, as
 // damaged, durably: they were lost with the engine that had them, their stages
 // included. That is the way of a node that finds an engine which is not Begun, and
-// has had copies.
+// has had copies. Of copies that it may have dropped the stages were lost as well:
+// they were to stay, for the node may own the partition again.
 func (s *Store) MarkLost(cause error) error {
 	c := s.rings.Current()
 	if c == nil {
 		return nil
 	}
+	var former []*partition
 	for i := range c.Ring.Params().Q {
 		p := kv.Partition(i)
-		// An owner in a step between the two rings is one in one of them.
-		if !c.Ring.Owns(p, s.self) && !c.Latest().Owns(p, s.self) {
-			continue
-		}
 		part, err := s.part(p)
 		if err != nil {
 			return err
 		}
 		part.loseStage()
-		if err := s.damage(part, cause); err != nil {
+		// An owner in a step between the two rings is one in one of them.
+		if !c.Ring.Owns(p, s.self) && !c.Latest().Owns(p, s.self) {
+			former = append(former, part)
+		} else if err := s.damage(part, cause); err != nil {
 			return err
 		}
+	}
+	stages, err := s.writeStages(former)
+	if err != nil {
+		return err
+	}
+	for i, part := range former {
+		part.stageIsDurable(stages[i])
 	}
 	return s.engine.Sync()
 }

@@ -399,12 +399,12 @@ func TestListingSkipsDamage(t *testing.T) {
 	for _, i := range []int{0, 20, 49} {
 		e.spoil(appendDataKey(nil, 0, keys[i]))
 	}
-	page, err := s.KeysPage(wire.ListKeys{Bucket: []byte("b"), Partitions: []kv.Partition{0}})
+	page, err := s.KeysPage(unplanned, wire.ListKeys{Bucket: []byte("b"), Partitions: []kv.Partition{0}})
 	if err != nil || page.Done != 1 || len(page.Keys) < 44 || len(page.Keys) > 47 {
 		t.Errorf("%d keys are listed: %v", len(page.Keys), err)
 	}
 	after := keys[10].User()
-	page, err = s.KeysPage(wire.ListKeys{Bucket: []byte("b"), After: after, Partitions: []kv.Partition{0}})
+	page, err = s.KeysPage(unplanned, wire.ListKeys{Bucket: []byte("b"), After: after, Partitions: []kv.Partition{0}})
 	if err != nil || len(page.Keys) < 35 || !bytes.Equal(page.Keys[0], keys[11].User()) {
 		t.Errorf("after key 10 %d keys are listed: %v", len(page.Keys), err)
 	}

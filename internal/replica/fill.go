@@ -64,6 +64,7 @@ func (s *Store) SetFills(fills map[kv.Partition]Fill) error {
 		return errStopping("set fills")
 	}
 	var refused error
+	set := parts[:0:0]
 	err := s.writeMeta(parts, func(b *storage.Batch, _ int, part *partition) {
 		f := fills[part.id]
 		if f.Losses != part.fill.Load().Losses || part.damaged.Load() && slices.Contains(f.Sources, s.self) {
@@ -72,6 +73,7 @@ func (s *Store) SetFills(fills map[kv.Partition]Fill) error {
 		}
 		b.Set(metaKey(part.id, metaFill), f.appendTo(nil))
 		part.meta.filled, part.meta.fillLost = true, false
+		set = append(set, part)
 	})
 	if err != nil {
 		return err
@@ -81,7 +83,7 @@ func (s *Store) SetFills(fills map[kv.Partition]Fill) error {
 	if err := s.engine.Sync(); err != nil {
 		return err
 	}
-	for _, part := range parts {
+	for _, part := range set {
 		part.useFill(fills[part.id])
 	}
 	return refused

@@ -66,7 +66,7 @@ func TestFillIsLost(t *testing.T) {
 	} {
 		s, e := newBadBlocks(t)
 		mustPut(t, s, 0, fillKey, object.Write{Value: []byte("v")})
-		mustAdvance(t, s, Advance{0, settled, settled})
+		mustAdvance(t, s, Advance{Partition: 0, Puts: settled, Gets: settled})
 		late := half
 		late.Losses = s.Fill(0).Losses
 		if err := setFill(s, 0, full); err != nil {
@@ -113,6 +113,7 @@ func TestFillFromItself(t *testing.T) {
 	if err := setFill(s, 0, own); err == nil || kv.KindOf(err) != kv.KindRefused {
 		t.Errorf("it is: %v", err)
 	}
+	wantFill(t, "refused", s, 0, Fill{})
 	upkeep(t, s)
 	if err := s.Repaired(0, s.Damages(0)); err != nil {
 		t.Fatal(err)
@@ -168,7 +169,7 @@ func TestUnreadableStage(t *testing.T) {
 	b := &badBlocks{Engine: e, gets: map[string]bool{}, scans: map[string]bool{}}
 	s := mustOpen(t, 0, self, b, &counter{}, changing{c}, 1)
 	for _, p := range []kv.Partition{loses, keeps, same} {
-		mustAdvance(t, s, Advance{p, settled, 0})
+		mustAdvance(t, s, Advance{Partition: p, Puts: settled, Gets: 0})
 		if err := setFill(s, p, Fill{Level: settled.At(0, 1)}); err != nil {
 			t.Fatal(err)
 		}
@@ -233,11 +234,9 @@ func TestMarkLost(t *testing.T) {
 		again := mustOpen(t, 0, node, d.crashed().open(t), &counter{}, changing{c}, 100)
 		for p := range kv.Partition(8) {
 			had := c.Ring.Owns(p, node) || c.Latest().Owns(p, node)
-			want := stage{}
-			if steps := c.Progress.Steps(p); had && len(steps) > 0 {
+			want := stage{puts: settled, gets: settled}
+			if steps := c.Progress.Steps(p); len(steps) > 0 {
 				want = stage{puts: settled.At(0, 1), gets: settled.At(0, 2)}
-			} else if had {
-				want = stage{puts: settled, gets: settled}
 			}
 			for _, s := range []*Store{s, again} {
 				part, err := s.part(p)

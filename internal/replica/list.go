@@ -5,6 +5,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -15,7 +16,7 @@ func (s *Store) serveListKeys(req wire.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.KeysPage(m)
+	page, err := s.KeysPage(req.Level, m)
 	if err != nil {
 		return err
 	}
@@ -25,16 +26,20 @@ func (s *Store) serveListKeys(req wire.Request) error {
 
 // KeysPage returns the keys of m's bucket that have a value here, up to a page
 // of them.
-func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
+//
+// Level is that of the view under which the listing was planned. As of a read, the
+// error is of KindStaleRing if a copy does not serve it any more, or is not this
+// node's: it may have been dropped.
+func (s *Store) KeysPage(level kv.Level, m wire.ListKeys) (wire.KeysPage, error) {
 	var page wire.KeysPage
-	r := s.ring()
-	if r == nil {
+	c := s.rings.Current()
+	if c == nil {
 		return page, kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
 	}
 	size, after := 0, m.After
 	for _, p := range m.Partitions {
-		if int(p) >= r.Params().Q {
-			return page, kv.Errorf(kv.KindInvalid, "list keys", "partition %d of %d", p, r.Params().Q)
+		if int(p) >= c.Ring.Params().Q {
+			return page, kv.Errorf(kv.KindInvalid, "list keys", "partition %d of %d", p, c.Ring.Params().Q)
 		}
 		full := false
 		err := s.scanBucket(p, m.Bucket, after, func(key []byte) bool {
@@ -43,8 +48,11 @@ func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
 			full = size >= wire.MaxKeysPage
 			return !full
 		})
+		if err == nil {
+			err = s.lists(c, level, p)
+		}
 		if err != nil {
-			return page, err
+			return wire.KeysPage{}, err
 		}
 		if full {
 			page.Partial = true
@@ -53,6 +61,18 @@ func (s *Store) KeysPage(m wire.ListKeys) (wire.KeysPage, error) {
 		page.Done, after = page.Done+1, nil
 	}
 	return page, nil
+}
+
+// lists tells whether what was listed of p's copy may stand.
+func (s *Store) lists(c *ring.Current, level kv.Level, p kv.Partition) error {
+	if err := s.takesPart(c, level, p); err != nil {
+		return err
+	}
+	part, err := s.part(p)
+	if err != nil {
+		return err
+	}
+	return part.answers(level)
 }
 
 // scanBucket calls fn with each key of bucket in p that has a value, in the order

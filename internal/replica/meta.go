@@ -114,6 +114,7 @@ func (p *partition) set(name string, value []byte) error {
 	} else {
 		b.Set(metaKey(p.id, name), value)
 	}
+	b.UseReserve() // as in writeMeta
 	return p.store.engine.Apply(&b, nil)
 }
 

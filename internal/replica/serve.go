@@ -5,6 +5,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -153,11 +154,20 @@ func (s *Store) served(req wire.Request, k kv.Key, standIn bool) (kv.Partition, 
 		return 0, kv.Errorf(kv.KindUnavailable, "serve", "this node is not in a ring yet")
 	}
 	p := c.Ring.PartitionOf(k)
-	if standIn || c.Progress == nil && c.Ring.Owns(p, s.self) {
+	if standIn {
 		return p, nil
 	}
-	if v := c.View(p); req.Level <= v.Level && !slices.Contains(v.Owners, s.self) {
-		return 0, kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's at %v, the request was planned at %v", p, v.Level, req.Level)
+	return p, s.takesPart(c, req.Level, p)
+}
+
+// takesPart returns an error of KindStaleRing for a request of some level, if this
+// node takes no part in p and is not behind.
+func (s *Store) takesPart(c *ring.Current, level kv.Level, p kv.Partition) error {
+	if c.Progress == nil && c.Ring.Owns(p, s.self) {
+		return nil
 	}
-	return p, nil
+	if v := c.View(p); level <= v.Level && !slices.Contains(v.Owners, s.self) {
+		return kv.Errorf(kv.KindStaleRing, "serve", "partition %d is not this node's at %v, the request was planned at %v", p, v.Level, level)
+	}
+	return nil
 }

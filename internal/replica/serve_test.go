@@ -244,7 +244,7 @@ func listAll(t interface{ Fatalf(string, ...any) }, s *Store, bucket string, q i
 	}
 	var got []string
 	for len(m.Partitions) > 0 {
-		page, err := s.KeysPage(m)
+		page, err := s.KeysPage(unplanned, m)
 		if err != nil {
 			t.Fatalf("list keys: %v", err)
 		}
@@ -291,7 +291,7 @@ func TestListKeysPages(t *testing.T) {
 	for p := range r.Params().Q {
 		m.Partitions = append(m.Partitions, kv.Partition(p))
 	}
-	page, err := s.KeysPage(m)
+	page, err := s.KeysPage(unplanned, m)
 	if err != nil || !page.Partial || len(page.Keys) != wire.MaxKeysPage/(kv.MaxKey+2)+1 {
 		t.Errorf("a full page has %d keys, partial %v, %v", len(page.Keys), page.Partial, err)
 	}

@@ -18,6 +18,9 @@ import (
 // stage is how far a copy is. It is replaced as a whole, never changed.
 type stage struct {
 	puts, gets kv.Level
+	// guessed tells that they may be higher than what has happened, for want of a
+	// stage that was lost: they prove nothing.
+	guessed bool
 	// turn counts the changes in this process.
 	turn uint64
 }
@@ -32,6 +35,8 @@ type Advance struct {
 	// Puts and Gets are the lowest levels to be served from now on. What is
 	// lower than the stage changes nothing.
 	Puts, Gets kv.Level
+	// Guessed tells that nobody knows for certain that the change came that far.
+	Guessed bool
 }
 
 // Stage returns the lowest levels of puts and of gets that p's copy serves, as
@@ -44,6 +49,14 @@ func (s *Store) Stage(p kv.Partition) (puts, gets kv.Level) {
 	}
 	st := part.durable.Load()
 	return st.puts, st.gets
+}
+
+// Guessed tells that the stage of p's copy was lost, or taken over from another
+// copy. It may be higher than it ever was by what happened: that a copy is at this
+// stage does not prove then that the ring's change has come to it.
+func (s *Store) Guessed(p kv.Partition) bool {
+	part, err := s.part(p)
+	return err != nil || part.durable.Load().guessed
 }
 
 // Advance raises stages; it never lowers one. When it returns no write of a lower
@@ -113,7 +126,11 @@ func (p *partition) raiseStage(to Advance) bool {
 	defer p.meta.Unlock()
 	st := p.stage.Load()
 	if to.Puts > st.puts || to.Gets > st.gets {
-		st = &stage{puts: max(st.puts, to.Puts), gets: max(st.gets, to.Gets), turn: st.turn + 1}
+		known := to.Gets > st.gets && to.Gets >= st.puts && !to.Guessed
+		st = &stage{
+			puts: max(st.puts, to.Puts), gets: max(st.gets, to.Gets),
+			guessed: (st.guessed || to.Guessed) && !known, turn: st.turn + 1,
+		}
 		p.stage.Store(st)
 	}
 	return st.turn != p.durable.Load().turn
@@ -141,7 +158,8 @@ func (s *Store) writeStages(parts []*partition) ([]*stage, error) {
 }
 
 // writeMeta applies as one batch what put makes of each of parts, which are
-// ascending, under the locks of all of them.
+// ascending, under the locks of all of them. It is taken though the disk is full:
+// else a node whose disk is could give nothing away when the ring grows.
 func (s *Store) writeMeta(parts []*partition, put func(b *storage.Batch, i int, part *partition)) error {
 	var b storage.Batch
 	for i, part := range parts {
@@ -152,6 +170,7 @@ func (s *Store) writeMeta(parts []*partition, put func(b *storage.Batch, i int, 
 	if b.Len() == 0 {
 		return nil
 	}
+	b.UseReserve()
 	return s.engine.Apply(&b, nil)
 }
 
@@ -174,7 +193,7 @@ func (p *partition) loseStage() {
 	defer p.meta.Unlock()
 	st := p.stage.Load()
 	puts, gets := p.store.highest(p.id)
-	p.stage.Store(&stage{puts: max(st.puts, puts), gets: max(st.gets, gets), turn: st.turn + 1})
+	p.stage.Store(&stage{puts: max(st.puts, puts), gets: max(st.gets, gets), guessed: true, turn: st.turn + 1})
 	p.meta.stageLost = true
 }
 
@@ -231,6 +250,7 @@ func (p *partition) refuse(op string, level, lowest kv.Level, rule Omit) error {
 //	     0     1  format version
 //	     1     8  the lowest level of puts
 //	     9     8  the lowest level of gets
+//	    17     1  1, if they are a guess; else missing
 const (
 	stageVersion = 1
 	stageSize    = 17
@@ -239,7 +259,11 @@ const (
 func (st *stage) appendTo(dst []byte) []byte {
 	dst = append(dst, stageVersion)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(st.puts))
-	return binary.BigEndian.AppendUint64(dst, uint64(st.gets))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(st.gets))
+	if st.guessed {
+		dst = append(dst, 1)
+	}
+	return dst
 }
 
 // parseStage reads what appendTo wrote. The error is of KindCorrupt, or
@@ -248,11 +272,11 @@ func parseStage(b []byte) (*stage, error) {
 	switch {
 	case len(b) > 0 && b[0] != stageVersion:
 		return nil, kv.Errorf(kv.KindWrongVersion, "read stage", "format version %d, this node knows %d", b[0], stageVersion)
-	case len(b) != stageSize:
+	case len(b) != stageSize && (len(b) != stageSize+1 || b[stageSize] != 1):
 		return nil, kv.Errorf(kv.KindCorrupt, "read stage", "%x is none", b)
 	}
 	return &stage{
 		puts: kv.Level(binary.BigEndian.Uint64(b[1:])),
-		gets: kv.Level(binary.BigEndian.Uint64(b[9:])),
+		gets: kv.Level(binary.BigEndian.Uint64(b[9:])), guessed: len(b) > stageSize,
 	}, nil
 }

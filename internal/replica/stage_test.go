@@ -162,7 +162,7 @@ func TestStage(t *testing.T) {
 		// The node's own view is of an epoch before all levels here.
 		s.rings = rings{olderRing(t)}
 		o := mustPut(t, s, 3, k, object.Write{Value: []byte("v")})
-		mustAdvance(t, s, Advance{3, c.puts, c.gets}, Advance{4, kv.LevelOf(9), kv.LevelOf(9)})
+		mustAdvance(t, s, Advance{Partition: 3, Puts: c.puts, Gets: c.gets}, Advance{Partition: 4, Puts: kv.LevelOf(9), Gets: kv.LevelOf(9)})
 		if puts, gets := s.Stage(3); puts != c.puts || gets != c.gets {
 			t.Errorf("%s: it tells %v, %v", c.what, puts, gets)
 		}
@@ -255,8 +255,8 @@ func (s *Store) look(t *testing.T, what string, r *ring.Ring, p kv.Partition, le
 // TestAdvanceNeverLowers: a stage is the highest of all that it was raised to.
 func TestAdvanceNeverLowers(t *testing.T) {
 	s, _ := newStore(t, testRing(t, 1))
-	mustAdvance(t, s, Advance{1, 5, 9}, Advance{0, 3, 3}, Advance{1, 7, 2}, Advance{1, 6, 1})
-	mustAdvance(t, s, Advance{1, 1, 1})
+	mustAdvance(t, s, Advance{Partition: 1, Puts: 5, Gets: 9}, Advance{Partition: 0, Puts: 3, Gets: 3}, Advance{Partition: 1, Puts: 7, Gets: 2}, Advance{Partition: 1, Puts: 6, Gets: 1})
+	mustAdvance(t, s, Advance{Partition: 1, Puts: 1, Gets: 1})
 	if puts, gets := s.Stage(1); puts != 7 || gets != 9 {
 		t.Errorf("the stage is %v, %v", puts, gets)
 	}
@@ -337,7 +337,7 @@ func TestReadWhileDropped(t *testing.T) {
 	k := kv.AppendKey(nil, "b", []byte("k"))
 	mustPut(t, s, 0, k, object.Write{Value: []byte("v")})
 	drop := func() {
-		mustAdvance(t, s, Advance{0, settled, settled})
+		mustAdvance(t, s, Advance{Partition: 0, Puts: settled, Gets: settled})
 		_, _, changes := s.Tree(0)
 		if dropped, err := s.DropCopy(0, changes); !dropped || err != nil {
 			t.Fatal(dropped, err)
@@ -376,7 +376,7 @@ func TestOmittedStages(t *testing.T) {
 	for _, omit := range []Omit{0, OmitSeal, OmitStage2, OmitStageLog} {
 		d := newLogDisk()
 		s := mustOpen(t, omit, self, d.open(t), &counter{}, rings{}, 1)
-		mustAdvance(t, s, Advance{0, settled, settled})
+		mustAdvance(t, s, Advance{Partition: 0, Puts: settled, Gets: settled})
 		again := mustOpen(t, omit, self, d.crashed().open(t), &counter{}, rings{}, 100)
 		for _, x := range []struct {
 			what     string
@@ -401,7 +401,7 @@ func TestOmittedStages(t *testing.T) {
 // TestStageAllocates nothing, neither to be told nor to be held against.
 func TestStageAllocates(t *testing.T) {
 	s, _ := newStore(t, nil)
-	mustAdvance(t, s, Advance{0, 5, 5})
+	mustAdvance(t, s, Advance{Partition: 0, Puts: 5, Gets: 5})
 	part, err := s.part(0)
 	if err != nil {
 		t.Fatal(err)
@@ -418,4 +418,42 @@ func TestStageAllocates(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// TestGuessed: of a stage that was lost, or taken over, is known for good that it
+// is a guess, until the copy is at a higher one that is none.
+func TestGuessed(t *testing.T) {
+	c := fromTwoToThree(t)
+	d := newLogDisk()
+	s := mustOpen(t, 0, 1, d.open(t), &counter{}, changing{c}, 1)
+	guessed := func(what string, p kv.Partition, want bool) {
+		t.Helper()
+		again := mustOpen(t, 0, 1, d.crashed().open(t), &counter{}, changing{c}, 100)
+		if s.Guessed(p) != want || again.Guessed(p) != want {
+			t.Errorf("%s: it is a guess: %v, after a restart %v; want %v", what, s.Guessed(p), again.Guessed(p), want)
+		}
+	}
+	advance := func(a Advance) {
+		t.Helper()
+		if err := s.Advance([]Advance{a}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	guessed("no stage", 0, false)
+	advance(Advance{Partition: 0, Puts: settled.At(0, 1)})
+	guessed("sealed", 0, false)
+	advance(Advance{Partition: 0, Puts: settled.At(1, 1), Gets: settled.At(1, 2), Guessed: true})
+	guessed("taken over", 0, true)
+	advance(Advance{Partition: 0, Gets: settled.At(1, 1)})
+	guessed("lower", 0, true)
+	advance(Advance{Partition: 0, Gets: settled.At(2, 2)})
+	guessed("higher", 0, false)
+	advance(Advance{Partition: 1, Puts: settled.At(2, 1), Guessed: true})
+	advance(Advance{Partition: 1, Gets: settled.At(1, 2)})
+	guessed("gets higher, but not than puts", 1, true)
+	if err := s.MarkLost(errChecksum("test")); err != nil {
+		t.Fatal(err)
+	}
+	advance(Advance{Partition: 2})
+	guessed("lost", 2, true)
 }

@@ -163,7 +163,7 @@ func (h *stages) get() error {
 
 // raise is what Advance is called with, no higher than the change goes.
 func (h *stages) raise() []Advance {
-	a := Advance{h.p, min(h.level(), settled.At(0, 1)), min(h.level(), settled.At(0, 2))}
+	a := Advance{Partition: h.p, Puts: min(h.level(), settled.At(0, 1)), Gets: min(h.level(), settled.At(0, 2))}
 	h.puts, h.gets = max(h.puts, a.Puts), max(h.gets, a.Gets)
 	return []Advance{a}
 }

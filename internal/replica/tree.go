@@ -143,7 +143,9 @@ func (s *Store) LeafKeys(p kv.Partition, l merkle.Leaf, joined vclock.Floor, fn 
 		return s.found(part, err)
 	}
 	for _, k := range stale {
-		if err := s.refresh(part, k, joined); err != nil {
+		// A full disk has nothing to do with what was listed: the digests are
+		// refreshed another time.
+		if err := s.refresh(part, k, joined); err != nil && kv.KindOf(err) != kv.KindDiskFull {
 			return err
 		}
 	}

@@ -262,6 +262,7 @@ func (s *Store) apply(w *work, at spot, old, new entry, value []byte, durable st
 	}
 	if value == nil {
 		w.batch.Delete(at.at)
+		w.batch.UseReserve() // a hint that was delivered makes room as well
 	} else {
 		new.size = uint64(len(at.at) + len(value))
 		w.batch.Set(at.at, value)

@@ -79,6 +79,16 @@ func (s *Step) Phase(m Marks) int {
 	return 3
 }
 
+// Evidence returns the marks of all owners whose marks are evidence for a phase, 2
+// or 3: what whoever knows for certain that there was such evidence may say for
+// them.
+func (s *Step) Evidence(phase int) Marks {
+	if phase < 3 {
+		return Marks(s.after)
+	}
+	return s.valid(^Marks(0))
+}
+
 // Place returns the place of id in Union, -1 for a stranger.
 func (s *Step) Place(id kv.NodeID) int { return slices.Index(s.Union, id) }
 

@@ -77,7 +77,7 @@ func (e *engine) Apply(b *storage.Batch, w storage.Waiter) error {
 	}
 	e.mu.Lock()
 	err := e.usable("apply batch")
-	if err == nil && e.disk.full && b.Len() > 0 {
+	if err == nil && e.disk.full && b.Len() > 0 && !b.UsesReserve() {
 		e.stats.Refused++
 		err = kv.Errorf(kv.KindDiskFull, "apply batch", "no space is left")
 	}

@@ -26,9 +26,10 @@ type Op struct {
 // has returned, and are the caller's again then. A Batch that is used again
 // after Reset does not allocate. It is not safe for concurrent use.
 type Batch struct {
-	ops    []Op
-	size   int
-	maxKey int
+	ops     []Op
+	size    int
+	maxKey  int
+	reserve bool
 }
 
 // Set adds the change of key to value. It panics for a key without a prefix.
@@ -37,11 +38,19 @@ func (b *Batch) Set(key, value []byte) { b.add(Op{Key: key, Value: value}) }
 // Delete adds the removal of key. It panics for a key without a prefix.
 func (b *Batch) Delete(key []byte) { b.add(Op{Key: key, Delete: true}) }
 
+// UseReserve has the batch taken while others are refused with KindDiskFull, as
+// long as a Drop is: it is one of the few small ones that it takes to move data
+// away, or it only deletes.
+func (b *Batch) UseReserve() { b.reserve = true }
+
+// UsesReserve tells whether UseReserve was called, for engines.
+func (b *Batch) UsesReserve() bool { return b.reserve }
+
 // Reset empties the batch, keeps its room, and lets go of the slices that it
 // borrowed.
 func (b *Batch) Reset() {
 	clear(b.ops)
-	b.ops, b.size, b.maxKey = b.ops[:0], 0, 0
+	b.ops, b.size, b.maxKey, b.reserve = b.ops[:0], 0, 0, false
 }
 
 // Len returns the number of changes.

@@ -17,8 +17,9 @@ package storage
 // Every error is a *kv.Error:
 //
 //   - KindDiskFull: the write was refused because free space is below the
-//     engine's reserve, before anything was touched. Reads go on, and writes
-//     are taken again once there is space, without anybody's help.
+//     engine's reserve, before anything was touched. Reads go on, as do Drop and
+//     batches that use the reserve, and writes are taken again once there is
+//     space, without anybody's help.
 //   - KindStorage: the disk failed. When it failed under a write or an fsync
 //     the engine is final: each later call returns the same failure until the
 //     engine is closed and opened again, because after a failed fsync nobody

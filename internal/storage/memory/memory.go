@@ -94,7 +94,7 @@ func (e *Engine) Apply(b *storage.Batch, w storage.Waiter) error {
 	if err := b.Check(); err != nil {
 		return err
 	}
-	if err := e.apply(b.Ops()); err != nil {
+	if err := e.apply(b.Ops(), b.UsesReserve()); err != nil {
 		return err
 	}
 	if w != nil {
@@ -104,8 +104,9 @@ func (e *Engine) Apply(b *storage.Batch, w storage.Waiter) error {
 }
 
 // apply locks every stripe that ops touch, for as long as it changes any of
-// them, so that nobody sees a part of the batch.
-func (e *Engine) apply(ops []storage.Op) error {
+// them, so that nobody sees a part of the batch. One that uses the reserve may lead
+// past the limit: it is small.
+func (e *Engine) apply(ops []storage.Op, reserve bool) error {
 	set := stripesOf(ops)
 	e.lock(set)
 	defer e.unlock(set)
@@ -113,7 +114,7 @@ func (e *Engine) apply(ops []storage.Op) error {
 		return errClosed("apply batch")
 	}
 	added := e.added(ops)
-	if used := e.used.Add(added); used > e.maxBytes && added > 0 {
+	if used := e.used.Add(added); used > e.maxBytes && added > 0 && !reserve {
 		e.used.Add(-added)
 		e.refused.Add(1)
 		return kv.Errorf(kv.KindDiskFull, "apply batch", "%d bytes are in use of %d, and the batch adds %d",

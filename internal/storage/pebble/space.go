@@ -19,8 +19,8 @@ const (
 	writeCost = 2
 	// opCost is what an op takes on disk beside its key and value, in bytes.
 	opCost = 32
-	// dropShare is the part of the reserve that must be free for a Drop, which
-	// frees space but needs a little of it first.
+	// dropShare is the part of the reserve that must be free for a Drop, or a batch
+	// that uses the reserve, which frees space but needs a little of it first.
 	dropShare = 4
 )
 
@@ -77,7 +77,9 @@ func (s *space) admit(b *storage.Batch) error {
 		if s.budget.Add(-cost) >= 0 {
 			return nil
 		}
-		s.budget.Add(cost)
+		if s.budget.Add(cost); b.UsesReserve() && s.spares() {
+			return nil
+		}
 	}
 	s.refused.Add(1)
 	return s.full("apply batch")
@@ -85,12 +87,15 @@ func (s *space) admit(b *storage.Batch) error {
 
 // admitDrop is admit for a Drop.
 func (s *space) admitDrop() error {
-	if s.blocked.Load() == 0 && s.free.Load() >= uint64(s.reserve/dropShare) {
+	if s.blocked.Load() == 0 && s.spares() {
 		return nil
 	}
 	s.refused.Add(1)
 	return s.full("drop")
 }
+
+// spares tells whether there is some of the reserve for what frees space.
+func (s *space) spares() bool { return s.free.Load() >= uint64(s.reserve/dropShare) }
 
 func (s *space) full(op string) error {
 	return kv.Errorf(kv.KindDiskFull, op, "%d bytes were free on the disk, %d of them are in reserve",

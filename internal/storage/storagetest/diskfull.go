@@ -20,6 +20,7 @@ func RunDiskFull(t *testing.T, open OpenDisk) {
 	}{
 		{"BelowReserve", testBelowReserve},
 		{"DropFreesSpace", testDropFreesSpace},
+		{"BatchUsesReserve", testBatchUsesReserve},
 		{"NoSpaceLeft", testNoSpaceLeft},
 		{"CloseWithoutSpace", testCloseWithoutSpace},
 		{"OpenWithoutSpace", testOpenWithoutSpace},
@@ -196,6 +197,35 @@ func testDropFreesSpace(t *testing.T, d *fullDisk) {
 	d.tick()
 	drop(t, e, p1)
 	wantScan(t, e, p1, nil)
+}
+
+// testBatchUsesReserve: a batch that uses the reserve is taken where others are
+// refused, but not when the disk is all but full.
+func testBatchUsesReserve(t *testing.T, d *fullDisk) {
+	e := d.mustOpen(t)
+	k := key(p1, "k")
+	set(t, e, k, "v")
+	d.setSpace(testReserve/2, plenty)
+	d.tick()
+	var b storage.Batch
+	b.Set(k, []byte("changed"))
+	wantKind(t, e.Apply(&b, nil), kv.KindDiskFull)
+	b.UseReserve()
+	if err := e.Apply(&b, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, e, k, "changed")
+	b.Reset()
+	b.Set(k, []byte("again"))
+	wantKind(t, e.Apply(&b, nil), kv.KindDiskFull)
+	d.setSpace(0, plenty)
+	d.tick()
+	b.UseReserve()
+	wantKind(t, e.Apply(&b, nil), kv.KindDiskFull)
+	wantValue(t, e, k, "changed")
 }
 
 // testNoSpaceLeft takes the space away although the engine saw plenty, and
