@@ -16,6 +16,8 @@ type ringPage struct {
 	Transition *struct{ Steps, Done int }
 	Members    []struct {
 		Name, Status string
+		Up           bool
+		Weight       float64
 		Share        float64
 	}
 }
@@ -25,21 +27,32 @@ func (c *cluster) grow(t *testing.T, more int, flags ...string) {
 	t.Helper()
 	base := freePorts(t, more)
 	for i := range more {
-		p := newProcess(t, fmt.Sprintf("n%d", len(c.nodes)+1), base+10*i)
-		p.args = append(append(p.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port+2)), flags...)
-		p.start()
-		p.await("/healthz")
-		c.nodes = append(c.nodes, p)
+		c.admit(newProcess(t, fmt.Sprintf("n%d", len(c.nodes)+1), base+10*i), flags...)
 	}
+}
+
+// admit starts a node that joins, and waits until a member lists it.
+func (c *cluster) admit(p *process, flags ...string) {
+	c.t.Helper()
+	p.args = append(append(p.args, "--seeds", c.nodes[0].gossip()), flags...)
+	p.start()
+	p.await("/healthz")
+	c.nodes = append(c.nodes, p)
 }
 
 // awaitSettled waits until every node has the ring of that epoch, and none sees a
 // change under way.
 func (c *cluster) awaitSettled(t *testing.T, epoch uint64) time.Duration {
 	t.Helper()
+	return c.awaitSettledAt(t, epoch, c.nodes...)
+}
+
+// awaitSettledAt is awaitSettled for some of the nodes.
+func (c *cluster) awaitSettledAt(t *testing.T, epoch uint64, nodes ...*process) time.Duration {
+	t.Helper()
 	began := time.Now()
 	if p := await(4*time.Minute, func() string {
-		for _, p := range c.nodes {
+		for _, p := range nodes {
 			var v ringPage
 			if err := p.json("/cluster?local=true", &v); err != nil {
 				return err.Error()
@@ -76,20 +89,24 @@ func (c *cluster) awaitSteps(t *testing.T, at int, share float64) {
 	}
 }
 
-// checkShares checks that each node has its share of the replicas, within 5 %.
+// checkShares checks that each node has the share of the replicas that its weight
+// asks for, within 5 %.
 func (c *cluster) checkShares(t *testing.T) {
 	t.Helper()
 	var v ringPage
 	if err := c.nodes[0].json("/cluster", &v); err != nil {
 		t.Fatal(err)
 	}
-	members := 0
+	members, weights := 0, 0.0
 	for _, m := range v.Members {
 		if m.Status == "member" {
 			members++
-			if fair := 1 / float64(len(c.nodes)); math.Abs(m.Share-fair) > 0.05*fair {
-				t.Errorf("%s has %.1f %% of the replicas, %.1f %% would be fair", m.Name, 100*m.Share, 100*fair)
-			}
+			weights += m.Weight
+		}
+	}
+	for _, m := range v.Members {
+		if fair := m.Weight / weights; m.Status == "member" && math.Abs(m.Share-fair) > 0.05*fair {
+			t.Errorf("%s has %.1f %% of the replicas, %.1f %% would be fair", m.Name, 100*m.Share, 100*fair)
 		}
 	}
 	if members != len(c.nodes) {
@@ -152,8 +169,8 @@ func TestGrowAndShrink(t *testing.T) {
 	c.grow(t, 2)
 	c.commit()
 	c.awaitSettled(t, 3)
-	noneFailed(t, l, time.Time{})
 	acked := l.end()
+	noneFailed(t, l, time.Time{})
 	maybe := len(l.failures)
 	c.checkWhole(t, sum(base, acked), maybe)
 

@@ -123,7 +123,7 @@ func (c *cluster) launch(flags ...string) {
 		if i == 0 {
 			p.args = append(p.args, "--create")
 		} else {
-			p.args = append(p.args, "--seeds", fmt.Sprintf("%s:%d", first.host, first.port+2))
+			p.args = append(p.args, "--seeds", first.gossip())
 		}
 		p.args = append(p.args, flags...)
 		p.start()
@@ -244,6 +244,9 @@ func (p *process) awaitLog(t *testing.T, words string) {
 
 // addr is the address of the node's HTTP door.
 func (p *process) addr() string { return fmt.Sprintf("%s:%d", p.host, p.port) }
+
+// gossip is the address of its gossip.
+func (p *process) gossip() string { return fmt.Sprintf("%s:%d", p.host, p.port+2) }
 
 func (p *process) url(path string) string { return "http://" + p.addr() + path }
 

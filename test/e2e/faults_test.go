@@ -24,6 +24,17 @@ func noneFailed(t *testing.T, l *load, after time.Time) {
 	}
 }
 
+// noneWrong checks that every get that was answered showed the acknowledged value.
+func noneWrong(t *testing.T, l *load) {
+	t.Helper()
+	if w := l.wrong(); len(w) > 0 {
+		t.Errorf("%d of %d requests had a wrong answer, the first: %s", len(w), l.ops.Load(), w[0])
+	}
+	if n := len(l.failedAfter(time.Time{})); n > 0 {
+		t.Logf("%d of %d requests failed", n, l.ops.Load())
+	}
+}
+
 // checkAcked reads every acknowledged value at some node.
 func (c *cluster) checkAcked(t *testing.T, acked map[string]string, nodes ...int) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ type load struct {
 	began int64
 
 	mu sync.Mutex
+	// times are how long requests took since lap was called.
+	times []time.Duration
 	// acked is the value last acknowledged under each key.
 	acked    map[string]string
 	failures []failedRequest
@@ -34,6 +37,9 @@ type load struct {
 type failedRequest struct {
 	at   time.Time
 	what string
+	// wrong tells that there was an answer, which does not show the value that was
+	// acknowledged.
+	wrong bool
 }
 
 // startLoad starts clients. Each request has its own connection limits, so that
@@ -102,12 +108,16 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 		body = []byte(value)
 	}
 	began := time.Now()
+	defer func() { l.took(time.Since(began)) }()
 	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
 	l.ops.Add(1)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
 	if !ok {
 		l.mu.Lock()
-		l.failures = append(l.failures, failedRequest{began, fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a)})
+		l.failures = append(l.failures, failedRequest{
+			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a),
+			wrong: method == "GET" && a.err == nil && a.status < 500,
+		})
 		l.mu.Unlock()
 	}
 	return ok
@@ -127,6 +137,39 @@ func (l *load) failedAfter(t time.Time) []string {
 	var out []string
 	for _, f := range l.failures {
 		if f.at.After(t) {
+			out = append(out, f.what)
+		}
+	}
+	return out
+}
+
+func (l *load) took(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.times = append(l.times, d)
+}
+
+// lap returns the 99th percentile of what requests took since it was called last,
+// and how many there were.
+func (l *load) lap() (p99 time.Duration, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := l.times
+	l.times = nil
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[len(times)*99/100], len(times)
+}
+
+// wrong returns the gets that were answered, and not with the acknowledged value.
+func (l *load) wrong() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, f := range l.failures {
+		if f.wrong {
 			out = append(out, f.what)
 		}
 	}
