@@ -19,10 +19,7 @@ type load struct {
 	ops  atomic.Int64
 	// nodes are those that the clients talk to.
 	nodes atomic.Pointer[[]int]
-	// padding makes the values larger, by as many bytes; query is that of every
-	// request.
-	padding int
-	query   string
+	traffic
 	// began tells the keys of one load from another's.
 	began int64
 
@@ -32,6 +29,16 @@ type load struct {
 	// acked is the value last acknowledged under each key.
 	acked    map[string]string
 	failures []failedRequest
+}
+
+// traffic is what the clients of a load send.
+type traffic struct {
+	// padding makes the values larger, by as many bytes; query is that of every
+	// request.
+	padding int
+	query   string
+	// rest is how long a client pauses after each put.
+	rest time.Duration
 }
 
 type failedRequest struct {
@@ -47,15 +54,22 @@ type failedRequest struct {
 func (c *cluster) startLoad(clients int) *load { return c.startLoadOf(clients, 0) }
 
 // startLoadOf is startLoad with values of about size bytes.
-func (c *cluster) startLoadOf(clients, size int) *load { return c.startLoadWith(clients, size, "") }
+func (c *cluster) startLoadOf(clients, size int) *load {
+	return c.startLoadWith(clients, traffic{padding: size})
+}
 
 // startStrictLoad is startLoad with requests that only owners count for.
 func (c *cluster) startStrictLoad(clients int) *load {
-	return c.startLoadWith(clients, 0, "?strict=true")
+	return c.startSlowLoad(clients, 0)
 }
 
-func (c *cluster) startLoadWith(clients, size int, query string) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: size, query: query, began: time.Now().UnixNano()}
+// startSlowLoad is startStrictLoad with clients that rest after each put.
+func (c *cluster) startSlowLoad(clients int, rest time.Duration) *load {
+	return c.startLoadWith(clients, traffic{query: "?strict=true", rest: rest})
+}
+
+func (c *cluster) startLoadWith(clients int, kind traffic) *load {
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano()}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -97,6 +111,7 @@ func (l *load) client(w int) {
 			nodes = *l.nodes.Load()
 			l.request(client, nodes[(w+i+1)%len(nodes)], "GET", key, value)
 		}
+		time.Sleep(l.rest)
 	}
 }
 

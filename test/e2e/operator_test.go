@@ -105,8 +105,9 @@ func (p *process) sees() (up map[string]bool, err error) {
 	return up, err
 }
 
-// sizes returns the bytes of each partition that the node owns and has.
-func (p *process) sizes(t *testing.T) map[int]uint64 {
+// sizes returns the bytes of each partition of which the node has a copy, and how
+// many of them are left over from an earlier ring, or not its own yet.
+func (p *process) sizes(t *testing.T) (bytes map[int]uint64, others int) {
 	t.Helper()
 	var v struct {
 		Partitions []struct {
@@ -118,11 +119,42 @@ func (p *process) sizes(t *testing.T) map[int]uint64 {
 	if err := p.json("/partitions", &v); err != nil {
 		t.Fatal(err)
 	}
-	sizes := map[int]uint64{}
+	bytes = map[int]uint64{}
 	for _, e := range v.Partitions {
-		if e.Role == "owner" {
-			sizes[e.Partition] = e.Bytes
+		bytes[e.Partition] = e.Bytes
+		if e.Role != "owner" {
+			others++
 		}
 	}
-	return sizes
+	return bytes, others
+}
+
+// noFormerCopies checks that no node has a copy that it does not own.
+func (c *cluster) noFormerCopies(t *testing.T) {
+	t.Helper()
+	if last := await(time.Minute, func() string {
+		for _, p := range c.nodes {
+			if _, others := p.sizes(t); others > 0 {
+				return fmt.Sprintf("%s has %d copies that it does not own", p.name, others)
+			}
+		}
+		return ""
+	}); last != "" {
+		t.Error(last)
+	}
+}
+
+// awaitEnd waits until a node has ended by itself, as one does that has left: with
+// a line that says so, and without an error.
+func (p *process) awaitEnd(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(4 * time.Minute):
+		t.Fatalf("%s does not end:\n%s", p.name, tail(p.log.String(), 20))
+	}
+	const line = "this node has left the cluster and holds nothing any more: it ends, and its data directory may be deleted"
+	if p.err != nil || !strings.Contains(p.log.String(), line) {
+		t.Errorf("%s has left, and ended with %v:\n%s", p.name, p.err, tail(p.log.String(), 5))
+	}
 }
