@@ -206,6 +206,7 @@ func TestGrowAndShrink(t *testing.T) {
 	}
 	c.awaitSettled(t, 4)
 	acked = sum(acked, l.end())
+	noneWrong(t, l)
 	maybe += len(l.failures)
 	c.checkWhole(t, sum(base, acked), maybe)
 
@@ -252,6 +253,7 @@ func TestReplaceWiped(t *testing.T) {
 	c.commit()
 	c.awaitSettled(t, 3)
 	acked := l.end()
+	noneWrong(t, l)
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 	if !strings.Contains(n2.log.String(), "replace") {
 		t.Error("the node did not say how it is taken in")

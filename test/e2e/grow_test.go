@@ -26,6 +26,7 @@ func TestGrowUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.nodes[0].ringtail(t, "cluster", "plan").want(t, 0, "staged for epoch 3: join n4, join n5", "replicas move", "to carry it out: ringtail cluster commit")
+	before := c.sum(t, "ringtail_repair_bytes_total")
 	l.lap()
 	began := time.Now()
 	c.nodes[0].ringtail(t, "cluster", "commit", "--wait").want(t, 0, "committed: epoch 3 begins: join n4, join n5", "over after", "epoch 3 has n1, n2, n3, n4, n5")
@@ -40,8 +41,9 @@ func TestGrowUnderLoad(t *testing.T) {
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 	least := plan.Bytes * plan.Least / plan.Moves
 	moved := c.sum(t, "ringtail_transition_received_bytes_total")
-	t.Logf("%.0f bytes were fetched for %.0f at the least, %.1f %%; %.0f replicas move for %.0f at the least",
-		moved, least, 100*moved/least, plan.Moves, plan.Least)
+	travelled := c.sum(t, "ringtail_repair_bytes_total") - before
+	t.Logf("%.0f bytes were fetched for %.0f at the least, %.1f %%, and %.0f travelled with what compared copies; %.0f replicas move for %.0f at the least",
+		moved, least, 100*moved/least, travelled, plan.Moves, plan.Least)
 	if moved > 1.15*least || moved < 0.9*least {
 		t.Errorf("%.0f bytes were fetched, %.0f are the least possible", moved, least)
 	}

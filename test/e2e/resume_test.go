@@ -22,7 +22,7 @@ func joinHalf(t *testing.T) (c *cluster, base map[string]string, l *load) {
 	t.Helper()
 	c = start(t, 3, "--fill-rate", half(), "--partitions", fmt.Sprint(enough(64, 1024)))
 	base = c.putAll(t, "base", enough(5_000, 200_000), 1024, "?w=3", 0, 1, 2)
-	l = c.startSlowLoad(2, 10*time.Millisecond)
+	l = c.startSlowLoad(2, 40*time.Millisecond)
 	c.grow(t, 1, "--fill-rate", half())
 	c.nodes[0].ringtail(t, "cluster", "commit").want(t, 0, "committed: epoch 3 begins: join n4")
 	c.awaitSteps(t, 0, 0.5)
