@@ -168,7 +168,19 @@ func (c *cluster) crash(t *testing.T, l *load, i int) {
 	c.nodes[i].kill()
 	l.run(settle)
 	c.nodes[i].start()
-	c.nodes[i].await("/readyz")
+	c.nodes[i].await("/healthz") // one that joins is ready when the change is over
+	c.awaitSeen(t, c.nodes[i].name)
+}
+
+// stillChanging checks that a change is under way: what a test does in its middle
+// was not done after its end.
+func (c *cluster) stillChanging(t *testing.T, at int) {
+	t.Helper()
+	var v ringPage
+	if err := c.nodes[at].json("/cluster?local=true", &v); err != nil || v.Transition == nil {
+		t.Fatalf("%s is in epoch %d, and the change was to last longer: %v", c.nodes[at].name, v.Ring.Epoch, err)
+	}
+	t.Logf("%d of %d steps are over", v.Transition.Done, v.Transition.Steps)
 }
 
 // sum returns what was acknowledged, all together.
@@ -198,12 +210,14 @@ func TestGrowAndShrink(t *testing.T) {
 	c.checkWhole(t, sum(base, acked), maybe)
 
 	l = c.startStrictLoad(6)
-	c.grow(t, 3)
+	c.grow(t, 3, "--fill-rate", "300000")
 	c.commit()
-	for _, i := range []int{6, 1, 0} { // one that gains, one that gives, and who took the commit
-		c.awaitSteps(t, 2, 0.1)
+	for k, i := range []int{6, 1, 0} { // one that gains, one that gives, and who took the commit
+		c.awaitSteps(t, 2, 0.1*float64(k+1))
 		c.crash(t, l, i)
 	}
+	c.stillChanging(t, 2)
+	c.hurry(t)
 	c.awaitSettled(t, 4)
 	acked = sum(acked, l.end())
 	noneWrong(t, l)
