@@ -14,12 +14,13 @@ import (
 // which then waits for them where both were owners. An operator says that they do
 // not come back, is told in which partitions promises lapse, and the change ends.
 func TestAcceptLoss(t *testing.T) {
-	c := start(t, 5, "--fill-rate", half(), "--partitions", fmt.Sprint(enough(64, 1024)))
+	rate := fmt.Sprint(enough(100_000, 2_500_000))
+	c := start(t, 5, "--fill-rate", rate, "--partitions", fmt.Sprint(enough(64, 1024)))
 	base := c.putAll(t, "base", enough(2_000, 50_000), 1024, "?w=3", 0, 1, 2, 3, 4)
 	both := c.withBoth(t, 3, 4)
-	c.grow(t, 1, "--fill-rate", half())
+	c.grow(t, 1, "--fill-rate", rate)
 	c.nodes[0].ringtail(t, "cluster", "commit").want(t, 0, "committed: epoch 3 begins: join n6")
-	c.awaitSteps(t, 0, 0.3)
+	c.awaitSteps(t, 0, 0.1)
 	for _, p := range c.nodes[3:5] {
 		p.kill()
 		if err := os.RemoveAll(p.data); err != nil {
@@ -31,6 +32,7 @@ func TestAcceptLoss(t *testing.T) {
 	c.awaitWaiting(t, "n4", "n5")
 
 	first := c.accept(t, "n4").want(t, 0, "staged: remove n4", "the change to epoch 3 goes on without n4", "what was acknowledged is still there, in all partitions")
+	c.stillChanging(t, 0)
 	second := c.accept(t, "n5").want(t, 0, "staged: remove n5", "the change to epoch 3 goes on without n5")
 	t.Log(first.text, second.text)
 	if got := lapsed(t, second.text); !slices.Equal(got, both) {

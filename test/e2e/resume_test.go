@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// half is the pace at which a change goes on until a test has done what is to be
-// done in its middle.
-func half() string { return fmt.Sprint(enough(1_000_000, 8_000_000)) }
-
 // hurry has all nodes move data as fast as they can.
 func (c *cluster) hurry(t *testing.T) {
 	t.Helper()
@@ -17,38 +13,47 @@ func (c *cluster) hurry(t *testing.T) {
 }
 
 // joinHalf starts three nodes with keys of 1 KiB and a strict load, has a fourth
-// join, and kills it when it has half of what it is to own.
-func joinHalf(t *testing.T, keys int) (c *cluster, base map[string]string, l *load) {
+// join, and kills it when it has half of what it is to own. The load may go on
+// through the other three.
+func joinHalf(t *testing.T, keys int) (c *cluster, base map[string]string, l *load, killed time.Time) {
 	t.Helper()
-	c = start(t, 3, "--fill-rate", half(), "--partitions", fmt.Sprint(enough(64, 1024)))
+	rate := fmt.Sprint(enough(1_000_000, 8_000_000))
+	c = start(t, 3, "--fill-rate", rate, "--partitions", fmt.Sprint(enough(32, 1024)))
 	base = c.putAll(t, "base", keys, 1024, "?w=3", 0, 1, 2)
 	l = c.startSlowLoad(2, 40*time.Millisecond)
-	c.grow(t, 1, "--fill-rate", half())
+	c.grow(t, 1, "--fill-rate", rate)
 	c.nodes[0].ringtail(t, "cluster", "commit").want(t, 0, "committed: epoch 3 begins: join n4")
 	c.awaitSteps(t, 0, 0.5)
 	c.nodes[3].kill()
+	killed = time.Now()
 	c.stillChanging(t, 0)
-	return c, base, l
+	return c, base, l, killed
 }
 
 // perRecord is what a record takes in a fill besides what a node counts as its
-// size, with its part of the trees: 26 bytes, measured without a crash.
+// size, with its part of the trees: up to 26 bytes, measured without a crash.
 const perRecord = 26
 
+// oneMessage is the most that a source sends at once, with its last record. What is
+// under way when a node dies is lost with it, also if it is of several small
+// partitions.
+const oneMessage = 256<<10 + 2<<10
+
 // TestJoinerKilled: a node that joins under load is killed half-way, and goes on
-// where it was when it is started again: its sources send less than a partition
-// each a second time.
+// where it was when it is started again: its sources send no more than a partition,
+// or a message, each a second time.
 func TestJoinerKilled(t *testing.T) {
-	c, base, l := joinHalf(t, enough(5_000, 200_000))
+	c, base, l, killed := joinHalf(t, enough(8_000, 200_000))
 	n4 := c.nodes[3]
 	n4.start()
 	n4.await("/healthz")
 	c.hurry(t)
 	c.awaitSettled(t, 3)
 	acked := l.end()
-	noneFailed(t, l, time.Time{})
+	noneFailed(t, l, killed.Add(settle))
+	noneWrong(t, l)
 
-	sent, largest, sources := 0.0, uint64(0), c.nodes[:3]
+	sent, largest, sources := 0.0, uint64(oneMessage), c.nodes[:3]
 	for _, p := range sources {
 		sent += p.metric(t, "ringtail_transition_sent_bytes_total")
 	}
@@ -57,10 +62,10 @@ func TestJoinerKilled(t *testing.T) {
 		largest = max(largest, bytes)
 	}
 	needed := total(has) + perRecord*n4.stats().Keys
-	t.Logf("%.0f bytes were sent for %d, %.0f of them after the crash; a partition has up to %d",
+	t.Logf("%.0f bytes were sent for %d, %.0f of them after the crash; each may send %d again",
 		sent, needed, n4.metric(t, "ringtail_transition_received_bytes_total"), largest)
 	if again := sent - float64(needed); again > float64(len(sources))*float64(largest) {
-		t.Errorf("%.0f bytes were sent twice, more than a partition for each of %d sources", again, len(sources))
+		t.Errorf("%.0f bytes were sent twice, more than a partition or a message for each of %d sources", again, len(sources))
 	}
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 }
@@ -77,7 +82,7 @@ func total(sizes map[int]uint64) (bytes uint64) {
 // it. Then another replaces it, and every partition has all its copies again.
 func TestJoinerLost(t *testing.T) {
 	full(t)
-	c, base, l := joinHalf(t, 50_000)
+	c, base, l, killed := joinHalf(t, 50_000)
 	c.awaitSettledAt(t, 3, c.nodes[:3]...)
 	c.grow(t, 1)
 	c.nodes[0].change(t, "replace", "n4", "n5")
@@ -86,6 +91,7 @@ func TestJoinerLost(t *testing.T) {
 	c.awaitSettled(t, 4)
 	c.awaitReady()
 	acked := l.end()
-	noneFailed(t, l, time.Time{})
+	noneFailed(t, l, killed.Add(settle))
+	noneWrong(t, l)
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 }
