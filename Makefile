@@ -35,7 +35,7 @@ sim:
 # Real processes, killed, paused, cut off, with damaged and full disks
 # (docs/testing.md); with the tests that take minutes.
 e2e:
-	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 40m
+	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 75m
 
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)

@@ -16,6 +16,8 @@ type ringPage struct {
 	Transition *struct{ Steps, Done int }
 	Members    []struct {
 		Name, Status string
+		Up           bool
+		Weight       float64
 		Share        float64
 	}
 }
@@ -25,21 +27,32 @@ func (c *cluster) grow(t *testing.T, more int, flags ...string) {
 	t.Helper()
 	base := freePorts(t, more)
 	for i := range more {
-		p := newProcess(t, fmt.Sprintf("n%d", len(c.nodes)+1), base+10*i)
-		p.args = append(append(p.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port+2)), flags...)
-		p.start()
-		p.await("/healthz")
-		c.nodes = append(c.nodes, p)
+		c.admit(newProcess(t, fmt.Sprintf("n%d", len(c.nodes)+1), base+10*i), flags...)
 	}
+}
+
+// admit starts a node that joins, and waits until a member lists it.
+func (c *cluster) admit(p *process, flags ...string) {
+	c.t.Helper()
+	p.args = append(append(p.args, "--seeds", c.nodes[0].gossip()), flags...)
+	p.start()
+	p.await("/healthz")
+	c.nodes = append(c.nodes, p)
 }
 
 // awaitSettled waits until every node has the ring of that epoch, and none sees a
 // change under way.
 func (c *cluster) awaitSettled(t *testing.T, epoch uint64) time.Duration {
 	t.Helper()
+	return c.awaitSettledAt(t, epoch, c.nodes...)
+}
+
+// awaitSettledAt is awaitSettled for some of the nodes.
+func (c *cluster) awaitSettledAt(t *testing.T, epoch uint64, nodes ...*process) time.Duration {
+	t.Helper()
 	began := time.Now()
 	if p := await(4*time.Minute, func() string {
-		for _, p := range c.nodes {
+		for _, p := range nodes {
 			var v ringPage
 			if err := p.json("/cluster?local=true", &v); err != nil {
 				return err.Error()
@@ -61,12 +74,12 @@ func (c *cluster) awaitSettled(t *testing.T, epoch uint64) time.Duration {
 // over, or all of them.
 func (c *cluster) awaitSteps(t *testing.T, at int, share float64) {
 	t.Helper()
-	last := await(time.Minute, func() string {
+	last := await(4*time.Minute, func() string {
 		var v ringPage
 		if err := c.nodes[at].json("/cluster?local=true", &v); err != nil {
 			return err.Error()
 		}
-		if v.Transition != nil && float64(v.Transition.Done) < share*float64(v.Transition.Steps) {
+		if t := v.Transition; t != nil && (t.Steps == 0 || float64(t.Done) < share*float64(t.Steps)) {
 			return fmt.Sprintf("%d of %d steps", v.Transition.Done, v.Transition.Steps)
 		}
 		return ""
@@ -76,20 +89,24 @@ func (c *cluster) awaitSteps(t *testing.T, at int, share float64) {
 	}
 }
 
-// checkShares checks that each node has its share of the replicas, within 5 %.
+// checkShares checks that each node has the share of the replicas that its weight
+// asks for, within 5 %.
 func (c *cluster) checkShares(t *testing.T) {
 	t.Helper()
 	var v ringPage
 	if err := c.nodes[0].json("/cluster", &v); err != nil {
 		t.Fatal(err)
 	}
-	members := 0
+	members, weights := 0, 0.0
 	for _, m := range v.Members {
 		if m.Status == "member" {
 			members++
-			if fair := 1 / float64(len(c.nodes)); math.Abs(m.Share-fair) > 0.05*fair {
-				t.Errorf("%s has %.1f %% of the replicas, %.1f %% would be fair", m.Name, 100*m.Share, 100*fair)
-			}
+			weights += m.Weight
+		}
+	}
+	for _, m := range v.Members {
+		if fair := m.Weight / weights; m.Status == "member" && math.Abs(m.Share-fair) > 0.05*fair {
+			t.Errorf("%s has %.1f %% of the replicas, %.1f %% would be fair", m.Name, 100*m.Share, 100*fair)
 		}
 	}
 	if members != len(c.nodes) {
@@ -116,8 +133,31 @@ func (c *cluster) checkWhole(t *testing.T, want map[string]string, maybe int) {
 	}); p != "" {
 		t.Error(p)
 	}
+	c.noFormerCopies(t)
+	c.readAll(t, want)
+}
+
+// manyKeys is how many keys are read at every node; of more, each at one of them.
+const manyKeys = 30_000
+
+// readAll reads what was acknowledged with strict gets.
+func (c *cluster) readAll(t *testing.T, want map[string]string) {
+	t.Helper()
+	parts := make([]map[string]string, len(c.nodes))
+	for i := range parts {
+		parts[i] = want
+		if len(want) > manyKeys {
+			parts[i] = map[string]string{}
+		}
+	}
+	if i := 0; len(want) > manyKeys {
+		for k, v := range want {
+			parts[i%len(parts)][k] = v
+			i++
+		}
+	}
 	for i := range c.nodes {
-		c.getAll(t, "strict get", want, "?r=2&strict=true", i)
+		c.getAll(t, "strict get", parts[i], "?r=2&strict=true", i)
 	}
 }
 
@@ -128,7 +168,19 @@ func (c *cluster) crash(t *testing.T, l *load, i int) {
 	c.nodes[i].kill()
 	l.run(settle)
 	c.nodes[i].start()
-	c.nodes[i].await("/readyz")
+	c.nodes[i].await("/healthz") // one that joins is ready when the change is over
+	c.awaitSeen(t, c.nodes[i].name)
+}
+
+// stillChanging checks that a change is under way: what a test does in its middle
+// was not done after its end.
+func (c *cluster) stillChanging(t *testing.T, at int) {
+	t.Helper()
+	var v ringPage
+	if err := c.nodes[at].json("/cluster?local=true", &v); err != nil || v.Transition == nil {
+		t.Fatalf("%s is in epoch %d, and the change was to last longer: %v", c.nodes[at].name, v.Ring.Epoch, err)
+	}
+	t.Logf("%d of %d steps are over", v.Transition.Done, v.Transition.Steps)
 }
 
 // sum returns what was acknowledged, all together.
@@ -152,20 +204,23 @@ func TestGrowAndShrink(t *testing.T) {
 	c.grow(t, 2)
 	c.commit()
 	c.awaitSettled(t, 3)
-	noneFailed(t, l, time.Time{})
 	acked := l.end()
+	noneFailed(t, l, time.Time{})
 	maybe := len(l.failures)
 	c.checkWhole(t, sum(base, acked), maybe)
 
 	l = c.startStrictLoad(6)
-	c.grow(t, 3)
+	c.grow(t, 3, "--fill-rate", "300000")
 	c.commit()
-	for _, i := range []int{6, 1, 0} { // one that gains, one that gives, and who took the commit
-		c.awaitSteps(t, 2, 0.1)
+	for k, i := range []int{6, 1, 0} { // one that gains, one that gives, and who took the commit
+		c.awaitSteps(t, 2, 0.1*float64(k+1))
 		c.crash(t, l, i)
 	}
+	c.stillChanging(t, 2)
+	c.hurry(t)
 	c.awaitSettled(t, 4)
 	acked = sum(acked, l.end())
+	noneWrong(t, l)
 	maybe += len(l.failures)
 	c.checkWhole(t, sum(base, acked), maybe)
 
@@ -176,19 +231,12 @@ func TestGrowAndShrink(t *testing.T) {
 	}
 	c.commit()
 	for _, p := range c.nodes[4:] {
-		select {
-		case <-p.ended:
-			if p.err != nil {
-				t.Errorf("%s has left, and ended with %v", p.name, p.err)
-			}
-		case <-time.After(4 * time.Minute):
-			t.Fatalf("%s does not end:\n%s", p.name, tail(p.log.String(), 20))
-		}
+		p.awaitEnd(t)
 	}
 	c.nodes = c.nodes[:4]
 	c.awaitSettled(t, 5)
-	noneFailed(t, l, time.Time{})
 	acked = sum(acked, l.end())
+	noneFailed(t, l, time.Time{})
 	maybe += len(l.failures)
 	c.checkWhole(t, sum(base, acked), maybe)
 }
@@ -219,6 +267,7 @@ func TestReplaceWiped(t *testing.T) {
 	c.commit()
 	c.awaitSettled(t, 3)
 	acked := l.end()
+	noneWrong(t, l)
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 	if !strings.Contains(n2.log.String(), "replace") {
 		t.Error("the node did not say how it is taken in")

@@ -103,13 +103,20 @@ func prepare(t *testing.T, n int) *cluster {
 // startApart is start for nodes that have a network each.
 func startApart(t *testing.T, n int, flags ...string) *cluster {
 	t.Helper()
+	c := prepareApart(t, n)
+	c.launch(append(flags, "--insecure")...)
+	return c
+}
+
+// prepareApart is startApart without the nodes being started.
+func prepareApart(t *testing.T, n int) *cluster {
+	t.Helper()
 	c := &cluster{t: t, net: newNetwork(t, n)}
 	for i, h := range c.net.hosts {
 		p := newProcessAt(t, fmt.Sprintf("n%d", i+1), h.ip, 7400)
 		p.home = h.holder
 		c.nodes = append(c.nodes, p)
 	}
-	c.launch(append(flags, "--insecure")...)
 	return c
 }
 
@@ -131,7 +138,7 @@ func (c *cluster) stage(flags ...string) {
 		if i == 0 {
 			p.args = append(p.args, "--create")
 		} else {
-			p.args = append(p.args, "--seeds", fmt.Sprintf("%s:%d", cmp.Or(first.inner, first.host), first.port+2))
+			p.args = append(p.args, "--seeds", first.gossip())
 		}
 		p.args = append(p.args, flags...)
 		p.start()
@@ -156,7 +163,7 @@ func newProcess(t *testing.T, name string, port int) *process {
 func newProcessAt(t *testing.T, name, host string, port int) *process {
 	dir := t.TempDir()
 	p := &process{t: t, name: name, host: host, port: port, data: filepath.Join(dir, name), log: logFile(filepath.Join(dir, "log"))}
-	p.args = []string{"serve", "--name", name, "--data", p.data, "--http", fmt.Sprintf("%s:%d", host, port)}
+	p.args = []string{"serve", "--name", name, "--data", p.data, "--http", p.addr()}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() && p.cmd != nil {
@@ -233,9 +240,26 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-func (p *process) url(path string) string {
-	return fmt.Sprintf("http://%s:%d%s", p.host, p.port, path)
+// awaitLog waits until the node has printed words.
+func (p *process) awaitLog(t *testing.T, words string) {
+	t.Helper()
+	if last := await(time.Minute, func() string {
+		if log := p.log.String(); !strings.Contains(log, words) {
+			return fmt.Sprintf("%s does not say %q:\n%s", p.name, words, tail(log, 5))
+		}
+		return ""
+	}); last != "" {
+		t.Fatal(last)
+	}
 }
+
+// addr is the address of the node's HTTP door.
+func (p *process) addr() string { return fmt.Sprintf("%s:%d", p.host, p.port) }
+
+// gossip returns the address at which other nodes reach it for gossip.
+func (p *process) gossip() string { return fmt.Sprintf("%s:%d", cmp.Or(p.inner, p.host), p.port+2) }
+
+func (p *process) url(path string) string { return "http://" + p.addr() + path }
 
 // await waits until a health page of the node answers 200.
 func (p *process) await(page string) {

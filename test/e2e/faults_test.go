@@ -24,6 +24,17 @@ func noneFailed(t *testing.T, l *load, after time.Time) {
 	}
 }
 
+// noneWrong checks that every get that was answered showed the acknowledged value.
+func noneWrong(t *testing.T, l *load) {
+	t.Helper()
+	if w := l.wrong(); len(w) > 0 {
+		t.Errorf("%d of %d requests had a wrong answer, the first: %s", len(w), l.ops.Load(), w[0])
+	}
+	if n := len(l.failedAfter(time.Time{})); n > 0 {
+		t.Logf("%d of %d requests failed", n, l.ops.Load())
+	}
+}
+
 // checkAcked reads every acknowledged value at some node.
 func (c *cluster) checkAcked(t *testing.T, acked map[string]string, nodes ...int) {
 	t.Helper()
@@ -197,8 +208,8 @@ func TestBuffered(t *testing.T) {
 	}
 }
 
-// TestIdentity: a wiped directory, an old copy of one, a second ring and a port
-// in use are each refused, by name.
+// TestIdentity: an old copy of a directory, a second ring and a port in use are
+// each refused, by name; a wiped directory waits for an operator's word.
 func TestIdentity(t *testing.T) {
 	c := start(t, 3)
 	c.put(0, "a", "v").want(t, 204, "")
@@ -226,9 +237,8 @@ func TestIdentity(t *testing.T) {
 		wiped := newProcess(t, "n3", n3.port)
 		wiped.args = append(wiped.args, "--seeds", fmt.Sprintf("127.0.0.1:%d", c.nodes[0].port+2))
 		wiped.start()
-		if code := wiped.wait(); code == 0 || !strings.Contains(wiped.log.String(), "replace") {
-			t.Errorf("exit status %d:\n%s", code, tail(wiped.log.String(), 5))
-		}
+		wiped.awaitLog(t, "ringtail cluster replace n3")
+		wiped.kill()
 	})
 	t.Run("no second ring by accident", func(t *testing.T) {
 		alone := newProcess(t, "n9", freePorts(t, 1))

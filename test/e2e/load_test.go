@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,25 +19,34 @@ type load struct {
 	ops  atomic.Int64
 	// nodes are those that the clients talk to.
 	nodes atomic.Pointer[[]int]
-	// padding makes the values larger, by as many bytes; query is that of every
-	// request.
-	padding int
-	query   string
+	traffic
 	// began tells the keys of one load from another's.
 	began int64
 
 	mu sync.Mutex
+	// times are how long requests took since lap was called.
+	times []time.Duration
 	// acked is the value last acknowledged under each key.
 	acked    map[string]string
 	failures []failedRequest
 }
 
+// traffic is what the clients of a load send.
+type traffic struct {
+	// padding makes the values larger, by as many bytes; query is that of every
+	// request.
+	padding int
+	query   string
+	// rest is how long a client pauses after each put.
+	rest time.Duration
+}
+
 type failedRequest struct {
 	at   time.Time
 	what string
-	// missed tells that it was a get that was answered, but not with what was
+	// wrong tells that there was an answer, which does not show the value that was
 	// acknowledged.
-	missed bool
+	wrong bool
 }
 
 // startLoad starts clients. Each request has its own connection limits, so that
@@ -44,15 +54,22 @@ type failedRequest struct {
 func (c *cluster) startLoad(clients int) *load { return c.startLoadOf(clients, 0) }
 
 // startLoadOf is startLoad with values of about size bytes.
-func (c *cluster) startLoadOf(clients, size int) *load { return c.startLoadWith(clients, size, "") }
+func (c *cluster) startLoadOf(clients, size int) *load {
+	return c.startLoadWith(clients, traffic{padding: size})
+}
 
 // startStrictLoad is startLoad with requests that only owners count for.
 func (c *cluster) startStrictLoad(clients int) *load {
-	return c.startLoadWith(clients, 0, "?strict=true")
+	return c.startSlowLoad(clients, 0)
 }
 
-func (c *cluster) startLoadWith(clients, size int, query string) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, padding: size, query: query, began: time.Now().UnixNano()}
+// startSlowLoad is startStrictLoad with clients that rest after each put.
+func (c *cluster) startSlowLoad(clients int, rest time.Duration) *load {
+	return c.startLoadWith(clients, traffic{query: "?strict=true", rest: rest})
+}
+
+func (c *cluster) startLoadWith(clients int, kind traffic) *load {
+	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano()}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -94,6 +111,7 @@ func (l *load) client(w int) {
 			nodes = *l.nodes.Load()
 			l.request(client, nodes[(w+i+1)%len(nodes)], "GET", key, value)
 		}
+		time.Sleep(l.rest)
 	}
 }
 
@@ -105,6 +123,7 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 		body = []byte(value)
 	}
 	began := time.Now()
+	defer func() { l.took(time.Since(began)) }()
 	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
 	l.ops.Add(1)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
@@ -112,7 +131,7 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 		l.mu.Lock()
 		l.failures = append(l.failures, failedRequest{
 			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a),
-			missed: method == "GET" && (a.status == 404 || a.status/100 <= 3 && a.err == nil),
+			wrong: method == "GET" && a.err == nil && a.status < 500,
 		})
 		l.mu.Unlock()
 	}
@@ -133,6 +152,39 @@ func (l *load) failedAfter(t time.Time) []string {
 	var out []string
 	for _, f := range l.failures {
 		if f.at.After(t) {
+			out = append(out, f.what)
+		}
+	}
+	return out
+}
+
+func (l *load) took(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.times = append(l.times, d)
+}
+
+// lap returns the 99th percentile of what requests took since it was called last,
+// and how many there were.
+func (l *load) lap() (p99 time.Duration, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := l.times
+	l.times = nil
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[len(times)*99/100], len(times)
+}
+
+// wrong returns the gets that were answered, and not with the acknowledged value.
+func (l *load) wrong() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, f := range l.failures {
+		if f.wrong {
 			out = append(out, f.what)
 		}
 	}

@@ -89,10 +89,21 @@ func outside(m *testing.M) int {
 	return 0
 }
 
+// isFull tells that slow tests were asked for.
+var isFull = os.Getenv("RINGTAIL_E2E") == "full"
+
+// enough returns how much of something a test takes: more where it may take long.
+func enough(few, many int) int {
+	if isFull {
+		return many
+	}
+	return few
+}
+
 // full skips a slow test unless it was asked for.
 func full(t *testing.T) {
 	t.Helper()
-	if os.Getenv("RINGTAIL_E2E") != "full" {
+	if !isFull {
 		t.Skip("takes long: runs with RINGTAIL_E2E=full, as in .ci/run")
 	}
 }

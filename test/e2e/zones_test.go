@@ -307,12 +307,12 @@ func (l *load) judge(t *testing.T, how string, strict bool) {
 	t.Helper()
 	missed, failed := 0, 0
 	for _, f := range l.failures {
-		if f.missed {
+		if f.wrong {
 			missed++
 		} else {
 			failed++
 		}
-		if f.missed == strict {
+		if f.wrong == strict {
 			t.Errorf("while a zone was %s: %s", how, f.what)
 		}
 	}
