@@ -13,12 +13,13 @@ import (
 // load is clients that put keys of their own and read them back, through every
 // node in turn, and remember what was acknowledged.
 type load struct {
-	c    *cluster
 	stop chan struct{}
 	wg   sync.WaitGroup
 	ops  atomic.Int64
-	// nodes are those that the clients talk to.
-	nodes atomic.Pointer[[]int]
+	// targets are the cluster's nodes when it began, nodes those of them that the
+	// clients talk to now.
+	targets []*process
+	nodes   atomic.Pointer[[]int]
 	traffic
 	// began tells the keys of one load from another's.
 	began int64
@@ -69,7 +70,7 @@ func (c *cluster) startSlowLoad(clients int, rest time.Duration) *load {
 }
 
 func (c *cluster) startLoadWith(clients int, kind traffic) *load {
-	l := &load{c: c, stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano()}
+	l := &load{targets: slices.Clone(c.nodes), stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano()}
 	all := make([]int, len(c.nodes))
 	for i := range all {
 		all[i] = i
@@ -124,13 +125,13 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 	}
 	began := time.Now()
 	defer func() { l.took(time.Since(began)) }()
-	a := l.c.nodes[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
+	a := l.targets[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
 	l.ops.Add(1)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)
 	if !ok {
 		l.mu.Lock()
 		l.failures = append(l.failures, failedRequest{
-			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.c.nodes[node].name, a),
+			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.targets[node].name, a),
 			wrong: method == "GET" && a.err == nil && a.status < 500,
 		})
 		l.mu.Unlock()
