@@ -215,7 +215,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	l.run(2 * time.Second)
 	acked := l.end()
-	noneFailed(t, l, time.Time{})
+	noneRefused(t, l)
 	hints := uint64(0)
 	for _, p := range c.nodes {
 		hints += p.hints()

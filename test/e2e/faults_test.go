@@ -35,6 +35,16 @@ func noneWrong(t *testing.T, l *load) {
 	}
 }
 
+// noneRefused checks that every request was answered. A get of a sloppy quorum may
+// miss a put that an owner and a stand-in have just taken, but hardly ever does.
+func noneRefused(t *testing.T, l *load) {
+	t.Helper()
+	failed, missed := len(l.failedAfter(time.Time{})), len(l.wrong())
+	if failed > missed || 100*missed > int(l.ops.Load()) {
+		t.Errorf("%d of %d requests failed, %d gets among them missed what had been put, the first: %s", failed, l.ops.Load(), missed, l.failedAfter(time.Time{})[0])
+	}
+}
+
 // checkAcked reads every acknowledged value at some node.
 func (c *cluster) checkAcked(t *testing.T, acked map[string]string, nodes ...int) {
 	t.Helper()
