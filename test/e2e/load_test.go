@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,8 @@ type failedRequest struct {
 	// wrong tells that there was an answer, which does not show the value that was
 	// acknowledged.
 	wrong bool
+	// cut tells that nobody knows whether it was applied.
+	cut bool
 }
 
 // startLoad starts clients. Each request has its own connection limits, so that
@@ -133,6 +136,7 @@ func (l *load) request(client *http.Client, node int, method, key, value string)
 		l.failures = append(l.failures, failedRequest{
 			at: began, what: fmt.Sprintf("%s %s at %s: %v", method, key, l.targets[node].name, a),
 			wrong: method == "GET" && a.err == nil && a.status < 500,
+			cut:   a.status == 503 && strings.Contains(string(a.body), `"applied":"unknown"`),
 		})
 		l.mu.Unlock()
 	}
