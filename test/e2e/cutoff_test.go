@@ -42,10 +42,7 @@ func TestCommitCutOff(t *testing.T) {
 	c.checkAgreed(t, acked)
 
 	c.split(t, few, most)
-	l := c.startStrictLoad(4)
-	for _, i := range few {
-		l.avoid(i)
-	}
+	l := c.startLoadWith(4, traffic{query: "?strict=true", nodes: most})
 	c.nodes[2].change(t, "weight", "n3", "1")
 	c.awaitSettledAt(t, 4, c.nodes[2:]...)
 	maps.Copy(acked, l.end())

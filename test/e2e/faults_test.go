@@ -175,16 +175,14 @@ func TestRollingRestart(t *testing.T) {
 	l := c.startLoad(8)
 	for i, p := range c.nodes {
 		l.run(time.Second)
-		all := *l.nodes.Load()
-		l.avoid(i)
-		time.Sleep(100 * time.Millisecond) // as a load balancer drains it
+		before := l.drain(i)
 		p.signal(term)
 		if code := p.wait(); code != 0 {
 			t.Errorf("%s: exit status %d", p.name, code)
 		}
 		p.start()
 		p.await("/readyz")
-		l.nodes.Store(&all)
+		l.talkTo(before)
 	}
 	noneLost(t, l)
 	c.checkAcked(t, l.end(), 0, 1, 2)

@@ -17,10 +17,12 @@ type load struct {
 	stop chan struct{}
 	wg   sync.WaitGroup
 	ops  atomic.Int64
-	// targets are the cluster's nodes when it began, nodes those of them that the
+	// targets are the cluster's nodes when it began, at those of them that the
 	// clients talk to now.
 	targets []*process
-	nodes   atomic.Pointer[[]int]
+	at      atomic.Pointer[[]int]
+	// busy is how many requests are under way at each of the targets.
+	busy []atomic.Int32
 	traffic
 	// began tells the keys of one load from another's.
 	began int64
@@ -41,6 +43,8 @@ type traffic struct {
 	query   string
 	// rest is how long a client pauses after each put.
 	rest time.Duration
+	// nodes are what the clients talk to at first; all if it is empty.
+	nodes []int
 }
 
 type failedRequest struct {
@@ -73,27 +77,55 @@ func (c *cluster) startSlowLoad(clients int, rest time.Duration) *load {
 }
 
 func (c *cluster) startLoadWith(clients int, kind traffic) *load {
-	l := &load{targets: slices.Clone(c.nodes), stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano()}
-	all := make([]int, len(c.nodes))
-	for i := range all {
-		all[i] = i
+	l := &load{
+		targets: slices.Clone(c.nodes), busy: make([]atomic.Int32, len(c.nodes)),
+		stop: make(chan struct{}), acked: map[string]string{}, traffic: kind, began: time.Now().UnixNano(),
 	}
-	l.nodes.Store(&all)
+	first := slices.Clone(kind.nodes)
+	if len(first) == 0 {
+		for i := range c.nodes {
+			first = append(first, i)
+		}
+	}
+	l.talkTo(first)
 	for w := range clients {
 		l.wg.Go(func() { l.client(w) })
 	}
 	return l
 }
 
-// avoid has the clients leave node i alone, as a load balancer does.
-func (l *load) avoid(i int) {
-	var rest []int
-	for _, n := range *l.nodes.Load() {
-		if n != i {
-			rest = append(rest, n)
-		}
+// talkTo has the clients use these nodes from now on.
+func (l *load) talkTo(nodes []int) { l.at.Store(&nodes) }
+
+// avoid has the clients leave node i alone, and returns the nodes that they used
+// before, for talkTo.
+func (l *load) avoid(i int) []int {
+	before := *l.at.Load()
+	l.talkTo(slices.DeleteFunc(slices.Clone(before), func(n int) bool { return n == i }))
+	return before
+}
+
+// drain is avoid as a load balancer does it before a node is stopped: what was
+// asked of it is answered.
+func (l *load) drain(i int) []int {
+	before := l.avoid(i)
+	for l.busy[i].Load() > 0 {
+		time.Sleep(time.Millisecond)
 	}
-	l.nodes.Store(&rest)
+	return before
+}
+
+// take chooses the node of a client's k-th request, which is under way from here.
+func (l *load) take(k int) int {
+	for {
+		now := l.at.Load()
+		i := (*now)[k%len(*now)]
+		l.busy[i].Add(1)
+		if l.at.Load() == now {
+			return i
+		}
+		l.busy[i].Add(-1)
+	}
 }
 
 func (l *load) client(w int) {
@@ -105,29 +137,29 @@ func (l *load) client(w int) {
 			return
 		default:
 		}
-		nodes := *l.nodes.Load()
 		key, value := fmt.Sprintf("load-%d-%d-%d", l.began, w, i), fmt.Sprintf("value-%d-%d-", w, i)+noise(w, i, l.padding)
-		at := nodes[(w+i)%len(nodes)]
-		if l.request(client, at, "PUT", key, value) {
+		if l.request(client, l.take(w+i), "PUT", key, value) {
 			l.mu.Lock()
 			l.acked[key] = value
 			l.mu.Unlock()
-			nodes = *l.nodes.Load()
-			l.request(client, nodes[(w+i+1)%len(nodes)], "GET", key, value)
+			l.request(client, l.take(w+i+1), "GET", key, value)
 		}
 		time.Sleep(l.rest)
 	}
 }
 
-// request carries out one request and notes a failure: of a get also if it
-// does not show the acknowledged value.
+// request carries out one request at the node that take chose, and notes a
+// failure: of a get also if it does not show the acknowledged value.
 func (l *load) request(client *http.Client, node int, method, key, value string) bool {
 	body := []byte(nil)
 	if method == "PUT" {
 		body = []byte(value)
 	}
 	began := time.Now()
-	defer func() { l.took(time.Since(began)) }()
+	defer func() {
+		l.took(time.Since(began))
+		l.busy[node].Add(-1)
+	}()
 	a := l.targets[node].do(client, method, "/buckets/default/keys/"+key+l.query, body)
 	l.ops.Add(1)
 	ok := a.err == nil && (method == "PUT" && a.status == 204 || method == "GET" && a.status == 200 && string(a.body) == value)

@@ -43,9 +43,7 @@ func TestRestartsWhileChanging(t *testing.T) {
 // starts it again. The first ones are members of the ring already.
 func (c *cluster) restart(t *testing.T, l *load, i, members int) {
 	t.Helper()
-	p, before := c.nodes[i], *l.nodes.Load()
-	l.avoid(i)
-	time.Sleep(100 * time.Millisecond) // as a load balancer drains it
+	p, before := c.nodes[i], l.drain(i)
 	p.signal(term)
 	if code := p.wait(); code != 0 {
 		t.Errorf("%s: exit status %d", p.name, code)
@@ -57,7 +55,7 @@ func (c *cluster) restart(t *testing.T, l *load, i, members int) {
 		p.await("/healthz") // it is ready when the change is over
 		c.awaitSeen(t, p.name)
 	}
-	l.nodes.Store(&before)
+	l.talkTo(before)
 }
 
 // awaitSeen waits until every node that runs reaches one of them.

@@ -15,14 +15,12 @@ import (
 func (c *cluster) roll(t *testing.T, l *load, program string, nodes ...int) {
 	t.Helper()
 	for _, i := range nodes {
-		p, all := c.nodes[i], *l.nodes.Load()
-		l.avoid(i)
-		time.Sleep(100 * time.Millisecond) // as a load balancer drains it
+		p, before := c.nodes[i], l.drain(i)
 		p.end(t)
 		p.program = program
 		p.start()
 		p.await("/readyz")
-		l.nodes.Store(&all)
+		l.talkTo(before)
 		l.run(time.Second)
 	}
 }
