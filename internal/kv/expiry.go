@@ -14,6 +14,14 @@ const MaxExpiry Expiry = 253402300799999
 // Passed tells whether the moment has come by now.
 func (e Expiry) Passed(now Time) bool { return e != 0 && uint64(now)/1000 >= uint64(e) }
 
+// Sooner returns the earlier of two moments.
+func (e Expiry) Sooner(o Expiry) Expiry {
+	if e == 0 || o != 0 && o < e {
+		return o
+	}
+	return e
+}
+
 // Wall returns e as a time.Time in UTC.
 func (e Expiry) Wall() time.Time { return time.UnixMilli(int64(e)).UTC() }
 

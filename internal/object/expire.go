@@ -51,9 +51,7 @@ func Soonest(o Object) kv.Expiry {
 	}
 	var soonest kv.Expiry
 	for rest := o.sibs; len(rest) > 0; rest = rest[encodedSize(rest):] {
-		if e := decodeExpiry(rest); e != 0 && (soonest == 0 || e < soonest) {
-			soonest = e
-		}
+		soonest = soonest.Sooner(decodeExpiry(rest))
 	}
 	return soonest
 }

@@ -100,7 +100,7 @@ func newNode(m *machine) (*node, error) {
 	})
 	n.keeper = antientropy.New(w.broken.antiEntropy(w.Scenario), antientropy.Deps{
 		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: w.broken.disk(n.engine),
-		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
+		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady, Wall: func() kv.Time { return kv.TimeOf(n.Now()) },
 	})
 	for _, o := range w.machines {
 		n.connTo(o.id())
