@@ -82,6 +82,8 @@ const (
 	OmitRestart
 	// OmitTrust has values expire by this node's own clock, however far it is off.
 	OmitTrust
+	// OmitHide shows what has expired until it is reaped.
+	OmitHide
 )
 
 // stranger is the id of no node.

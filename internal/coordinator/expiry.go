@@ -34,7 +34,7 @@ func (c *Coordinator) expiry(p *plan, start time.Time) kv.Expiry {
 // hide returns what of o has not expired by now. Only if something has is it
 // another object, appended to buf.
 func (c *Coordinator) hide(buf []byte, o object.Object) (object.Object, []byte) {
-	if !object.Expiring(o) {
+	if !object.Expiring(o) || c.omits(OmitHide) {
 		return o, buf
 	}
 	return object.Hide(buf, o, c.wall(c.Now()))

@@ -88,6 +88,9 @@ const (
 	OmitStage2
 	// OmitStageLog keeps stages in memory only: a restart forgets them.
 	OmitStageLog
+	// OmitExpiryFloor drops what has expired by this node's clock at once, whatever
+	// the floor.
+	OmitExpiryFloor
 
 	omitEnd
 )

@@ -98,13 +98,13 @@ func (p *partition) foundSoonest() {
 func (s *Store) reaps(part *partition, f *floor) bool {
 	part.mu.Lock()
 	soonest := part.mu.sum.soonest
-	some := part.mu.sum.reapable > 0 || soonest != 0 && soonest <= f.Expiry()
+	some := part.mu.sum.reapable > 0 || s.past(f, soonest)
 	ready := part.mu.built == merkle.Leaves && some
 	part.mu.Unlock()
 	switch {
 	case !ready || part.damaged.Load() || part.shut.Load():
 		return false
-	case s.omits(OmitFloor):
+	case s.omits(OmitFloor), s.omits(OmitExpiryFloor) && s.past(f, soonest):
 		return true
 	}
 	return len(f.Floor) > 0 && (part.reaping != f || part.reapAt < merkle.Leaves)
@@ -123,7 +123,7 @@ func (s *Store) reapableFrom(part *partition, f *floor, l merkle.Leaf, maxBytes 
 		at = r.leaf
 		size += int(r.size)
 		soonest := object.Soonest(r.obj)
-		if due := soonest != 0 && soonest <= f.Expiry(); !due && !reapable(r.obj) {
+		if !s.past(f, soonest) && !reapable(r.obj) {
 			part.soonest = part.soonest.Sooner(soonest)
 			return true
 		}
@@ -138,12 +138,25 @@ func (s *Store) reapableFrom(part *partition, f *floor, l merkle.Leaf, maxBytes 
 	return keys, size, next, err
 }
 
+// past tells whether e, if it is an expiry, is past by f's expiry mark.
+func (s *Store) past(f *floor, e kv.Expiry) bool {
+	mark := f.Expiry()
+	if s.omits(OmitExpiryFloor) {
+		mark = kv.Expiry(s.wall() / 1000)
+	}
+	return e != 0 && e <= mark
+}
+
 // reapFloor is the floor to reap o under.
 func (s *Store) reapFloor(f *floor, o object.Object) vclock.Floor {
-	if !s.omits(OmitFloor) {
+	atOnce := s.omits(OmitExpiryFloor) && s.past(f, object.Soonest(o))
+	if !s.omits(OmitFloor) && !atOnce {
 		return f.Floor
 	}
 	var all vclock.Floor
+	if atOnce {
+		all = vclock.AppendExpiryMark(nil, kv.Expiry(s.wall()/1000))
+	}
 	for i := range o.Clock().Len() {
 		one := vclock.AppendFloorEntry(nil, o.Clock().At(i).Node, math.MaxUint64)
 		all = vclock.AppendFloorJoin(nil, all, one)

@@ -81,7 +81,7 @@ func newNode(m *machine) (*node, error) {
 	// What is put where there is damage goes with it.
 	n.engine.cut = func(drop func()) { w.lost(m, drop) }
 	var err error
-	n.store, err = replica.Open(w.broken.replica(), n.id, n.engine, n, n, n.sequence+1)
+	n.store, err = replica.Open(w.broken.replica(n.trusted), n.id, n.engine, n, n, n.sequence+1)
 	if err == nil && f.ruined {
 		err = n.store.MarkLost(errDamage)
 		f.ruined = err != nil
