@@ -31,10 +31,10 @@ func (c *Coordinator) expiry(p *plan, start time.Time) kv.Expiry {
 	return p.Update.Life.Expiry(c.wall(start), p.props.TTL)
 }
 
-// hide returns what of o has not expired by now. Only if something has is it
-// another object, appended to buf.
+// hide returns what of o, where something expires at some time, has not done so by
+// now. Only if something has is it another object, appended to buf.
 func (c *Coordinator) hide(buf []byte, o object.Object) (object.Object, []byte) {
-	if !object.Expiring(o) || c.omits(OmitHide) {
+	if c.omits(OmitHide) {
 		return o, buf
 	}
 	return object.Hide(buf, o, c.wall(c.Now()))

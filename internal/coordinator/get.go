@@ -428,12 +428,16 @@ func (o *get) expired() {
 // finish tells the outcome. What was seen changes no more.
 func (o *get) finish(answers int, err error) {
 	var a wire.Answer
-	shown := o.seen
+	shown := &o.seen
 	if err == nil && o.seen.Bytes() != nil {
 		ctx := object.ContextOf(o.seen)
 		ctx.Fastest = o.c.Self
 		o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx)
-		shown, o.shown = o.c.hide(o.shown[:0], o.seen)
+		if object.Expiring(&o.seen) {
+			var left object.Object
+			left, o.shown = o.c.hide(o.shown[:0], o.seen)
+			shown = &left
+		}
 		a = wire.Answer{Context: o.sealed, Object: shown.Bytes()}
 	}
 	o.c.Stats.GetDone(Ended{Took: o.took(), Asked: o.asked, Answered: answers, Siblings: shown.Live(), Err: err})

@@ -117,8 +117,10 @@ func ownAffair(err error) bool {
 // seen: the new sibling is the only one, or all of them are in the answer.
 func (o *put) makeAnswer(obj object.Object, body bool) {
 	if body {
-		// A part of buf, beside what is sent.
-		obj, o.buf = o.c.hide(o.buf, obj)
+		if object.Expiring(&obj) {
+			// A part of buf, beside what is sent.
+			obj, o.buf = o.c.hide(o.buf, obj)
+		}
 		o.answer.Object = obj.Bytes()
 	}
 	if !body && obj.Len() > 1 {

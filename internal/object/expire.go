@@ -41,7 +41,7 @@ func (o Object) anyExpired(now kv.Time) bool {
 }
 
 // Expiring tells whether a sibling of o expires at some time.
-func Expiring(o Object) bool { return Soonest(o) != 0 }
+func Expiring(o *Object) bool { return o.extended() && Soonest(*o) != 0 }
 
 // Soonest returns the expiry of the sibling of o that expires first, 0 when none
 // does.

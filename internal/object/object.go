@@ -121,30 +121,24 @@ func Parse(b []byte) (Object, error) {
 // most one lww, no value in a tombstone, a horizon only without an lww sibling,
 // and the version that they need.
 func (o Object) checkSiblings() error {
-	rest, lww, extended := o.sibs, 0, false
+	rest, lww, all := o.sibs, 0, byte(0)
 	known := flagsOf(o.raw[0])
 	var last []byte
+	var s Sibling
 	for range o.n {
-		size, err := checkedSize(rest, known)
-		if err != nil {
-			return err
-		}
-		s := decodeSibling(rest)
+		size, err := s.checked(rest, known)
 		switch {
+		case err != nil:
+			return err
 		case last != nil && bytes.Compare(last, rest[:vclock.DotSize]) >= 0:
 			return invalid("siblings out of order")
-		case s.Node == 0 || s.Counter == 0:
-			return invalid("a sibling without a dot")
 		case !s.LWW && !o.clock.Covers(s.Dot):
 			return invalid("a sibling that the clock does not cover")
-		}
-		if err := s.check(); err != nil {
-			return err
 		}
 		if s.LWW {
 			lww++
 		}
-		extended = extended || rest[flagsAt]&flagsExtended != 0
+		all |= rest[flagsAt]
 		last, rest = rest[:vclock.DotSize], rest[size:]
 	}
 	switch {
@@ -152,14 +146,14 @@ func (o Object) checkSiblings() error {
 		return invalid("%d bytes too many", len(rest))
 	case lww > 1 || lww == 1 && len(o.horizon) > 0:
 		return invalid("more than one lww register")
-	case extended != o.extended():
+	case (all&flagsExtended != 0) != o.extended():
 		return invalid("format version %d, and no sibling that needs it", o.raw[0])
 	}
 	return nil
 }
 
 // extended tells whether a sibling has an expiry or meta.
-func (o Object) extended() bool { return len(o.raw) > 0 && o.raw[0] == Version }
+func (o *Object) extended() bool { return len(o.raw) > 0 && o.raw[0] == Version }
 
 // Bytes returns the encoded object, nil for the zero Object.
 func (o Object) Bytes() []byte { return o.raw }
@@ -197,7 +191,7 @@ func (c *Cursor) Next() bool {
 		return false
 	}
 	size := encodedSize(c.rest)
-	c.Sibling = decodeSibling(c.rest)
+	c.Sibling.decode(c.rest)
 	c.raw, c.rest = c.rest[:size], c.rest[size:]
 	return true
 }

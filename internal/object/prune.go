@@ -114,8 +114,13 @@ func (r reach) covers(id kv.NodeID, seq uint64) bool {
 }
 
 // drops tells whether the sibling with which b begins need not be kept.
-func (r reach) drops(b []byte) bool {
-	return (b[flagsAt]&flagDeleted != 0 || r.expired != 0 && expiredBy(b, r.expired)) && r.covers(vclock.DecodeDot(b).Node, decodeSeq(b))
+func (r *reach) drops(b []byte) bool {
+	return b[flagsAt]&(flagDeleted|flagExpires) != 0 && r.lets(b)
+}
+
+// lets is drops for a tombstone or a value that expires.
+func (r *reach) lets(b []byte) bool {
+	return (b[flagsAt]&flagDeleted != 0 || expiredBy(b, r.expired)) && r.covers(vclock.DecodeDot(b).Node, decodeSeq(b))
 }
 
 // remains is what pruning leaves of an object: how many siblings and clock

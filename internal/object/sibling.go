@@ -49,50 +49,55 @@ type Sibling struct {
 	Meta []byte
 }
 
-// check returns an error for what no write makes.
-func (s *Sibling) check() error {
-	switch {
-	case s.Deleted && (len(s.Value)+len(s.ContentType)+len(s.Meta) > 0 || s.Expires != 0):
-		return invalid("a tombstone with a value")
-	case len(s.Value) > kv.MaxValue:
-		return invalid("a value of %d bytes", len(s.Value))
-	case len(s.Meta) > kv.MaxMeta:
-		return invalid("meta of %d bytes", len(s.Meta))
-	case s.Expires > kv.MaxExpiry:
-		return invalid("an expiry past the year 9999")
-	}
-	return nil
-}
-
-// checkedSize returns the size of the sibling with which b begins, whose flags
-// may be known, and which may be cut.
-func checkedSize(b []byte, known byte) (int, error) {
+// checked sets s to the sibling with which b, which may be cut, begins, and
+// returns its size. Its flags may be those of known. An error is for what no
+// write makes.
+func (s *Sibling) checked(b []byte, known byte) (int, error) {
 	if len(b) < siblingSize {
 		return 0, invalid("cut within a sibling")
 	}
-	flags := b[flagsAt]
-	if flags&^known != 0 {
+	flags, size := b[flagsAt], encodedSize(b)
+	switch {
+	case flags&^known != 0:
 		return 0, invalid("unknown sibling flags")
-	}
-	size := encodedSize(b)
-	if len(b) < size {
+	case len(b) < size:
 		return 0, invalid("cut within a value")
+	case flags&flagsExtended != 0:
+		if err := checkExtension(b, size); err != nil {
+			return 0, err
+		}
 	}
-	if flags&flagsExtended == 0 {
-		return size, nil
+	s.decode(b)
+	switch {
+	case s.Node == 0 || s.Counter == 0:
+		return 0, invalid("a sibling without a dot")
+	case flags&flagDeleted != 0 && (flags&flagsExtended != 0 || size > siblingSize):
+		return 0, invalid("a tombstone with a value")
+	case len(s.Value) > kv.MaxValue:
+		return 0, invalid("a value of %d bytes", len(s.Value))
+	case len(s.Meta) > kv.MaxMeta:
+		return 0, invalid("meta of %d bytes", len(s.Meta))
+	case s.Expires > kv.MaxExpiry:
+		return 0, invalid("an expiry past the year 9999")
 	}
-	body := size - siblingSize - int(b[siblingSize-5])
+	return size, nil
+}
+
+// checkExtension checks expiry and meta, as far as they are encoded, of the
+// sibling with which b begins, which has size bytes.
+func checkExtension(b []byte, size int) error {
+	flags, body := b[flagsAt], size-siblingSize-int(b[siblingSize-5])
 	if flags&flagExpires != 0 {
 		if body -= 8; body < 0 || decodeExpiry(b) == 0 {
-			return 0, invalid("an expiry that is none")
+			return invalid("an expiry that is none")
 		}
 	}
 	if flags&flagMeta != 0 {
 		if body -= 4; body < 0 || metaLen(b) == 0 || metaLen(b) > body {
-			return 0, invalid("meta that is none, or cut")
+			return invalid("meta that is none, or cut")
 		}
 	}
-	return size, nil
+	return nil
 }
 
 // encodedSize returns the size of the sibling with which b begins.
@@ -120,20 +125,25 @@ func metaLen(b []byte) int {
 // decodeSeq reads the sequence number of an encoded sibling.
 func decodeSeq(b []byte) uint64 { return binary.BigEndian.Uint64(b[vclock.DotSize:]) }
 
-func decodeSibling(b []byte) Sibling {
-	s := Sibling{
-		Dot:  vclock.DecodeDot(b),
-		Seq:  decodeSeq(b),
-		Time: kv.Time(binary.BigEndian.Uint64(b[vclock.DotSize+8:])),
-	}
+func decodeSibling(b []byte) (s Sibling) {
+	s.decode(b)
+	return s
+}
+
+// decode sets s to the sibling with which b begins. It sets fields in place: a
+// cursor's sibling is not copied for each step.
+func (s *Sibling) decode(b []byte) {
+	s.Dot = vclock.DecodeDot(b)
+	s.Seq = decodeSeq(b)
+	s.Time = kv.Time(binary.BigEndian.Uint64(b[vclock.DotSize+8:]))
 	flags := b[flagsAt]
 	s.Deleted, s.LWW = flags&flagDeleted != 0, flags&flagLWW != 0
 	ct := siblingSize + int(b[siblingSize-5])
 	s.ContentType, s.Value = b[siblingSize:ct], b[ct:encodedSize(b)]
+	s.Expires, s.Meta = 0, nil
 	if flags&flagsExtended != 0 {
 		s.decodeExtension(flags)
 	}
-	return s
 }
 
 // decodeExtension takes expiry and meta from what follows the content type.
