@@ -252,9 +252,11 @@ func TestBarsAreForTerminals(t *testing.T) {
 }
 
 func TestPropsShowsAndChanges(t *testing.T) {
-	const answer = `{"props":{"r":2,"w":2,"dw":null,"merge":"lww"}}` + "\n"
+	const answer = `{"props":{"r":2,"w":2,"dw":null,"merge":"lww","ttl":0}}` + "\n"
 	for _, test := range []struct{ args, want string }{
 		{"", ""},
+		{"--ttl 36h", `{"props":{"ttl":129600000}}`},
+		{"--ttl 0s", `{"props":{"ttl":0}}`},
 		{"--merge lww --dw 0", `{"props":{"dw":0,"merge":"lww"}}`},
 		{"--r 1 --w 3 --dw w", `{"props":{"dw":null,"r":1,"w":3}}`},
 	} {

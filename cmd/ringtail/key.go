@@ -17,6 +17,9 @@ import (
 // headerContext carries a key's context, both ways.
 const headerContext = "X-Ringtail-Context"
 
+// headerExpires tells when a value is not shown any more.
+const headerExpires = "X-Ringtail-Expires"
+
 // raw is an argument of any bytes. The parser would turn those of a string that
 // are not UTF-8 into others.
 type raw string

@@ -134,6 +134,8 @@ func TestRequestsCarryTheFlags(t *testing.T) {
 		{[]string{"put", "k", ""}, asked{method: "PUT", path: "/buckets/default/keys/k"}},
 		{[]string{"put", "k", "-"}, asked{method: "PUT", path: "/buckets/default/keys/k", body: "from standard input"}},
 		{[]string{"put", "k", "--file", file}, asked{method: "PUT", path: "/buckets/default/keys/k", body: "from a file"}},
+		{[]string{"put", "k", "v", "--ttl", "1.5s"}, asked{method: "PUT", path: "/buckets/default/keys/k", query: "ttl=1500", body: "v"}},
+		{[]string{"put", "k", "v", "--ttl", "none"}, asked{method: "PUT", path: "/buckets/default/keys/k", query: "ttl=none", body: "v"}},
 		{[]string{"put", "--", "-k", "-v"}, asked{method: "PUT", path: "/buckets/default/keys/-k", body: "-v"}},
 		{[]string{"put", "k", "v", "--w", "3", "--dw", "0", "--returnbody", "--context", "ctx", "--content-type", "text/plain"},
 			asked{method: "PUT", path: "/buckets/default/keys/k", query: "dw=0&returnbody=true&w=3", context: "ctx", contentType: "text/plain", body: "v"}},

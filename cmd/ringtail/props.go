@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -12,11 +13,12 @@ import (
 // propsCmd is ringtail cluster props.
 type propsCmd struct {
 	addrFlags
-	Bucket raw     `arg:"" help:"The bucket's name."`
-	R      *int    `help:"Replicas that a get waits for, 1 to N." placeholder:"COUNT"`
-	W      *int    `help:"Replicas that must have applied a put, 1 to N." placeholder:"COUNT"`
-	DW     *string `name:"dw" help:"Replicas that must have a put on disk, 0 to N, or the word w: as many as must have applied it." placeholder:"COUNT"`
-	Merge  *string `help:"siblings, to keep all that was put at once, or lww, to keep the last write." placeholder:"RULE"`
+	Bucket raw            `arg:"" help:"The bucket's name."`
+	R      *int           `help:"Replicas that a get waits for, 1 to N." placeholder:"COUNT"`
+	W      *int           `help:"Replicas that must have applied a put, 1 to N." placeholder:"COUNT"`
+	DW     *string        `name:"dw" help:"Replicas that must have a put on disk, 0 to N, or the word w: as many as must have applied it." placeholder:"COUNT"`
+	TTL    *time.Duration `name:"ttl" help:"How long values live that are put without a time of their own; 0s for ever." placeholder:"DURATION"`
+	Merge  *string        `help:"siblings, to keep all that was put at once, or lww, to keep the last write." placeholder:"RULE"`
 }
 
 // Help is shown by ringtail cluster props --help.
@@ -26,7 +28,7 @@ func (propsCmd) Help() string {
 Examples:
 
     ringtail cluster props default
-    ringtail cluster props sessions --merge lww --dw 0`
+    ringtail cluster props sessions --merge lww --dw 0 --ttl 36h`
 }
 
 // Run carries out the command.
@@ -72,6 +74,12 @@ func (c *propsCmd) changes() (map[string]any, error) {
 	}
 	if c.Merge != nil {
 		m["merge"] = *c.Merge
+	}
+	if c.TTL != nil {
+		if *c.TTL < 0 || *c.TTL%time.Millisecond != 0 {
+			return nil, usagef("--ttl: %v is no whole number of milliseconds", *c.TTL)
+		}
+		m["ttl"] = c.TTL.Milliseconds()
 	}
 	switch {
 	case c.DW == nil:

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -16,6 +18,7 @@ type putCmd struct {
 	Value       *raw   `arg:"" optional:"" help:"The value, or - for what standard input holds."`
 	File        string `help:"Take the value from FILE." placeholder:"FILE"`
 	ContentType string `help:"What the value is (application/octet-stream)." placeholder:"TYPE"`
+	TTL         string `name:"ttl" help:"How long the value lives, or none: for ever (the bucket's)." placeholder:"DURATION"`
 }
 
 // Help is shown by ringtail put --help.
@@ -29,6 +32,7 @@ Examples:
     ringtail get cart --context-file cart.ctx
     ringtail put cart 2-socks,1-hat --context-file cart.ctx
     ringtail put photo --file cat.jpg --content-type image/jpeg --w 3
+    ringtail put session --ttl 30m --file session.json
     echo hello | ringtail put greeting -`
 }
 
@@ -44,7 +48,26 @@ func (c *putCmd) Run(ctx context.Context, s streams) error {
 	if c.ContentType != "" {
 		q.header.Set("Content-Type", c.ContentType)
 	}
+	if err := setTTL(q, c.TTL); err != nil {
+		return err
+	}
 	return c.send(ctx, s, q)
+}
+
+// setTTL sets the query parameter of a time to live, if one is given.
+func setTTL(q question, ttl string) error {
+	if ttl == "" {
+		return nil
+	}
+	if ttl != "none" {
+		d, err := time.ParseDuration(ttl)
+		if err != nil || d < time.Millisecond || d%time.Millisecond != 0 {
+			return usagef("--ttl: %q is neither none nor a whole number of milliseconds, as 90s or 36h", ttl)
+		}
+		ttl = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+	q.query.Set("ttl", ttl)
+	return nil
 }
 
 // value returns the value to put. It reads no more than one byte past the

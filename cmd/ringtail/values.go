@@ -22,6 +22,8 @@ type sibling struct {
 	ContentType string    `json:"content_type"`
 	Deleted     bool      `json:"deleted"`
 	Modified    time.Time `json:"modified"`
+	// Expires is nil for a value that does not expire.
+	Expires *time.Time `json:"expires,omitempty"`
 }
 
 // values reads an answer about a key.
@@ -32,6 +34,9 @@ func (a answer) values() (values, error) {
 		one := sibling{Value: a.body, ContentType: a.header.Get("Content-Type")}
 		if t, err := http.ParseTime(a.header.Get("Last-Modified")); err == nil {
 			one.Modified = t
+		}
+		if t, err := time.Parse(time.RFC3339Nano, a.header.Get(headerExpires)); err == nil {
+			one.Expires = &t
 		}
 		v.Siblings = append(v.Siblings, one)
 	case http.StatusMultipleChoices:
@@ -101,6 +106,9 @@ func (b sibling) describe() string {
 	when := b.Modified.Format(time.RFC3339Nano)
 	if b.Deleted {
 		return "deleted, " + when
+	}
+	if b.Expires != nil {
+		when += ", until " + b.Expires.Format(time.RFC3339Nano)
 	}
 	return fmt.Sprintf("%d bytes, %s, %s", len(b.Value), b.ContentType, when)
 }

@@ -73,6 +73,9 @@ type Floors interface {
 	// Usage tells from memory what p's copy holds; reapable is the number of
 	// records of which a floor could drop something.
 	Usage(p kv.Partition) (keys, bytes, reapable uint64)
+	// Soonest tells from memory before which moment nothing in p's copy expires, 0
+	// when nothing does.
+	Soonest(p kv.Partition) kv.Expiry
 }
 
 // Damage is what the node knows of copies that lost data (package replica).
@@ -163,6 +166,9 @@ type Deps struct {
 	// Now is a clock that does not jump (time.Now, with its monotonic reading);
 	// Tick gets the same clock's time.
 	Now func() time.Time
+	// Wall is the wall clock, which may jump: what expires is reaped once it is past
+	// at all members.
+	Wall func() kv.Time
 	// Busy tells whether requests of clients queue at this node: fills make room
 	// for them. It may be nil.
 	Busy func() bool

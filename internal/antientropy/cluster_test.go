@@ -92,6 +92,8 @@ type node struct {
 	busy bool
 	// stuck nodes cannot raise stages.
 	stuck bool
+	// ahead is how far the node's wall clock is.
+	ahead time.Duration
 }
 
 // testRing returns a ring of epoch e, with q partitions, of which the nodes are
@@ -158,6 +160,7 @@ func (n *node) start() {
 	boot := n.boot
 	n.keeper = New(n.cfg, Deps{
 		Self: n.id, Boot: func() uint64 { return boot },
+		Wall:  func() kv.Time { return kv.TimeOf(n.now.Add(n.ahead)) },
 		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: stages{n.store, n}, Disk: n.engine,
 		Peers: n, Cluster: n, Background: n, Now: func() time.Time { return n.now },
 		Busy: func() bool { return n.busy },

@@ -3,6 +3,7 @@ package antientropy
 import (
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/clock"
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
@@ -46,6 +47,9 @@ type Config struct {
 	// ReapBackoff, times the node's rank among the members, is how much later
 	// than the first it begins a sweep: that one usually serves all.
 	ReapBackoff time.Duration
+	// MaxSkew is how long before the slowest clock of all members a value must have
+	// expired to be reaped.
+	MaxSkew time.Duration
 	// Poll is how often a leader asks again.
 	Poll time.Duration
 	// Patience is how long the leader of a sweep waits for the members in each
@@ -96,8 +100,10 @@ const (
 	OmitWait
 	// OmitFormer drops a former owner's copy as soon as it answers no gets.
 	OmitFormer
+	// OmitMark takes the leader's clock alone for what all members' say.
+	OmitMark
 
-	allOmits = OmitFormer<<1 - 1
+	allOmits = OmitMark<<1 - 1
 )
 
 // minMessage is the least MaxMessage: the hashes of one tree in full fit.
@@ -119,6 +125,7 @@ func Default() Config {
 		ReapAfter:    10 * time.Minute,
 		ReapPause:    30 * time.Second,
 		ReapBackoff:  2 * time.Second,
+		MaxSkew:      clock.DefaultMaxSkew,
 		Poll:         time.Second,
 		Patience:     30 * time.Second,
 		ExchangeFor:  10 * time.Minute,
@@ -134,7 +141,7 @@ func (c Config) Validate() error {
 	}{
 		{"Every", int64(c.Every)}, {"Retry", int64(c.Retry)}, {"Rate", c.Rate}, {"FillRate", c.FillRate}, {"FillPatience", int64(c.FillPatience)}, {"Sessions", int64(c.Sessions)},
 		{"Timeout", int64(c.Timeout)}, {"Inbound", int64(c.Inbound)}, {"ReapAfter", int64(c.ReapAfter)},
-		{"ReapPause", int64(c.ReapPause)}, {"ReapBackoff", int64(c.ReapBackoff)}, {"Poll", int64(c.Poll)},
+		{"ReapPause", int64(c.ReapPause)}, {"ReapBackoff", int64(c.ReapBackoff)}, {"Poll", int64(c.Poll)}, {"MaxSkew", int64(c.MaxSkew)},
 		{"Patience", int64(c.Patience)}, {"ExchangeFor", int64(c.ExchangeFor)},
 	} {
 		if f.value <= 0 {

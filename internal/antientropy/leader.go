@@ -294,7 +294,11 @@ func (l *leader) lows() vclock.Floor {
 	var marks []lowMark
 	for _, w := range l.words {
 		agreed = agreed && w.removed
-		marks = append(marks, w.low...)
+		for _, m := range w.low {
+			if m.id != clockMark {
+				marks = append(marks, m)
+			}
+		}
 	}
 	if agreed {
 		for _, id := range l.k.Cluster.Removed() {
@@ -303,7 +307,7 @@ func (l *leader) lows() vclock.Floor {
 	}
 	// Of two marks of one id the lower holds.
 	slices.SortFunc(marks, func(a, b lowMark) int { return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.seq, b.seq)) })
-	var f vclock.Floor
+	f := vclock.Floor(vclock.AppendExpiryMark(nil, l.mark()))
 	for i, m := range marks {
 		if m.seq > 0 && (i == 0 || marks[i-1].id != m.id) {
 			f = vclock.AppendFloorEntry(f, m.id, m.seq)
@@ -311,6 +315,33 @@ func (l *leader) lows() vclock.Floor {
 	}
 	return f
 }
+
+// mark returns S's expiry mark: a moment that was past at every member, also at
+// the one whose clock is slowest, by more than clocks may be off. There is none
+// unless every member has told what its clock shows, which those of the first
+// release do not.
+func (l *leader) mark() kv.Expiry {
+	var least kv.Expiry
+	for _, w := range l.words {
+		shows := kv.Expiry(0)
+		for _, m := range w.low {
+			if m.id == clockMark {
+				shows = kv.Expiry(m.seq)
+			}
+		}
+		switch {
+		case l.k.cfg.omits(OmitMark) && w.id != l.k.Self:
+		case shows == 0:
+			return 0
+		default:
+			least = least.Sooner(shows)
+		}
+	}
+	return max(least, l.margin()) - l.margin()
+}
+
+// margin is MaxSkew in milliseconds.
+func (l *leader) margin() kv.Expiry { return kv.Expiry(l.k.cfg.MaxSkew.Milliseconds()) }
 
 // release tells the members that the round is over, so that they are free for
 // another one. It is not waited for.

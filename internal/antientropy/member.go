@@ -122,13 +122,14 @@ func (m *member) check(ask sweepAsk) error {
 }
 
 // low returns the node's low-water mark: it is the same for all ids under which
-// the node writes, for they draw from one sequence.
+// the node writes, for they draw from one sequence. With it comes what the node's
+// clock shows.
 func (m *member) low() ([]lowMark, error) {
 	seq, err := m.k.Floors.Low()
 	if err != nil {
 		return nil, err
 	}
-	out := []lowMark{{m.k.Self, seq}}
+	out := []lowMark{{m.k.Self, seq}, {clockMark, min(uint64(m.k.Wall())/1000, uint64(kv.MaxExpiry))}}
 	for _, o := range m.k.Cluster.Members() {
 		if o.ID == m.k.Self {
 			for _, id := range o.Aliases {

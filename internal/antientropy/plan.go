@@ -75,14 +75,19 @@ func (l *leader) consider(now time.Time) {
 }
 
 // reapable returns in how many records of the copies that this node owns a floor
-// could drop something.
+// could drop something. What has expired, however much, counts as one record: it
+// is not known how many there are, and waits for ReapAfter.
 func (l *leader) reapable(r *ring.Ring) uint64 {
-	sum := uint64(0)
+	sum, expired := uint64(0), uint64(0)
+	past := max(kv.Expiry(l.k.Wall()/1000), l.margin()) - l.margin()
 	for _, p := range r.Partitions(l.k.Self) {
 		_, _, n := l.k.Floors.Usage(p)
 		sum += n
+		if e := l.k.Floors.Soonest(p); e != 0 && e <= past {
+			expired = 1
+		}
 	}
-	return sum
+	return sum + expired
 }
 
 // down returns the members that do not answer: what they hold nobody knows, so

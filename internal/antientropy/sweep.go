@@ -12,7 +12,8 @@ import (
 // A sweep is a round of five steps, which the leader takes one after another and
 // with all members each:
 //
-//	low       each tells its sequence numbers up to which all is stored: S
+//	low       each tells its sequence numbers up to which all is stored: S; and
+//	          what its clock shows, the least of which is S's expiry mark
 //	report    each tells, later, for which partitions it held nothing at some
 //	          moment that belongs elsewhere
 //	exchange  each partition's first owner exchanges it fully with all others
@@ -102,7 +103,8 @@ func parseSweepAsk(b []byte) (sweepAsk, error) {
 type sweepAnswer struct {
 	step
 	standing
-	// low are the ids under which the member has written, with its sequence.
+	// low are the ids under which the member has written, with its sequence, and
+	// under clockMark what its clock shows.
 	low []lowMark
 	// removed tells that the member knows the same nodes to be dead for good.
 	removed bool
@@ -113,6 +115,10 @@ type sweepAnswer struct {
 	// exchanged (exchange), or whose floors it has raised (floor).
 	parts []kv.Partition
 }
+
+// clockMark stands in the place of an id: the mark is what the member's clock
+// shows, in milliseconds.
+const clockMark kv.NodeID = 0
 
 type lowMark struct {
 	id  kv.NodeID
@@ -135,7 +141,7 @@ func parseSweepAnswer(b []byte) (sweepAnswer, error) {
 	m := sweepAnswer{step: step(r.u8()), standing: r.standing(), removed: r.flag(), done: r.flag()}
 	for range r.count(16) {
 		l := lowMark{kv.NodeID(r.u64()), r.u64()}
-		r.bad = r.bad || l.id == 0
+		r.bad = r.bad || l.id == clockMark && l.seq > uint64(kv.MaxExpiry)
 		m.low = append(m.low, l)
 	}
 	m.parts = r.partitions()

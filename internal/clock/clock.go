@@ -32,6 +32,22 @@ func CheckSkew(skew, limit time.Duration) error {
 	return nil
 }
 
+// Trusted returns now, by a clock that is ahead of the median of its peers by
+// skew, unless that is more than limit either way: then the time of the median.
+func Trusted(now kv.Time, skew, limit time.Duration) kv.Time {
+	if skew <= limit && skew >= -limit {
+		return now
+	}
+	us := kv.Time(skew.Abs().Microseconds())
+	switch {
+	case skew < 0:
+		return now + us
+	case us > now:
+		return 0
+	}
+	return now - us
+}
+
 // CheckSeen returns an error of KindSkew when seen, a hybrid time from outside,
 // is further ahead of now than limit: writes after it would be pushed into the
 // future.

@@ -15,7 +15,7 @@ type Config struct {
 	// value.
 	MaxInFlight int
 	// MaxSkew is how far this node's clock may be from its peers' before it
-	// stops coordinating lww writes.
+	// stops coordinating lww writes, and values expire by its peers' clocks.
 	MaxSkew time.Duration
 	// MaxClock caps the entries of a clock (object.MaxClock).
 	MaxClock int
@@ -80,6 +80,10 @@ const (
 	OmitJointNew
 	// OmitRestart has a get that starts again keep the answers that it has.
 	OmitRestart
+	// OmitTrust has values expire by this node's own clock, however far it is off.
+	OmitTrust
+	// OmitHide shows what has expired until it is reaped.
+	OmitHide
 )
 
 // stranger is the id of no node.

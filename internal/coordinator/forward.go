@@ -114,6 +114,7 @@ func appendForward(dst []byte, p *plan) []byte {
 			Flags: wire.FlagForwarded, R: p.given.R, W: p.given.W, DW: p.given.DW, Key: p.Key,
 		},
 		Context: p.Update.Context, ContentType: p.Update.ContentType, Value: p.Update.Value,
+		Life: p.Update.Life, Meta: p.Update.Meta,
 	}
 	if p.Options.Strict {
 		m.Flags |= wire.FlagStrict

@@ -45,6 +45,8 @@ type get struct {
 	key    kv.Key
 	buf    []byte
 	sealed []byte
+	// shown is what is left of seen where something has expired.
+	shown []byte
 	// msg is the first messages' only: later ones may overlap.
 	msg wire.ReplicaRead
 }
@@ -78,6 +80,9 @@ func (o *get) reset() {
 	}
 	if cap(o.mixed) > maxKept {
 		o.mixed = nil
+	}
+	if cap(o.shown) > maxKept {
+		o.shown = nil
 	}
 	o.slots.end()
 	o.tally, o.msg, o.own = quorum.Get{}, wire.ReplicaRead{}, ownCopy{}
@@ -436,13 +441,19 @@ func (o *get) expired() {
 // finish tells the outcome. What was seen changes no more.
 func (o *get) finish(answers int, err error) {
 	var a wire.Answer
+	shown := &o.seen
 	if err == nil && o.seen.Bytes() != nil {
 		ctx := object.ContextOf(o.seen)
 		ctx.Fastest = o.c.Self
 		o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx)
-		a = wire.Answer{Context: o.sealed, Object: o.seen.Bytes()}
+		if object.Expiring(&o.seen) {
+			var left object.Object
+			left, o.shown = o.c.hide(o.shown[:0], o.seen)
+			shown = &left
+		}
+		a = wire.Answer{Context: o.sealed, Object: shown.Bytes()}
 	}
-	o.c.Stats.GetDone(Ended{Took: o.took(), Asked: o.asked, Answered: answers, Siblings: o.seen.Live(), Err: err})
+	o.c.Stats.GetDone(Ended{Took: o.took(), Asked: o.asked, Answered: answers, Siblings: shown.Live(), Err: err})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

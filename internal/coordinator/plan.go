@@ -146,19 +146,13 @@ func standIns(cur *ring.Current, v *ring.View, p kv.Partition, owners []kv.NodeI
 }
 
 func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Context, error) {
-	u := &req.Update
-	switch {
-	case len(u.Value) > kv.MaxValue:
-		return object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the value has %d bytes, the limit is %d", len(u.Value), kv.MaxValue)
-	case len(u.ContentType) > kv.MaxContentType:
-		return object.Context{}, kv.Errorf(kv.KindTooLarge, "put", "the content type has %d bytes, the limit is %d", len(u.ContentType), kv.MaxContentType)
-	case u.Deleted && len(u.Value)+len(u.ContentType) > 0:
-		return object.Context{}, kv.Errorf(kv.KindInvalid, "delete", "a delete has no value")
+	if err := checkUpdate(&req.Update); err != nil {
+		return object.Context{}, err
 	}
 	if err := c.plan(p, wire.TypePut, req, now); err != nil {
 		return object.Context{}, err
 	}
-	ctx, err := c.Cluster.Sealer().Open(u.Context)
+	ctx, err := c.Cluster.Sealer().Open(req.Update.Context)
 	if err != nil {
 		return ctx, err
 	}
@@ -171,6 +165,20 @@ func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Cont
 		}
 	}
 	return ctx, nil
+}
+
+func checkUpdate(u *object.Update) error {
+	switch {
+	case len(u.Value) > kv.MaxValue:
+		return kv.Errorf(kv.KindTooLarge, "put", "the value has %d bytes, the limit is %d", len(u.Value), kv.MaxValue)
+	case len(u.ContentType) > kv.MaxContentType:
+		return kv.Errorf(kv.KindTooLarge, "put", "the content type has %d bytes, the limit is %d", len(u.ContentType), kv.MaxContentType)
+	case len(u.Meta) > kv.MaxMeta:
+		return kv.Errorf(kv.KindTooLarge, "put", "what is kept beside the value has %d bytes, the limit is %d", len(u.Meta), kv.MaxMeta)
+	case u.Deleted && (len(u.Value)+len(u.ContentType)+len(u.Meta) > 0 || u.Life != kv.Lifetime{}):
+		return kv.Errorf(kv.KindInvalid, "delete", "a delete has no value, and does not expire")
+	}
+	return u.Life.Validate()
 }
 
 // loose tells whether stand-ins count in p.

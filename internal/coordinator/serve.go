@@ -54,7 +54,7 @@ func requestOf(m wire.Put) Request {
 		Forwarded: m.Flags&wire.FlagForwarded != 0,
 		StandIn:   m.Flags&wire.FlagStandIn != 0,
 		Update: object.Update{
-			Context: m.Context, ContentType: m.ContentType, Value: m.Value,
+			Context: m.Context, ContentType: m.ContentType, Value: m.Value, Meta: m.Meta, Life: m.Life,
 			Deleted: m.Flags&wire.FlagDeleted != 0,
 		},
 	}

@@ -44,7 +44,8 @@ func (o *put) needs(v *ring.View) quorum.Need {
 func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	write := object.Write{
 		Merge: p.props.Merge, Context: ctx, Now: kv.TimeOf(o.start), MaxClock: o.c.cfg.MaxClock,
-		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value,
+		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value, Meta: p.Update.Meta,
+		Expires: o.c.expiry(p, o.start),
 	}
 	if o.c.omits(OmitSiblings) {
 		write.Merge = kv.MergeLWW
@@ -65,8 +66,8 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	if dropped > 0 {
 		o.c.Stats.Truncated(dropped)
 	}
-	o.makeAnswer(obj, p.Options.ReturnBody)
 	o.key, o.object = append(o.key[:0], p.Key...), obj.Bytes()
+	o.makeAnswer(obj, p.Options.ReturnBody)
 	return nil
 }
 
@@ -123,6 +124,10 @@ func ownAffair(err error) bool {
 // seen: the new sibling is the only one, or all of them are in the answer.
 func (o *put) makeAnswer(obj object.Object, body bool) {
 	if body {
+		if object.Expiring(&obj) {
+			// A part of buf, beside what is sent.
+			obj, o.buf = o.c.hide(o.buf, obj)
+		}
 		o.answer.Object = obj.Bytes()
 	}
 	if !body && obj.Len() > 1 {

@@ -49,6 +49,9 @@ func writeValue(w http.ResponseWriter, s object.Sibling) {
 	h.Set("Content-Type", contentType(s))
 	h.Set("Content-Length", strconv.Itoa(len(s.Value)))
 	h.Set("Last-Modified", lastModified(s))
+	if s.Expires != 0 {
+		h.Set(headerExpires, expires(s))
+	}
 	// A value is the users' own; no browser shall guess that it is a page.
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(s.Value)
@@ -60,6 +63,7 @@ type siblingBody struct {
 	ContentType string `json:"content_type"`
 	Deleted     bool   `json:"deleted"`
 	Modified    string `json:"modified"`
+	Expires     string `json:"expires,omitempty"`
 }
 
 // writeSiblingsJSON writes one sibling at a time: all of them may be many times
@@ -73,7 +77,7 @@ func writeSiblingsJSON(w io.Writer, a object.Answer) error {
 	for c := a.Object.Siblings(); c.Next(); comma = "," {
 		b, err := json.Marshal(siblingBody{
 			Value: c.Value, ContentType: contentType(c.Sibling), Deleted: c.Deleted,
-			Modified: c.Time.Wall().Format("2006-01-02T15:04:05.000000Z"),
+			Modified: c.Time.Wall().Format("2006-01-02T15:04:05.000000Z"), Expires: expires(c.Sibling),
 		})
 		if err != nil {
 			return err
@@ -93,6 +97,9 @@ func writeSiblingsMultipart(m *multipart.Writer, o object.Object) error {
 		h.Set("Last-Modified", lastModified(c.Sibling))
 		if c.Deleted {
 			h.Set(headerDeleted, "true")
+		}
+		if c.Expires != 0 {
+			h.Set(headerExpires, expires(c.Sibling))
 		}
 		part, err := m.CreatePart(h)
 		if err != nil {
@@ -118,6 +125,14 @@ func contentType(s object.Sibling) string {
 		return typeUnknown
 	}
 	return string(s.ContentType)
+}
+
+// expires tells when s is not shown any more, empty for never.
+func expires(s object.Sibling) string {
+	if s.Expires == 0 {
+		return ""
+	}
+	return s.Expires.Wall().Format("2006-01-02T15:04:05.000Z")
 }
 
 func lastModified(s object.Sibling) string { return s.Time.Wall().Format(http.TimeFormat) }

@@ -10,6 +10,7 @@ import (
 const (
 	headerContext = "X-Ringtail-Context"
 	headerDeleted = "X-Ringtail-Deleted"
+	headerExpires = "X-Ringtail-Expires"
 )
 
 func (t target) storeKey() kv.Key {
@@ -34,23 +35,27 @@ func (s *Server) putKey(w http.ResponseWriter, r *http.Request, t target) error 
 	if err != nil {
 		return err
 	}
-	return s.update(w, r, t, func() (object.Update, error) {
+	o, life, err := parsePut(r.URL.RawQuery, s.parts.Buckets.N())
+	if err != nil {
+		return err
+	}
+	return s.update(w, r, t, o, func() (object.Update, error) {
 		value, err := readBody(w, r, kv.MaxValue)
-		return object.Update{ContentType: contentType, Value: value}, err
+		return object.Update{ContentType: contentType, Value: value, Life: life}, err
 	})
 }
 
 func (s *Server) deleteKey(w http.ResponseWriter, r *http.Request, t target) error {
-	return s.update(w, r, t, func() (object.Update, error) { return object.Update{Deleted: true}, nil })
-}
-
-// update puts what read returns, which is called once all else about the
-// request is known to be right.
-func (s *Server) update(w http.ResponseWriter, r *http.Request, t target, read func() (object.Update, error)) error {
 	o, err := parseOptions(r.URL.RawQuery, s.parts.Buckets.N())
 	if err != nil {
 		return err
 	}
+	return s.update(w, r, t, o, func() (object.Update, error) { return object.Update{Deleted: true}, nil })
+}
+
+// update puts what read returns, which is called once all else about the
+// request is known to be right.
+func (s *Server) update(w http.ResponseWriter, r *http.Request, t target, o kv.Options, read func() (object.Update, error)) error {
 	seen, err := requestContext(r)
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func (m *model) Put(ctx context.Context, key kv.Key, u object.Update, o kv.Optio
 	r.own = vclock.Issue(r.own, r.object.Clock(), m.node, m.seq, 0)
 	r.object, _, _, err = object.Put(nil, r.object, object.Write{
 		Merge: m.Props(string(key.Bucket())).Merge, Context: seen, Now: written(m.seq),
-		Own: r.own, Seq: m.seq, Deleted: u.Deleted, ContentType: u.ContentType, Value: u.Value,
+		Own: r.own, Seq: m.seq, Deleted: u.Deleted, ContentType: u.ContentType, Value: u.Value, Expires: u.Life.Expiry(written(m.seq), m.Props(string(key.Bucket())).TTL),
 	})
 	if err != nil {
 		return object.Answer{}, err

@@ -14,6 +14,7 @@ type propsBody struct {
 	W     int8   `json:"w"`
 	DW    *int8  `json:"dw"`
 	Merge string `json:"merge"`
+	TTL   kv.TTL `json:"ttl"`
 }
 
 func (s *Server) getProps(w http.ResponseWriter, r *http.Request, t target) error {
@@ -64,8 +65,10 @@ func changeProps(p kv.Props, changes map[string]json.RawMessage, n int) (kv.Prop
 			}
 		case "merge":
 			p.Merge, err = propMerge(raw)
+		case "ttl":
+			p.TTL, err = propTTL(raw)
 		default:
-			err = badProps("there is no property %q; there are r, w, dw, merge", name)
+			err = badProps("there is no property %q; there are r, w, dw, merge, ttl", name)
 		}
 		if err != nil {
 			return kv.Props{}, err
@@ -92,8 +95,17 @@ func propMerge(raw json.RawMessage) (kv.Merge, error) {
 	return kv.ParseMerge(v)
 }
 
+// propTTL reads a time to live in milliseconds, 0 for none.
+func propTTL(raw json.RawMessage) (kv.TTL, error) {
+	var v *kv.TTL
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil || *v < 0 || *v > kv.MaxTTL {
+		return 0, badProps("ttl=%s is not within 0 to %d milliseconds", raw, kv.MaxTTL)
+	}
+	return *v, nil
+}
+
 func writeProps(w http.ResponseWriter, p kv.Props) {
-	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String()}
+	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String(), TTL: p.TTL}
 	if p.DW != kv.Unset {
 		body.DW = &p.DW
 	}

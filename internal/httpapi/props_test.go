@@ -11,13 +11,14 @@ const pathProps = "/buckets/b/props"
 func TestProps(t *testing.T) {
 	d := newDoor(t)
 	for _, c := range []struct{ put, want string }{
-		{"", `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}`},
-		{`{"props":{}}`, `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}`},
-		{`{"props":{"r":1}}`, `{"props":{"r":1,"w":2,"dw":null,"merge":"siblings"}}`},
-		{`{"props":{"w":3,"dw":0}}`, `{"props":{"r":1,"w":3,"dw":0,"merge":"siblings"}}`},
-		{` {"props":{"merge":"lww"}} `, `{"props":{"r":1,"w":3,"dw":0,"merge":"lww"}}`},
-		{`{"props":{"dw":null,"merge":"siblings"}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings"}}`},
-		{`{"props":{"r":2,"w":2,"dw":3,"merge":"siblings"}}`, `{"props":{"r":2,"w":2,"dw":3,"merge":"siblings"}}`},
+		{"", `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
+		{`{"props":{}}`, `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
+		{`{"props":{"r":1}}`, `{"props":{"r":1,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
+		{`{"props":{"w":3,"dw":0}}`, `{"props":{"r":1,"w":3,"dw":0,"merge":"siblings","ttl":0}}`},
+		{` {"props":{"merge":"lww"}} `, `{"props":{"r":1,"w":3,"dw":0,"merge":"lww","ttl":0}}`},
+		{`{"props":{"dw":null,"merge":"siblings","ttl":0}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":0}}`},
+		{`{"props":{"ttl":3153600000000}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":3153600000000}}`},
+		{`{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0}}`, `{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0}}`},
 	} {
 		if c.put != "" {
 			d.want(d.do("PUT", pathProps, c.put), 204)
@@ -27,7 +28,7 @@ func TestProps(t *testing.T) {
 		}
 	}
 	got := d.want(d.do("GET", "/buckets/other/props", ""), 200)
-	if want := `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings"}}` + "\n"; string(got.body) != want {
+	if want := `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}` + "\n"; string(got.body) != want {
 		t.Errorf("another bucket: %s", got.body)
 	}
 }
@@ -39,6 +40,7 @@ func TestPropsRefuse(t *testing.T) {
 		`{"props":{},"more":1}`, `{"props":{"n":3}}`, `{"props":{"R":1}}`, `{"props":{"r":0}}`, `{"props":{"r":4}}`,
 		`{"props":{"r":-1}}`, `{"props":{"r":null}}`, `{"props":{"r":"2"}}`, `{"props":{"r":1.5}}`, `{"props":{"r":258}}`,
 		`{"props":{"w":4}}`, `{"props":{"w":0}}`, `{"props":{"dw":4}}`, `{"props":{"dw":-1}}`, `{"props":{"dw":true}}`,
+		`{"props":{"ttl":-1}}`, `{"props":{"ttl":3153600000001}}`, `{"props":{"ttl":null}}`, `{"props":{"ttl":"1s"}}`, `{"props":{"ttl":0.5}}`,
 		`{"props":{"merge":"newest"}}`, `{"props":{"merge":1}}`, `{"props":{"merge":null}}`,
 	} {
 		d.wantError(d.do("PUT", pathProps, body), 400, kv.KindInvalid)

@@ -18,12 +18,38 @@ var optionNames = []string{"r", "w", "dw", "strict", "returnbody", "timeout"}
 // KindInvalid and names the parameter, also for an r, w or dw that exceeds n,
 // the number of owners of each key.
 func parseOptions(rawQuery string, n int) (kv.Options, error) {
-	o := kv.Defaults()
 	q, err := parseQuery(rawQuery, optionNames...)
 	if err != nil {
-		return o, err
+		return kv.Defaults(), err
 	}
+	return optionsOf(q, n)
+}
+
+// putNames are the parameters of a put.
+var putNames = append(slices.Clip(optionNames), "ttl")
+
+// parsePut is parseOptions for a put, which may also say how long its value is to
+// live.
+func parsePut(rawQuery string, n int) (kv.Options, kv.Lifetime, error) {
+	q, err := parseQuery(rawQuery, putNames...)
+	if err != nil {
+		return kv.Defaults(), kv.Lifetime{}, err
+	}
+	var life kv.Lifetime
+	if v, ok := q["ttl"]; ok {
+		if life.TTL, err = parseTTL(v); err != nil {
+			return kv.Defaults(), kv.Lifetime{}, err
+		}
+	}
+	o, err := optionsOf(q, n)
+	return o, life, err
+}
+
+// optionsOf reads the parameters of every request for a key.
+func optionsOf(q map[string]string, n int) (kv.Options, error) {
+	o := kv.Defaults()
 	for name, v := range q {
+		var err error
 		switch name {
 		case "r":
 			o.R, err = parseCount(name, v)
@@ -94,6 +120,18 @@ func parseTimeout(v string) (time.Duration, error) {
 			v, kv.MinTimeout.Milliseconds(), kv.MaxTimeout.Milliseconds())
 	}
 	return d, nil
+}
+
+// parseTTL reads a time to live: milliseconds, 0 for the bucket's, or none.
+func parseTTL(v string) (kv.TTL, error) {
+	if v == "none" {
+		return kv.Forever, nil
+	}
+	ms, err := strconv.ParseUint(v, 10, 63)
+	if err != nil || kv.TTL(ms) > kv.MaxTTL {
+		return 0, badQuery("ttl=%q is neither none nor within 0 to %d milliseconds", v, kv.MaxTTL)
+	}
+	return kv.TTL(ms), nil
 }
 
 func badQuery(format string, args ...any) error {

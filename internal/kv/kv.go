@@ -120,6 +120,9 @@ const (
 	MaxValue = 1 << 20
 	// MaxContentType bounds a content type, in bytes.
 	MaxContentType = 255
+	// MaxMeta bounds what a door keeps beside a value, in bytes; it does not
+	// count as a part of the value.
+	MaxMeta = 64 << 10
 	// MaxSiblings bounds the siblings that a put may leave behind. A put that
 	// would leave more is refused; a merge never is.
 	MaxSiblings = 100

@@ -84,4 +84,6 @@ type Quorums struct {
 type Props struct {
 	Quorums
 	Merge Merge
+	// TTL is that of values which are put without one of their own, 0 for none.
+	TTL TTL
 }

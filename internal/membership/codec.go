@@ -362,12 +362,26 @@ func (c *cursor) buckets() map[string]Bucket {
 	return out
 }
 
+// hasTTL marks, in the byte of the merge rule, that a TTL follows. Without one
+// the properties have the form that the first release reads.
+const hasTTL = 0x80
+
 func appendProps(b []byte, p kv.Props) []byte {
-	return append(b, byte(p.R), byte(p.W), byte(p.DW), byte(p.Merge))
+	b = append(b, byte(p.R), byte(p.W), byte(p.DW), byte(p.Merge))
+	if p.TTL != 0 {
+		b[len(b)-1] |= hasTTL
+		b = binary.BigEndian.AppendUint64(b, uint64(p.TTL))
+	}
+	return b
 }
 
 func (c *cursor) props() kv.Props {
-	p := kv.Props{Quorums: kv.Quorums{R: int8(c.u8()), W: int8(c.u8()), DW: int8(c.u8())}, Merge: kv.Merge(c.u8())}
+	p := kv.Props{Quorums: kv.Quorums{R: int8(c.u8()), W: int8(c.u8()), DW: int8(c.u8())}}
+	merge := c.u8()
+	if p.Merge = kv.Merge(merge &^ hasTTL); merge&hasTTL != 0 {
+		p.TTL = kv.TTL(c.u64())
+		c.need(p.TTL > 0 && p.TTL <= kv.MaxTTL)
+	}
 	c.need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
 	return p
 }

@@ -111,5 +111,8 @@ func checkProps(p kv.Props, n int) error {
 	if p.Merge > kv.MergeLWW {
 		return kv.Errorf(kv.KindInvalid, "check bucket properties", "merge %d is unknown", p.Merge)
 	}
+	if p.TTL < 0 || p.TTL > kv.MaxTTL {
+		return kv.Errorf(kv.KindInvalid, "check bucket properties", "ttl %d is not within 0 to %d milliseconds", p.TTL, kv.MaxTTL)
+	}
 	return kv.Options{R: p.R, W: p.W, DW: p.DW}.Validate(n)
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/clock"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/metrics"
@@ -59,6 +60,11 @@ func (n *Node) Props(bucket []byte) kv.Props { return n.service.Props(bucket) }
 
 // Skew implements coordinator.Cluster.
 func (n *Node) Skew() time.Duration { return n.service.Skew() }
+
+// wall is the time by which values expire here.
+func (n *Node) wall() kv.Time {
+	return clock.Trusted(kv.TimeOf(time.Now()), n.Skew(), n.cfg.Coordinator.MaxSkew)
+}
 
 // Refresh implements coordinator.Cluster.
 func (n *Node) Refresh(from kv.NodeID) { n.service.Refresh(from) }

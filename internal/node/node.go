@@ -133,7 +133,7 @@ func (n *Node) open() error {
 	if n.engine, err = n.openEngine(); err != nil {
 		return err
 	}
-	n.cfg.Replica.Hooks = n.storeHooks()
+	n.cfg.Replica.Hooks, n.cfg.Replica.Wall = n.storeHooks(), n.wall
 	n.store, err = replica.Open(n.cfg.Replica, n.service.ID(), n.engine, n.service.Mint(), n, n.service.Mint().First())
 	if err != nil {
 		return err

@@ -1,14 +1,20 @@
 package object
 
+import "github.com/ringtaildb/ringtail/internal/kv"
+
 // Update is a put or delete as a client asks for it.
 type Update struct {
 	// Context is a sealed context; empty means that the client has seen
 	// nothing.
 	Context []byte
-	// Deleted asks for a delete; then ContentType and Value are empty.
+	// Deleted asks for a delete; then all that follows is empty.
 	Deleted     bool
 	ContentType []byte
 	Value       []byte
+	// Meta is kept beside the value for the door, up to kv.MaxMeta bytes.
+	Meta []byte
+	// Life says until when the value is to be shown.
+	Life kv.Lifetime
 }
 
 // Answer is what a get, or a put that asked for it, hands back. Its bytes belong

@@ -21,7 +21,7 @@ func sized(entries, size int, more uint64) Object {
 		b.b = vclock.AppendEntry(b.b, vclock.Entry{Dot: d, Seq: uint64(i), Wall: kv.Time(i)})
 	}
 	b.endClock()
-	b.sibling(Sibling{Dot: d, ContentType: []byte("text/plain"), Value: make([]byte, size)})
+	b.sibling(&Sibling{Dot: d, ContentType: []byte("text/plain"), Value: make([]byte, size)})
 	o, _ := b.end()
 	return o
 }

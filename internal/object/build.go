@@ -15,6 +15,8 @@ const maxCount = 1<<16 - 1
 type builder struct {
 	b     []byte
 	flags byte
+	// seen is the union of the siblings' flags.
+	seen byte
 	// at is where the object begins in b, clockEnd where its clock ends.
 	at, clockEnd int
 	siblings     int
@@ -41,11 +43,13 @@ func (w *builder) horizon(r register) {
 
 func (w *builder) raw(sibling []byte) {
 	w.b = append(w.b, sibling...)
+	w.seen |= sibling[flagsAt]
 	w.siblings++
 }
 
-func (w *builder) sibling(s Sibling) {
+func (w *builder) sibling(s *Sibling) {
 	w.b = appendSibling(w.b, s)
+	w.seen |= s.flags()
 	w.siblings++
 }
 
@@ -53,7 +57,10 @@ func (w *builder) sibling(s Sibling) {
 // buffer, and the buffer.
 func (w *builder) end() (Object, []byte) {
 	h := w.b[w.at:]
-	h[0], h[1] = Version, w.flags
+	h[0], h[1] = versionPlain, w.flags
+	if w.seen&flagsExtended != 0 {
+		h[0] = Version
+	}
 	binary.BigEndian.PutUint16(h[2:], uint16(w.entries()))
 	binary.BigEndian.PutUint16(h[4:], uint16(w.siblings))
 	o := Object{raw: h, clock: vclock.Clock(w.b[w.at+headerSize : w.clockEnd]), sibs: w.b[w.clockEnd:], n: w.siblings}

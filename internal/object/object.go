@@ -18,8 +18,14 @@
 //	                  8  time of the write, microseconds
 //	                  1  flags
 //	                  1  length of the content type
-//	                  4  length of the value
+//	                  4  length of what follows the content type
 //	                     content type, value
+//	                     meta, and its length in 4 bytes (with flagMeta only)
+//	                  8  expiry, milliseconds (with flagExpires only)
+//
+// There are two versions of the format. Version 2 knows neither expiry nor meta.
+// An object is encoded in version 3 if a sibling of it has one of them, and in
+// version 2 otherwise (docs/adr/0014-ttl-and-metadata.md).
 //
 // The clock and the siblings that it covers are a dotted version vector. Beside
 // it stands a register for the writes of lww buckets: of these only the one with
@@ -43,18 +49,17 @@ import (
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// Version is the format's version.
-const Version = 2
+// Version is the newest of the format's versions, versionPlain that of objects
+// without expiry and meta.
+const (
+	Version      = 3
+	versionPlain = 2
+)
 
 const (
-	headerSize  = 6
-	flagsAt     = vclock.DotSize + 8 + 8
-	siblingSize = flagsAt + 1 + 1 + 4
+	headerSize = 6
 
 	flagHorizon = 1
-
-	flagDeleted = 1
-	flagLWW     = 2
 )
 
 // Object is a parsed, encoded object; it refers to the bytes it was parsed from
@@ -69,30 +74,14 @@ type Object struct {
 	n    int
 }
 
-// Sibling is one value of an object. Its slices are parts of the object's
-// bytes.
-type Sibling struct {
-	vclock.Dot
-	// Seq is the sequence number of the write at the node that coordinated it.
-	Seq uint64
-	// Time is the write's hybrid time.
-	Time kv.Time
-	// Deleted marks a tombstone, which has no value.
-	Deleted bool
-	// LWW marks a write under the merge rule lww.
-	LWW         bool
-	ContentType []byte
-	Value       []byte
-}
-
 // Parse checks that b is an object in canonical form and returns it; b is not
 // copied. An error is of KindInvalid, or KindWrongVersion.
 func Parse(b []byte) (Object, error) {
 	if len(b) < headerSize {
 		return Object{}, invalid("%d bytes are too few", len(b))
 	}
-	if b[0] != Version {
-		return Object{}, kv.Errorf(kv.KindWrongVersion, "parse object", "format version %d, this node knows %d", b[0], Version)
+	if b[0] != versionPlain && b[0] != Version {
+		return Object{}, kv.Errorf(kv.KindWrongVersion, "parse object", "format version %d, this node knows %d and %d", b[0], versionPlain, Version)
 	}
 	if b[1]&^flagHorizon != 0 {
 		return Object{}, invalid("unknown flags %#x", b[1])
@@ -129,47 +118,42 @@ func Parse(b []byte) (Object, error) {
 
 // checkSiblings walks the siblings and checks the invariants that Parse
 // promises: complete, in order, each covered by the clock unless it is lww, at
-// most one lww, no value in a tombstone, and a horizon only without an lww
-// sibling.
+// most one lww, no value in a tombstone, a horizon only without an lww sibling,
+// and the version that they need.
 func (o Object) checkSiblings() error {
-	rest, lww := o.sibs, 0
+	rest, lww, all := o.sibs, 0, byte(0)
+	known := flagsOf(o.raw[0])
 	var last []byte
+	var s Sibling
 	for range o.n {
-		if len(rest) < siblingSize {
-			return invalid("cut within a sibling")
-		}
-		size := encodedSize(rest)
-		if len(rest) < size {
-			return invalid("cut within a value")
-		}
-		s := decodeSibling(rest)
+		size, err := s.checked(rest, known)
 		switch {
+		case err != nil:
+			return err
 		case last != nil && bytes.Compare(last, rest[:vclock.DotSize]) >= 0:
 			return invalid("siblings out of order")
-		case s.Node == 0 || s.Counter == 0:
-			return invalid("a sibling without a dot")
-		case rest[flagsAt]&^(flagDeleted|flagLWW) != 0:
-			return invalid("unknown sibling flags")
-		case s.Deleted && len(s.Value)+len(s.ContentType) > 0:
-			return invalid("a tombstone with a value")
-		case len(s.Value) > kv.MaxValue:
-			return invalid("a value of %d bytes", len(s.Value))
 		case !s.LWW && !o.clock.Covers(s.Dot):
 			return invalid("a sibling that the clock does not cover")
 		}
 		if s.LWW {
 			lww++
 		}
+		all |= rest[flagsAt]
 		last, rest = rest[:vclock.DotSize], rest[size:]
 	}
-	if len(rest) > 0 {
+	switch {
+	case len(rest) > 0:
 		return invalid("%d bytes too many", len(rest))
-	}
-	if lww > 1 || lww == 1 && len(o.horizon) > 0 {
+	case lww > 1 || lww == 1 && len(o.horizon) > 0:
 		return invalid("more than one lww register")
+	case (all&flagsExtended != 0) != o.extended():
+		return invalid("format version %d, and no sibling that needs it", o.raw[0])
 	}
 	return nil
 }
+
+// extended tells whether a sibling has an expiry or meta.
+func (o *Object) extended() bool { return len(o.raw) > 0 && o.raw[0] == Version }
 
 // Bytes returns the encoded object, nil for the zero Object.
 func (o Object) Bytes() []byte { return o.raw }
@@ -207,47 +191,9 @@ func (c *Cursor) Next() bool {
 		return false
 	}
 	size := encodedSize(c.rest)
-	c.Sibling = decodeSibling(c.rest)
+	c.Sibling.decode(c.rest)
 	c.raw, c.rest = c.rest[:size], c.rest[size:]
 	return true
-}
-
-func encodedSize(b []byte) int {
-	return siblingSize + int(b[siblingSize-5]) + int(binary.BigEndian.Uint32(b[siblingSize-4:]))
-}
-
-// decodeSeq reads the sequence number of an encoded sibling.
-func decodeSeq(b []byte) uint64 { return binary.BigEndian.Uint64(b[vclock.DotSize:]) }
-
-func decodeSibling(b []byte) Sibling {
-	s := Sibling{
-		Dot:  vclock.DecodeDot(b),
-		Seq:  decodeSeq(b),
-		Time: kv.Time(binary.BigEndian.Uint64(b[vclock.DotSize+8:])),
-	}
-	flags := b[flagsAt]
-	s.Deleted, s.LWW = flags&flagDeleted != 0, flags&flagLWW != 0
-	ct := int(b[siblingSize-5])
-	s.ContentType = b[siblingSize : siblingSize+ct]
-	s.Value = b[siblingSize+ct : encodedSize(b)]
-	return s
-}
-
-func appendSibling(dst []byte, s Sibling) []byte {
-	dst = vclock.AppendDot(dst, s.Dot)
-	dst = binary.BigEndian.AppendUint64(dst, s.Seq)
-	dst = binary.BigEndian.AppendUint64(dst, uint64(s.Time))
-	var flags byte
-	if s.Deleted {
-		flags |= flagDeleted
-	}
-	if s.LWW {
-		flags |= flagLWW
-	}
-	dst = append(dst, flags, byte(len(s.ContentType)))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(s.Value)))
-	dst = append(dst, s.ContentType...)
-	return append(dst, s.Value...)
 }
 
 func invalid(format string, args ...any) error {

@@ -21,7 +21,7 @@ func encode(o Object) []byte {
 	b.endClock()
 	b.horizon(o.register())
 	for c := o.Siblings(); c.Next(); {
-		b.sibling(c.Sibling)
+		b.sibling(&c.Sibling)
 	}
 	o, _ = b.end()
 	return o.raw
@@ -128,14 +128,17 @@ func TestParseRefuses(t *testing.T) {
 			b.horizon(register{tag: tag{time: 1, dot: horizon, seq: 1}, fate: dead})
 		}
 		for _, s := range sibs {
-			b.sibling(s)
+			b.sibling(&s)
 		}
 		o, _ := b.end()
 		return o.raw
 	}
 	sib := func(d vclock.Dot) Sibling { return Sibling{Dot: d} }
 	lww := func(d vclock.Dot) Sibling { return Sibling{Dot: d, LWW: true} }
+	expires := func(e kv.Expiry) Sibling { return Sibling{Dot: dot(1, 1), Expires: e} }
+	meta := func(size int) Sibling { return Sibling{Dot: dot(1, 1), Meta: make([]byte, size)} }
 	none := vclock.Dot{}
+	last := func(b []byte, v byte) []byte { b[len(b)-1] = v; return b }
 	with := func(b []byte, at int, v byte) []byte { b[at] = v; return b }
 	for _, c := range []struct {
 		name string
@@ -149,11 +152,26 @@ func TestParseRefuses(t *testing.T) {
 		{"an lww sibling without a clock", build(none, []Sibling{lww(dot(1, 1))}), 0, true},
 		{"a full value", build(none, []Sibling{{Dot: dot(1, 1), Value: make([]byte, kv.MaxValue)}}, dot(1, 1)), 0, true},
 		{"a full content type", build(none, []Sibling{{Dot: dot(1, 1), ContentType: make([]byte, kv.MaxContentType)}}, dot(1, 1)), 0, true},
+		{"an expiry alone", build(none, []Sibling{expires(kv.MaxExpiry)}, dot(1, 1)), 0, true},
+		{"full meta", build(none, []Sibling{meta(kv.MaxMeta)}, dot(1, 1)), 0, true},
+		{"a full value with full meta", build(none, []Sibling{{Dot: dot(1, 1), Value: make([]byte, kv.MaxValue), Meta: make([]byte, kv.MaxMeta), Expires: 1}}, dot(1, 1)), 0, true},
 
 		{"nothing", nil, kv.KindInvalid, false},
 		{"an object that has seen nothing", build(none, nil), kv.KindInvalid, false},
 		{"another version", with(build(none, nil, dot(1, 1)), 0, Version+1), kv.KindWrongVersion, false},
-		{"the version before", with(build(none, nil, dot(1, 1)), 0, Version-1), kv.KindWrongVersion, false},
+		{"a version that is too old", with(build(none, nil, dot(1, 1)), 0, versionPlain-1), kv.KindWrongVersion, false},
+		{"a version that no sibling needs", with(build(none, []Sibling{sib(dot(1, 1))}, dot(1, 1)), 0, Version), kv.KindInvalid, false},
+		{"an expiry in a version without any", with(build(none, []Sibling{expires(1)}, dot(1, 1)), 0, versionPlain), kv.KindInvalid, false},
+		{"meta in a version without any", with(build(none, []Sibling{meta(1)}, dot(1, 1)), 0, versionPlain), kv.KindInvalid, false},
+		{"an expiry past the limit", build(none, []Sibling{expires(kv.MaxExpiry + 1)}, dot(1, 1)), kv.KindInvalid, false},
+		{"meta past the limit", build(none, []Sibling{meta(kv.MaxMeta + 1)}, dot(1, 1)), kv.KindInvalid, false},
+		{"an expiry of 0", last(build(none, []Sibling{expires(1)}, dot(1, 1)), 0), kv.KindInvalid, false},
+		{"meta of no bytes", last(build(none, []Sibling{meta(1)}, dot(1, 1)), 0), kv.KindInvalid, false},
+		{"meta that is longer than its sibling", last(build(none, []Sibling{meta(1)}, dot(1, 1)), 2), kv.KindInvalid, false},
+		{"an expiry that is cut", with(build(none, []Sibling{{Dot: dot(1, 1), Value: []byte("short")}}, dot(1, 1)), headerSize+vclock.EntrySize+flagsAt, flagExpires), kv.KindInvalid, false},
+		{"meta that is cut", with(build(none, []Sibling{{Dot: dot(1, 1), Value: []byte("abc")}}, dot(1, 1)), headerSize+vclock.EntrySize+flagsAt, flagMeta), kv.KindInvalid, false},
+		{"a tombstone with an expiry", build(none, []Sibling{{Dot: dot(1, 1), Deleted: true, Expires: 1}}, dot(1, 1)), kv.KindInvalid, false},
+		{"a tombstone with meta", build(none, []Sibling{{Dot: dot(1, 1), Deleted: true, Meta: []byte("m")}}, dot(1, 1)), kv.KindInvalid, false},
 		{"unknown flags", with(build(none, nil, dot(1, 1)), 1, 2), kv.KindInvalid, false},
 		{"a value past the limit", build(none, []Sibling{{Dot: dot(1, 1), Value: make([]byte, kv.MaxValue+1)}}, dot(1, 1)), kv.KindInvalid, false},
 		{"a tombstone with a value", build(none, []Sibling{{Dot: dot(1, 1), Deleted: true, Value: []byte("x")}}, dot(1, 1)), kv.KindInvalid, false},
@@ -220,7 +238,7 @@ func TestVersionHashSeesEachPart(t *testing.T) {
 			b.horizon(register{tag: tag{time: horizon, dot: d}, fate: dead})
 		}
 		if sibling != 0 {
-			b.sibling(Sibling{Dot: vclock.Dot{Actor: actor(1), Counter: sibling}})
+			b.sibling(&Sibling{Dot: vclock.Dot{Actor: actor(1), Counter: sibling}})
 		}
 		o, _ := b.end()
 		return o

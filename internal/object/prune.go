@@ -11,15 +11,15 @@ import (
 )
 
 // Prune drops from o what a holder with the floor f may forget: tombstones that
-// f covers; then clock entries that f covers, save those whose actor has a
-// causal sibling left; and the horizon, if f covers it. Values stay, whatever f
-// covers.
+// f covers, and what expired by f's expiry mark as if it were one; then clock
+// entries that f covers, save those whose actor has a causal sibling left; and
+// the horizon, if f covers it. Other values stay, whatever f covers.
 //
 // The result is appended to dst. When nothing is left it is the zero Object, and
 // dst is as it was; when there is nothing to drop it is o itself, and changed is
 // false.
 func Prune(dst []byte, o Object, f vclock.Floor) (res Object, buf []byte, changed bool) {
-	r := pruned(o, reach{floor: f})
+	r := pruned(o, reachOf(f))
 	switch {
 	case r.same():
 		return o, dst, false
@@ -54,7 +54,7 @@ func VersionHash(o Object) uint64 { return Digest(o, nil) }
 // building that; 0 when nothing is left. Under a floor that includes those of
 // their holders, copies that differ only in what was pruned have one digest.
 func Digest(o Object, f vclock.Floor) uint64 {
-	r := pruned(o, reach{floor: f})
+	r := pruned(o, reachOf(f))
 	if r.nothing() {
 		return 0
 	}
@@ -88,7 +88,8 @@ func Digest(o Object, f vclock.Floor) uint64 {
 }
 
 // Reapable tells what of o a floor could drop, were it high enough: the number
-// of tombstones, and of clock entries, the horizon counted as one.
+// of tombstones, and of clock entries, the horizon counted as one. What will
+// expire is not counted: see Soonest.
 func Reapable(o Object) (tombstones, entries int) {
 	r := pruned(o, reach{all: true})
 	entries = o.clock.Len() - r.entries
@@ -102,15 +103,24 @@ func Reapable(o Object) (tombstones, entries int) {
 type reach struct {
 	floor vclock.Floor
 	all   bool
+	// expired is the floor's expiry mark.
+	expired kv.Expiry
 }
+
+func reachOf(f vclock.Floor) reach { return reach{floor: f, expired: f.Expiry()} }
 
 func (r reach) covers(id kv.NodeID, seq uint64) bool {
 	return r.all || r.floor.Covers(id, seq)
 }
 
 // drops tells whether the sibling with which b begins need not be kept.
-func (r reach) drops(b []byte) bool {
-	return b[flagsAt]&flagDeleted != 0 && r.covers(vclock.DecodeDot(b).Node, decodeSeq(b))
+func (r *reach) drops(b []byte) bool {
+	return b[flagsAt]&(flagDeleted|flagExpires) != 0 && r.lets(b)
+}
+
+// lets is drops for a tombstone or a value that expires.
+func (r *reach) lets(b []byte) bool {
+	return (b[flagsAt]&flagDeleted != 0 || expiredBy(b, r.expired)) && r.covers(vclock.DecodeDot(b).Node, decodeSeq(b))
 }
 
 // remains is what pruning leaves of an object: how many siblings and clock

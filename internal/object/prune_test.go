@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
@@ -19,7 +20,7 @@ func mustPrune(o Object, f vclock.Floor) Object {
 // set may have: for each node it ends before the node's first write that is not
 // in set.
 func (w *world) floorIn(t *rapid.T, by set, name string) vclock.Floor {
-	var f vclock.Floor
+	f := vclock.Floor(vclock.AppendExpiryMark(nil, kv.Expiry(rapid.IntRange(0, lastMark).Draw(t, name+"'s mark"))))
 	for _, n := range w.nodes {
 		seq := rapid.Uint64Range(0, w.seq).Draw(t, name)
 		for e, x := range w.writes {
@@ -84,7 +85,9 @@ func TestPruneDrops(t *testing.T) {
 // leftUnder is the specification of Prune: it describes what it leaves of o.
 func leftUnder(o Object, f vclock.Floor) []string {
 	b := begin(nil)
-	left := func(s Sibling) bool { return !s.Deleted || !f.Covers(s.Node, s.Seq) }
+	left := func(s Sibling) bool {
+		return !s.Deleted && (s.Expires == 0 || s.Expires > f.Expiry()) || !f.Covers(s.Node, s.Seq)
+	}
 	for i := range o.clock.Len() {
 		e := o.clock.At(i)
 		keep := !f.Covers(e.Node, e.Seq)
@@ -101,7 +104,7 @@ func leftUnder(o Object, f vclock.Floor) []string {
 	}
 	for c := o.Siblings(); c.Next(); {
 		if left(c.Sibling) {
-			b.sibling(c.Sibling)
+			b.sibling(&c.Sibling)
 		}
 	}
 	res, _ := b.end()

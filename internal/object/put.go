@@ -24,10 +24,14 @@ type Write struct {
 	// its sequence number.
 	Own vclock.Own
 	Seq uint64
-	// Deleted makes it a delete; then Value and ContentType are empty.
+	// Deleted makes it a delete; then all that follows, but for MaxClock, is empty.
 	Deleted     bool
 	ContentType []byte
 	Value       []byte
+	// Expires is when the value is not shown any more, 0 for never.
+	Expires kv.Expiry
+	// Meta is kept beside the value, up to kv.MaxMeta bytes.
+	Meta []byte
 	// MaxClock caps the clock's entries; 0 means the default.
 	MaxClock int
 }
@@ -43,7 +47,7 @@ type Write struct {
 func Put(dst []byte, local Object, w Write) (Object, []byte, int, error) {
 	s := Sibling{
 		Dot: vclock.Dot(w.Own), Seq: w.Seq, Time: w.Now, Deleted: w.Deleted,
-		LWW: w.Merge == kv.MergeLWW, ContentType: w.ContentType, Value: w.Value,
+		LWW: w.Merge == kv.MergeLWW, ContentType: w.ContentType, Value: w.Value, Expires: w.Expires, Meta: w.Meta,
 	}
 	reg := local.register().max(w.Context.register())
 	p := putting{Sibling: s, ctx: w.Context.Clock, local: local, reg: reg}
@@ -90,13 +94,13 @@ func (p *putting) siblings(b *builder) {
 			continue
 		}
 		if !placed && less(p.Dot, c.Dot) {
-			b.sibling(p.Sibling)
+			b.sibling(&p.Sibling)
 			placed = true
 		}
 		b.raw(c.raw)
 	}
 	if !placed {
-		b.sibling(p.Sibling)
+		b.sibling(&p.Sibling)
 	}
 }
 

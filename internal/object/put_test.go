@@ -28,7 +28,7 @@ func siblingsFrom(first, n, size int) Object {
 	}
 	b.endClock()
 	for i := first; i < first+n; i++ {
-		b.sibling(Sibling{Dot: vclock.Dot(ownOf(i)), Seq: uint64(i), Time: kv.Time(i + 1), Value: make([]byte, size)})
+		b.sibling(&Sibling{Dot: vclock.Dot(ownOf(i)), Seq: uint64(i), Time: kv.Time(i + 1), Value: make([]byte, size)})
 	}
 	o, _ := b.end()
 	return o

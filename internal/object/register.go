@@ -46,7 +46,7 @@ func decodeTag(b []byte) tag {
 	}
 }
 
-func (s Sibling) tag() tag { return tag{time: s.Time, dot: s.Dot, seq: s.Seq} }
+func (s *Sibling) tag() tag { return tag{time: s.Time, dot: s.Dot, seq: s.Seq} }
 
 // register is the part of an object that lww writes set: the greatest tag that
 // it has seen, and what became of that write. The zero register has seen no lww
@@ -54,6 +54,8 @@ func (s Sibling) tag() tag { return tag{time: s.Time, dot: s.Dot, seq: s.Seq} }
 type register struct {
 	tag  tag
 	fate fate
+	// expires is when a live one does, 0 for never.
+	expires kv.Expiry
 }
 
 // fate is what became of an lww write. Of two copies the one with the greater
@@ -72,7 +74,7 @@ const (
 // max returns the later of two registers: the greater tag, and of equal ones
 // that which knows more.
 func (r register) max(o register) register {
-	if o.tag.after(r.tag) || o.tag == r.tag && o.fate > r.fate {
+	if o.tag.after(r.tag) || o.tag == r.tag && (o.fate > r.fate || o.fate == r.fate && o.expires > r.expires) {
 		return o
 	}
 	return r
@@ -91,10 +93,10 @@ func (r register) join(o register, f, fo vclock.Floor) register {
 		return r.max(o)
 	}
 	if r.fate == live && r.tag.coveredBy(fo) {
-		r.fate = dead
+		r = register{tag: r.tag, fate: dead}
 	}
 	if o.fate == live && o.tag.coveredBy(f) {
-		o.fate = dead
+		o = register{tag: o.tag, fate: dead}
 	}
 	switch idle, idleO := r.idle(f, fo), o.idle(f, fo); {
 	case idle && !idleO:
@@ -108,15 +110,22 @@ func (r register) join(o register, f, fo vclock.Floor) register {
 // idle tells whether one of two copies with the floors f and fo may have dropped
 // r, as one that has nothing to show.
 func (r register) idle(f, fo vclock.Floor) bool {
-	return r.tag == tag{} || r.fate != live && (r.tag.coveredBy(f) || r.tag.coveredBy(fo))
+	return r.tag == tag{} || r.idleUnder(f) || r.idleUnder(fo)
+}
+
+// idleUnder tells whether a copy with the floor f may have dropped r. A live one
+// that has expired is dropped as a tombstone is.
+func (r register) idleUnder(f vclock.Floor) bool {
+	over := r.fate != live || r.expires != 0 && r.expires <= f.Expiry()
+	return over && r.tag.coveredBy(f)
 }
 
 // keeps tells whether s, a sibling, is an lww write that r supersedes or not.
 func (r register) keeps(s *Sibling) bool { return r.fate != dead && r.tag == s.tag() }
 
 // register returns the register that s, an lww sibling, sets.
-func (s Sibling) register() register {
-	r := register{tag: s.tag()}
+func (s *Sibling) register() register {
+	r := register{tag: s.tag(), expires: s.Expires}
 	if s.Deleted {
 		r.fate = tombstone
 	}

@@ -27,6 +27,8 @@ type swept struct {
 	new []bool
 	// prunes tells whether owners drop what their floors allow.
 	prunes bool
+	// mark is the latest expiry mark of a sweep: what expired by then may be gone.
+	mark kv.Expiry
 }
 
 // happening is one step of a swept world, drawn ahead, so that two worlds can go
@@ -83,6 +85,7 @@ func (w *swept) do(h happening) {
 	case "deliver":
 		w.owners()[o].seen = w.merge(w.owners()[o].seen, w.standIn().seen)
 	case "sweep":
+		w.mark = max(w.mark, kv.Expiry(h.b%(lastMark+1)))
 		w.sweep()
 	case "raise":
 		w.raise(o)
@@ -97,7 +100,7 @@ func (w *swept) do(h happening) {
 
 // sweep goes as far as the owners may take the floor over.
 func (w *swept) sweep() {
-	collected := w.floorOfAll()
+	collected := vclock.Floor(append(vclock.AppendExpiryMark(nil, w.mark), w.floorOfAll()...))
 	w.drain()
 	w.exchange()
 	for i := range w.may {
@@ -173,6 +176,8 @@ func (w *swept) describeOwners() []string {
 	return out
 }
 
+func (s *Sibling) expiredBy(mark kv.Expiry) bool { return s.Expires != 0 && s.Expires <= mark }
+
 // stored are the writes that some owner has seen.
 func (w *swept) stored() set {
 	var all set
@@ -191,11 +196,11 @@ func (w *swept) joined() vclock.Floor {
 	return f
 }
 
-// visible names the values that o shows.
-func visible(o Object) []string {
+// visible names the values that o shows, but for what expired by mark.
+func visible(o Object, mark kv.Expiry) []string {
 	values := []string{}
 	for c := o.Siblings(); c.Next(); {
-		if !c.Deleted {
+		if !c.Deleted && !c.expiredBy(mark) {
 			values = append(values, string(c.Value))
 		}
 	}
@@ -204,11 +209,11 @@ func visible(o Object) []string {
 }
 
 // shouldShow names the values among the writes in by that none of them
-// superseded.
-func (w *world) shouldShow(by set) []string {
+// superseded, but for what expired by the last sweep.
+func (w *swept) shouldShow(by set) []string {
 	values := []string{}
 	for e, x := range w.writes {
-		if by.has(e) && !x.Deleted && !w.superseded(e, by) {
+		if by.has(e) && !x.Deleted && !x.expiredBy(w.mark) && !w.superseded(e, by) {
 			values = append(values, string(x.Value))
 		}
 	}
@@ -229,18 +234,18 @@ func TestSweptOwners(t *testing.T) {
 				if w.new[i] {
 					continue
 				}
-				if diff := cmp.Diff(w.shouldShow(n.set), visible(n.Object)); diff != "" {
+				if diff := cmp.Diff(w.shouldShow(n.set), visible(n.Object, w.mark)); diff != "" {
 					t.Fatalf("owner %d after %v (-want +got):\n%s%v", i, h, diff, w)
 				}
 				whole := unpruned.owners()[i].Object
-				if diff := cmp.Diff(remembered(whole, n.floor), remembered(n.Object, n.floor)); diff != "" {
+				if diff := cmp.Diff(w.remembered(whole, n.floor), w.remembered(n.Object, n.floor)); diff != "" {
 					t.Fatalf("owner %d after %v (-unpruned +pruned):\n%s%v", i, h, diff, w)
 				}
 			}
 		}
 		w.settle()
 		w.checkSettled(t)
-		if diff := cmp.Diff(w.shouldShow(w.stored()), visible(w.nodes[0].Object)); diff != "" {
+		if diff := cmp.Diff(w.shouldShow(w.stored()), visible(w.nodes[0].Object, w.mark)); diff != "" {
 			t.Fatalf("in the end (-want +got):\n%s%v", diff, w)
 		}
 	})
@@ -264,13 +269,13 @@ func TestSweptRegisters(t *testing.T) {
 				w.checkSettled(t)
 				shown := w.nodes[0].Object
 				for _, v := range w.shouldShow(w.stored()) {
-					if !slices.Contains(visible(shown), v) {
+					if !slices.Contains(visible(shown, w.mark), v) {
 						t.Fatalf("%s is lost\n%v", v, w)
 					}
 				}
 				f := w.joined()
 				for e, x := range w.writes {
-					if !f.Covers(x.Node, x.Seq) || !slices.Contains(visible(shown), string(x.Value)) {
+					if !f.Covers(x.Node, x.Seq) || !slices.Contains(visible(shown, w.mark), string(x.Value)) {
 						continue
 					}
 					for by, y := range w.writes {
@@ -285,10 +290,18 @@ func TestSweptRegisters(t *testing.T) {
 }
 
 // remembered describes what o's holder knows and may not forget: its values, and
-// its clock, which says as much as its tombstones.
-func remembered(o Object, f vclock.Floor) []string {
-	lines := describe(mustPrune(o, f))
-	return slices.DeleteFunc(lines, func(l string) bool { return strings.HasSuffix(l, " deleted") })
+// its clock, which says as much as its tombstones. What expired by the last sweep
+// another copy may have dropped, whose mark is higher.
+func (w *swept) remembered(o Object, f vclock.Floor) []string {
+	lines := describe(mustPrune(o, vclock.AppendFloorJoin(nil, f, vclock.AppendExpiryMark(nil, w.mark))))
+	return slices.DeleteFunc(lines, func(l string) bool {
+		for c := o.Siblings(); c.Next(); {
+			if l == "sibling "+show(c.Sibling) && c.expiredBy(w.mark) {
+				return true
+			}
+		}
+		return strings.HasSuffix(l, " deleted")
+	})
 }
 
 // checkSettled tells whether all owners are one, under the floor over theirs.

@@ -125,6 +125,7 @@ func (w *world) put(n *node, c int, rule kv.Merge, deleted bool) seen {
 	}
 	if !deleted {
 		op.Value, op.ContentType = fmt.Appendf(nil, "w%d", len(w.writes)), []byte("text/plain")
+		op.Expires, op.Meta = extras(len(w.writes))
 	}
 	o, _, _, err := Put(nil, n.Object, op)
 	if err != nil {
@@ -137,6 +138,21 @@ func (w *world) put(n *node, c int, rule kv.Merge, deleted bool) seen {
 	n.seen = w.keep(seen{o, n.set | by.set | one(len(w.writes)), n.floor})
 	w.writes = append(w.writes, e)
 	return n.seen
+}
+
+// lastMark is the latest expiry of a write, unless it has none.
+const lastMark = 6
+
+// extras are the expiry and the meta that write e is made with: some have one of
+// them, some both, most none.
+func extras(e int) (expires kv.Expiry, meta []byte) {
+	if e%3 == 1 {
+		expires = kv.Expiry(1 + e%lastMark)
+	}
+	if e%4 == 1 {
+		meta = fmt.Appendf(nil, "meta of %d", e)
+	}
+	return expires, meta
 }
 
 // get has client c read from nodes.
@@ -247,6 +263,9 @@ func show(s Sibling) string {
 	}
 	if s.LWW {
 		what += " lww"
+	}
+	if s.Expires != 0 || len(s.Meta) > 0 {
+		what += fmt.Sprintf(" until %d, %q", s.Expires, s.Meta)
 	}
 	return what
 }

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"time"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 )
@@ -12,6 +14,9 @@ type Config struct {
 	// exists still grows. Hints that were for an owner which the ring has no more,
 	// and are kept for each present owner instead, are declined past twice as much.
 	MaxHintBytes uint64
+	// Wall is the wall clock by which listings leave out what has expired; nil is
+	// the system's.
+	Wall func() kv.Time
 	// Hooks tell what an operator should know.
 	Hooks Hooks
 	// Omit leaves rules out: for the simulator and for tests, which prove that
@@ -83,9 +88,20 @@ const (
 	OmitStage2
 	// OmitStageLog keeps stages in memory only: a restart forgets them.
 	OmitStageLog
+	// OmitExpiryFloor drops what has expired by this node's clock at once, whatever
+	// the floor.
+	OmitExpiryFloor
 
 	omitEnd
 )
+
+// wall returns the time by which values expire.
+func (s *Store) wall() kv.Time {
+	if s.cfg.Wall == nil {
+		return kv.TimeOf(time.Now())
+	}
+	return s.cfg.Wall()
+}
 
 // omits tells whether rule is left out.
 func (s *Store) omits(rule Omit) bool { return s.cfg.Omit&rule != 0 }

@@ -24,8 +24,8 @@ func (s *Store) serveListKeys(req wire.Request) error {
 	return nil
 }
 
-// KeysPage returns the keys of m's bucket that have a value here, up to a page
-// of them.
+// KeysPage returns the keys of m's bucket that have a value here, one that has
+// not expired, up to a page of them.
 //
 // Level is that of the view under which the listing was planned. As of a read, the
 // error is of KindStaleRing if a copy does not serve it any more, or is not this
@@ -90,6 +90,7 @@ func (s *Store) scanBucket(p kv.Partition, bucket, after []byte, fn func(key []b
 		from, at = append(appendDataKey(nil, p, k), 0), merkle.LeafOf(merkle.Position(k))
 	}
 	var bad error
+	now := s.wall()
 	visit := func(key, value []byte) bool {
 		k, ok := dataKey(key)
 		if !ok || !bytes.Equal(k.Bucket(), bucket) {
@@ -101,7 +102,7 @@ func (s *Store) scanBucket(p kv.Partition, bucket, after []byte, fn func(key []b
 			bad = err
 			return true
 		}
-		return rec.obj.Live() == 0 || fn(k.User())
+		return rec.obj.LiveAt(now) == 0 || fn(k.User())
 	}
 	for {
 		err := s.engine.Scan(storage.NewPrefix(storage.SpaceData, p), from, visit)

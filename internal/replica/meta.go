@@ -123,17 +123,28 @@ func (p *partition) set(name string, value []byte) error {
 //	offset  size
 //	     0     8  the number of the stop
 //	     8    24  keys, bytes, reapable
-//	    32        the tree (package merkle)
+//	           8  the soonest expiry, if the first bit of reapable is set
+//	              the tree (package merkle)
 type kept struct {
 	stop uint64
 	sum  leafSum
 	tree *merkle.Tree
 }
 
-const keptHeader = 32
+const (
+	keptHeader = 32
+	// keptSoonest marks in reapable that the soonest expiry follows. Nodes of the
+	// first release build such a tree anew.
+	keptSoonest = 1 << 63
+)
 
 func (k kept) appendTo(dst []byte) []byte {
-	for _, v := range []uint64{k.stop, k.sum.keys, k.sum.bytes, k.sum.reapable} {
+	words := []uint64{k.stop, k.sum.keys, k.sum.bytes, k.sum.reapable}
+	if k.sum.soonest != 0 {
+		words[3] |= keptSoonest
+		words = append(words, uint64(k.sum.soonest))
+	}
+	for _, v := range words {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	return k.tree.AppendTo(dst)
@@ -145,18 +156,23 @@ func parseKept(b []byte) (kept, error) {
 	if len(b) < keptHeader {
 		return kept{}, kv.Errorf(kv.KindInvalid, "read kept tree", "%d bytes are too few", len(b))
 	}
-	t, err := merkle.Parse(b[keptHeader:])
+	k := kept{stop: binary.BigEndian.Uint64(b), sum: leafSum{
+		keys: binary.BigEndian.Uint64(b[8:]), bytes: binary.BigEndian.Uint64(b[16:]), reapable: binary.BigEndian.Uint64(b[24:]),
+	}}
+	rest := b[keptHeader:]
+	if k.sum.reapable&keptSoonest != 0 {
+		if len(rest) < 8 || binary.BigEndian.Uint64(rest) == 0 {
+			return kept{}, kv.Errorf(kv.KindInvalid, "read kept tree", "no expiry where one is said to be")
+		}
+		k.sum.reapable &^= keptSoonest
+		k.sum.soonest, rest = kv.Expiry(binary.BigEndian.Uint64(rest)), rest[8:]
+	}
+	t, err := merkle.Parse(rest)
 	if err != nil {
 		return kept{}, err
 	}
-	return kept{
-		stop: binary.BigEndian.Uint64(b),
-		sum: leafSum{
-			hash: t.Root(), keys: binary.BigEndian.Uint64(b[8:]),
-			bytes: binary.BigEndian.Uint64(b[16:]), reapable: binary.BigEndian.Uint64(b[24:]),
-		},
-		tree: t,
-	}, nil
+	k.sum.hash, k.tree = t.Root(), t
+	return k, nil
 }
 
 // loadTree takes the kept tree over, if there is one of the last stop. Else the

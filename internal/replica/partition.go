@@ -46,6 +46,9 @@ type partition struct {
 		turn uint64
 		// again asks for one more rebuilding after this one.
 		again bool
+		// fresh is the soonest expiry of what was written since Upkeep last began
+		// to look for the soonest of all.
+		fresh kv.Expiry
 		// changes counts the writes that changed an object.
 		changes uint64
 		// damages counts the times that damage was found.
@@ -70,10 +73,11 @@ type partition struct {
 		filled, fillLost bool
 	}
 
-	// reaping is the floor under which the leaves below reapAt were reaped. Both
-	// are Upkeep's.
+	// reaping is the floor under which the leaves below reapAt were reaped, and
+	// soonest the soonest expiry of what stayed. All are Upkeep's.
 	reaping *floor
 	reapAt  int
+	soonest kv.Expiry
 }
 
 // floor is a copy's floor, with its version.
@@ -103,6 +107,9 @@ func (f *floor) digest(o object.Object) uint64 {
 // leafSum is what some records come to.
 type leafSum struct {
 	hash, keys, bytes, reapable uint64
+	// soonest is not after the first expiry of a value, 0 for none. What is taken
+	// away leaves it as it is: it may come to be before the first.
+	soonest kv.Expiry
 }
 
 func (s *leafSum) add(k kv.Key, e entry) {
@@ -115,11 +122,13 @@ func (s *leafSum) add(k kv.Key, e entry) {
 	if reapable(e.obj) {
 		s.reapable++
 	}
+	s.soonest = s.soonest.Sooner(object.Soonest(e.obj))
 }
 
 func (s *leafSum) plus(o leafSum) {
 	s.hash ^= o.hash
 	s.keys, s.bytes, s.reapable = s.keys+o.keys, s.bytes+o.bytes, s.reapable+o.reapable
+	s.soonest = s.soonest.Sooner(o.soonest)
 }
 
 func (s *leafSum) minus(o leafSum) {
@@ -135,7 +144,7 @@ const reapEntries = 4
 
 // reapable tells whether a floor could drop something of o that is worth a
 // write: a tombstone, several clock entries, or the whole of an object that
-// holds nothing.
+// holds nothing. What expires is not counted: see leafSum.soonest.
 func reapable(o object.Object) bool {
 	tombstones, entries := object.Reapable(o)
 	return tombstones > 0 || entries >= reapEntries || o.Len() == 0
@@ -179,6 +188,7 @@ func (p *partition) changed(k kv.Key, old, new entry) {
 	p.mu.tree.Toggle(l, was.hash^is.hash)
 	p.mu.sum.minus(was)
 	p.mu.sum.plus(is)
+	p.mu.fresh = p.mu.fresh.Sooner(is.soonest)
 }
 
 // restart has the tree built anew. It is dropped as it is, and its partition

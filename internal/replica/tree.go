@@ -84,6 +84,18 @@ func (s *Store) Usage(p kv.Partition) (keys, bytes, reapable uint64) {
 	return part.mu.sum.keys, part.mu.sum.bytes, part.mu.sum.reapable
 }
 
+// Soonest returns a moment before which nothing in p's copy expires, 0 when
+// nothing does. While the tree is being built it is that of the part that is.
+func (s *Store) Soonest(p kv.Partition) kv.Expiry {
+	part, err := s.part(p)
+	if err != nil {
+		return 0
+	}
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	return part.mu.sum.soonest
+}
+
 // Held returns the partitions of which the node may have a record, whether it
 // owns them or not, ascending.
 func (s *Store) Held() []kv.Partition {

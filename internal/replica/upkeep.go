@@ -63,6 +63,7 @@ func (s *Store) reap(part *partition, maxBytes int) (int, error) {
 	}
 	if part.reaping != f || part.reapAt == merkle.Leaves {
 		part.reaping, part.reapAt = f, 0
+		part.lookForSoonest()
 	}
 	keys, size, next, err := s.reapableFrom(part, f, merkle.Leaf(part.reapAt), maxBytes)
 	if err != nil {
@@ -73,19 +74,37 @@ func (s *Store) reap(part *partition, maxBytes int) (int, error) {
 			return size, err
 		}
 	}
-	part.reapAt = next
+	if part.reapAt = next; next == merkle.Leaves {
+		part.foundSoonest()
+	}
 	return max(size, 1), nil
+}
+
+// lookForSoonest begins to look for the soonest expiry, from the first leaf on.
+func (p *partition) lookForSoonest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.soonest, p.mu.fresh = 0, 0
+}
+
+// foundSoonest ends that: p.soonest is that of all that was there all the while.
+func (p *partition) foundSoonest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.sum.soonest = p.soonest.Sooner(p.mu.fresh)
 }
 
 // reaps tells whether something of a copy may be reaped under f.
 func (s *Store) reaps(part *partition, f *floor) bool {
 	part.mu.Lock()
-	ready := part.mu.built == merkle.Leaves && part.mu.sum.reapable > 0
+	soonest := part.mu.sum.soonest
+	some := part.mu.sum.reapable > 0 || s.past(f, soonest)
+	ready := part.mu.built == merkle.Leaves && some
 	part.mu.Unlock()
 	switch {
 	case !ready || part.damaged.Load() || part.shut.Load():
 		return false
-	case s.omits(OmitFloor):
+	case s.omits(OmitFloor), s.omits(OmitExpiryFloor) && s.past(f, soonest):
 		return true
 	}
 	return len(f.Floor) > 0 && (part.reaping != f || part.reapAt < merkle.Leaves)
@@ -103,23 +122,41 @@ func (s *Store) reapableFrom(part *partition, f *floor, l merkle.Leaf, maxBytes 
 		}
 		at = r.leaf
 		size += int(r.size)
-		if !reapable(r.obj) {
+		soonest := object.Soonest(r.obj)
+		if !s.past(f, soonest) && !reapable(r.obj) {
+			part.soonest = part.soonest.Sooner(soonest)
 			return true
 		}
-		if pruned, _, changed := object.Prune(nil, r.obj, s.reapFloor(f, r.obj)); changed && worthwhile(r.obj, pruned) {
+		pruned, _, changed := object.Prune(nil, r.obj, s.reapFloor(f, r.obj))
+		if changed = changed && worthwhile(r.obj, pruned); changed {
 			keys = append(keys, append(kv.Key(nil), r.k...))
+			soonest = object.Soonest(pruned)
 		}
+		part.soonest = part.soonest.Sooner(soonest)
 		return true
 	})
 	return keys, size, next, err
 }
 
+// past tells whether e, if it is an expiry, is past by f's expiry mark.
+func (s *Store) past(f *floor, e kv.Expiry) bool {
+	mark := f.Expiry()
+	if s.omits(OmitExpiryFloor) {
+		mark = kv.Expiry(s.wall() / 1000)
+	}
+	return e != 0 && e <= mark
+}
+
 // reapFloor is the floor to reap o under.
 func (s *Store) reapFloor(f *floor, o object.Object) vclock.Floor {
-	if !s.omits(OmitFloor) {
+	atOnce := s.omits(OmitExpiryFloor) && s.past(f, object.Soonest(o))
+	if !s.omits(OmitFloor) && !atOnce {
 		return f.Floor
 	}
 	var all vclock.Floor
+	if atOnce {
+		all = vclock.AppendExpiryMark(nil, kv.Expiry(s.wall()/1000))
+	}
 	for i := range o.Clock().Len() {
 		one := vclock.AppendFloorEntry(nil, o.Clock().At(i).Node, math.MaxUint64)
 		all = vclock.AppendFloorJoin(nil, all, one)
@@ -133,9 +170,9 @@ func (s *Store) reapFloor(f *floor, o object.Object) vclock.Floor {
 // worthwhile tells whether pruned, all that a floor leaves of o, saves enough to
 // be written.
 func worthwhile(o, pruned object.Object) bool {
-	tombstones, entries := object.Reapable(o)
-	tombstonesLeft, entriesLeft := object.Reapable(pruned)
-	return pruned.Bytes() == nil || tombstonesLeft < tombstones || entries-entriesLeft >= reapEntries
+	_, entries := object.Reapable(o)
+	_, entriesLeft := object.Reapable(pruned)
+	return pruned.Len() < o.Len() || pruned.Bytes() == nil || entries-entriesLeft >= reapEntries
 }
 
 // reapKey drops of the record of k what the floor lets it drop by now.

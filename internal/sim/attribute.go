@@ -20,6 +20,7 @@ func (w *World) minted(n *node, k kv.Key, wr object.Write, s object.Sibling) {
 	}
 	x := op.write
 	x.dots = append(x.dots, mint{Dot: s.Dot, seq: s.Seq, time: s.Time})
+	x.born = w.now
 	if x.deleted && len(op.context) == 0 {
 		// It deletes what a quorum read has just shown its coordinator.
 		x.after.addAll(op.key.covered(wr.Context.Clock))

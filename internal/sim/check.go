@@ -33,6 +33,7 @@ func (w *World) check(op *Op) {
 		return
 	}
 	w.checkSiblings(op.key, op.siblings, op)
+	w.checkExpired(op)
 	if op.write == nil {
 		w.checkFresh(op)
 		w.checkGoneFor(op)
@@ -173,7 +174,7 @@ func (w *World) checkFresh(op *Op) {
 		if !w.met(op, x) {
 			continue
 		}
-		if !op.shows(x) && !w.superseded(x, op.seen) {
+		if !op.shows(x) && !w.superseded(x, op.seen) && !w.expired(x) {
 			w.violate("P3", op.key, "%v does not see w%d, which was acknowledged at %v: %s", op, x.id, x.op.end, names(op.siblings))
 		}
 		for _, s := range op.siblings {

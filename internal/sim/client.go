@@ -100,6 +100,11 @@ func (c *client) request(n *node, kind opKind, key int, options kv.Options) *Op 
 	}
 	w.expectGone(op)
 	op.key.ops = append(op.key.ops, op)
+	if op.write != nil && !op.write.deleted {
+		if op.write.ttl = w.Lives.draw(c.rng); op.write.ttl > 0 {
+			w.count.Expiring++
+		}
+	}
 	c.op = op
 	w.cause = op
 	w.note(noteBegun, uint64(kind), uint64(key))

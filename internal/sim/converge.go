@@ -187,7 +187,7 @@ func (w *World) checkKept(k *Key, siblings []*Write) {
 	seen := k.seen(siblings)
 	for _, x := range k.writes {
 		switch {
-		case x.fate != acked || len(x.dots) == 0 || seen.has(x.id) || w.superseded(x, seen):
+		case x.fate != acked || len(x.dots) == 0 || seen.has(x.id) || w.superseded(x, seen) || w.expired(x):
 		case x.excused():
 			w.count.Excused++
 		default:
@@ -216,7 +216,7 @@ func (w *World) checkGone(k *Key, siblings []*Write) {
 func (w *World) checkGreatest(k *Key, siblings []*Write) {
 	var last *Write
 	for _, x := range k.writes {
-		if x.fate == acked && len(x.dots) > 0 && !x.excused() && !w.outlived(x) && (last == nil || x.first().beats(last.first())) {
+		if x.fate == acked && len(x.dots) > 0 && !x.excused() && !w.outlived(x) && !w.expired(x) && (last == nil || x.first().beats(last.first())) {
 			last = x
 		}
 	}

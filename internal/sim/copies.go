@@ -55,6 +55,7 @@ func (l local) RaiseFloor(parts []kv.Partition, f vclock.Floor) error {
 	err := l.Store.RaiseFloor(parts, f)
 	if err == nil {
 		l.node.world.reap(parts, f)
+		l.node.world.count.Mark = max(l.node.world.count.Mark, f.Expiry())
 		l.node.world.count.Floors++
 		l.node.world.say(nil, "%v raises the floors of %v", l.node.machine, parts)
 	}

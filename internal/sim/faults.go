@@ -21,6 +21,13 @@ var faults = map[string]func(w *World, rng *rand.Rand) (undo func()){
 	"jump": onAny(func(m *machine, rng *rand.Rand) func() {
 		return m.jump(jumps[rng.IntN(len(jumps))])
 	}),
+	"jolt": onAny(func(m *machine, rng *rand.Rand) func() {
+		by := jumps[rng.IntN(len(jumps))]
+		if slices.ContainsFunc(m.world.machines, func(o *machine) bool { return o.offset != 0 }) {
+			return nil
+		}
+		return m.jump(by)
+	}),
 	"wipe": onAny(func(m *machine, _ *rand.Rand) func() {
 		if !m.mayLose() {
 			return nil

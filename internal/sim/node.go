@@ -81,7 +81,7 @@ func newNode(m *machine) (*node, error) {
 	// What is put where there is damage goes with it.
 	n.engine.cut = func(drop func()) { w.lost(m, drop) }
 	var err error
-	n.store, err = replica.Open(w.broken.replica(), n.id, n.engine, n, n, n.sequence+1)
+	n.store, err = replica.Open(w.broken.replica(n.trusted), n.id, n.engine, n, n, n.sequence+1)
 	if err == nil && f.ruined {
 		err = n.store.MarkLost(errDamage)
 		f.ruined = err != nil
@@ -100,7 +100,7 @@ func newNode(m *machine) (*node, error) {
 	})
 	n.keeper = antientropy.New(w.broken.antiEntropy(w.Scenario), antientropy.Deps{
 		Self: n.id, Boot: n.ownBoot, Trees: n.store, Copies: n.store, Floors: local{n.store, n}, Damage: n.store, Stages: n.store, Disk: w.broken.disk(n.engine),
-		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady,
+		Peers: peers{n, w.steady}, Cluster: n, Background: n, Now: w.steady, Wall: func() kv.Time { return kv.TimeOf(n.Now()) },
 	})
 	for _, o := range w.machines {
 		n.connTo(o.id())

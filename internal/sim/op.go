@@ -75,6 +75,9 @@ func (o *Op) String() string {
 	s := fmt.Sprintf("%s.%d %v %v", o.client.name, o.number, o.kind, o.key)
 	if o.write != nil {
 		s += fmt.Sprintf(" w%d after %v", o.write.id, o.held)
+		if o.write.ttl > 0 {
+			s += fmt.Sprintf(" for %v", o.write.ttl)
+		}
 	}
 	s += fmt.Sprintf(" via %v", o.node.machine)
 	if o.write != nil {
@@ -124,7 +127,7 @@ func (o *Op) message() (wire.Type, []byte) {
 	if o.write == nil {
 		return wire.TypeGet, encode(&get)
 	}
-	m := wire.Put{Get: get, Context: o.context, Value: o.write.value}
+	m := wire.Put{Get: get, Context: o.context, Value: o.write.value, Life: o.write.life()}
 	if o.options.ReturnBody {
 		m.Flags |= wire.FlagReturnBody
 	}

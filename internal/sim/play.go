@@ -122,4 +122,6 @@ func (c *Counts) add(o Counts) {
 	c.Repaired += o.Repaired
 	c.Floors += o.Floors
 	c.Changes += o.Changes
+	c.Expiring += o.Expiring
+	c.Mark = max(c.Mark, o.Mark)
 }

@@ -32,6 +32,7 @@ type Scenario struct {
 	Keys, LWW int
 	Mix       Mix
 	Options   Options
+	Lives     Lives
 	Links     LinkFaults
 	Faults    []Fault
 	// HandoffRate bounds hand-off, in bytes a second; 0 means the default.
@@ -175,6 +176,9 @@ func (s *Scenario) line(verb string, l *line) {
 	case "options":
 		l.duration("timeout", &s.Options.Timeout)
 		l.ints(map[string]*int{"strict": &s.Options.Strict, "any": &s.Options.Any, "buffered": &s.Options.Buffered, "body": &s.Options.Body})
+	case "ttl":
+		l.ints(map[string]*int{"share": &s.Lives.Share})
+		l.span("for", &s.Lives.For)
 	case "links":
 		f := &s.Links
 		for name, d := range map[string]*time.Duration{"delay": &f.Delay, "jitter": &f.Jitter, "lateby": &f.LateBy} {
@@ -229,13 +233,7 @@ func (s *Scenario) fault(l *line) {
 	if f.Every <= 0 {
 		l.fail("a fault takes every=")
 	}
-	if v, ok := l.take("for"); ok {
-		least, most, two := strings.Cut(v, "..")
-		if !two {
-			most = least
-		}
-		f.For = [2]time.Duration{l.parse(least), l.parse(most)}
-	}
+	l.span("for", &f.For)
 	s.Faults = append(s.Faults, f)
 }
 
@@ -301,6 +299,17 @@ func (l *line) parse(v string) time.Duration {
 func (l *line) duration(name string, p *time.Duration) {
 	if v, ok := l.take(name); ok {
 		*p = l.parse(v)
+	}
+}
+
+// span reads two durations, or one.
+func (l *line) span(name string, p *[2]time.Duration) {
+	if v, ok := l.take(name); ok {
+		least, most, two := strings.Cut(v, "..")
+		if !two {
+			most = least
+		}
+		*p = [2]time.Duration{l.parse(least), l.parse(most)}
 	}
 }
 

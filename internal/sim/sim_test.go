@@ -116,6 +116,9 @@ func playAll(t *testing.T, s *Scenario, count int) {
 
 // checkUse fails for a scenario that tests nothing.
 func (c Counts) checkUse(t *testing.T, s *Scenario) {
+	if s.Lives.Share > 0 && (c.Expiring == 0 || c.Mark == 0) {
+		t.Errorf("nothing expired, or was reaped: %+v", c)
+	}
 	if c.Acked*2 < c.Puts || c.Answered*2 < c.Gets {
 		t.Errorf("fewer than half of the requests succeeded: %+v", c)
 	}

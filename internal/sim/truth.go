@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -29,6 +30,9 @@ type Write struct {
 	op      *Op
 	deleted bool
 	value   []byte
+	// ttl is how long the value is to live, 0 for ever; born is when it was last
+	// applied.
+	ttl, born time.Duration
 	// after are the writes that it superseded: those that its client had seen,
 	// with all that they were after.
 	after set

@@ -6,6 +6,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/handoff"
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/replica"
 )
 
@@ -41,9 +42,9 @@ type lyingDisk struct{}
 // Sync implements antientropy.Disk.
 func (lyingDisk) Sync() error { return nil }
 
-func (v *Variant) replica() replica.Config {
+func (v *Variant) replica(wall func() kv.Time) replica.Config {
 	c := replica.Default()
-	c.Omit = v.Replica
+	c.Omit, c.Wall = v.Replica, wall
 	return c
 }
 

@@ -54,5 +54,9 @@ var Variants = []Broken{
 	{Variant{Name: "old gets are answered", Replica: replica.OmitStage2}, []string{"step-stage2"}},
 	{Variant{Name: "stages are forgotten", Replica: replica.OmitStageLog}, []string{"step-stage-log"}},
 	{Variant{Name: "votes are forgotten", ForgetVotes: true}, []string{"vote-forgotten"}},
+	{Variant{Name: "values expire by any clock", Coordinator: coordinator.OmitTrust}, []string{"ttl"}},
+	{Variant{Name: "what has expired is shown", Coordinator: coordinator.OmitHide}, []string{"ttl"}},
+	{Variant{Name: "one clock says what is past", AntiEntropy: antientropy.OmitMark}, []string{"ttl"}},
+	{Variant{Name: "what has expired is dropped at once", Replica: replica.OmitExpiryFloor}, []string{"ttl"}},
 	{Variant{Name: "left-overs are dropped with their floor", AntiEntropy: antientropy.OmitTakeover}, []string{"sweep-succession"}},
 }

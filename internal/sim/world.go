@@ -69,6 +69,10 @@ type Counts struct {
 	Hints, Repaired, Floors int
 	// Changes are those of the ring that were chosen.
 	Changes int
+	// Expiring are puts whose values were to expire, Mark is the highest expiry mark
+	// of a floor.
+	Expiring int
+	Mark     kv.Expiry
 	// Excused are acknowledged writes whose loss the promises allow.
 	Excused int
 }

@@ -35,8 +35,11 @@ func ParseFloor(b []byte) (Floor, error) {
 		if seq == 0 {
 			return nil, kv.Errorf(kv.KindInvalid, "parse floor", "entry %d has no sequence", i)
 		}
-		if id <= last {
-			return nil, kv.Errorf(kv.KindInvalid, "parse floor", "entry %d has no node, or is not in order", i)
+		switch {
+		case i > 0 && id <= last:
+			return nil, kv.Errorf(kv.KindInvalid, "parse floor", "entry %d is not in order", i)
+		case id == expiryMark && seq > uint64(kv.MaxExpiry):
+			return nil, kv.Errorf(kv.KindInvalid, "parse floor", "the expiry mark %d is past the year 9999", seq)
 		}
 		last = id
 	}
@@ -49,6 +52,33 @@ func ParseFloor(b []byte) (Floor, error) {
 func AppendFloorEntry(dst []byte, id kv.NodeID, seq uint64) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(id))
 	return binary.BigEndian.AppendUint64(dst, seq)
+}
+
+// expiryMark stands in the place of a node in the entry of the expiry mark: no
+// node has this id.
+const expiryMark kv.NodeID = 0
+
+// AppendExpiryMark appends a floor with nothing but the expiry mark e to dst, the
+// zero floor for 0.
+func AppendExpiryMark(dst []byte, e kv.Expiry) []byte {
+	if e == 0 {
+		return dst
+	}
+	return AppendFloorEntry(dst, expiryMark, uint64(e))
+}
+
+// Expiry returns the expiry mark, 0 for none: what expired by then is past at
+// every node, also at those whose clock is slow, so a value that has counts as a
+// tombstone where f covers its write. Unlike the sequences it is no claim about
+// the copy: it may be joined to the floor of any.
+func (f Floor) Expiry() kv.Expiry {
+	if len(f) == 0 {
+		return 0
+	}
+	if id, e := f.At(0); id == expiryMark {
+		return kv.Expiry(e)
+	}
+	return 0
 }
 
 // Len returns the number of entries.

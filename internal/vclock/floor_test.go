@@ -121,13 +121,38 @@ func TestParseFloorRefuses(t *testing.T) {
 		{"a cut entry", entries(1, 5)[:15], false},
 		{"out of order", entries(2, 1, 1, 5), false},
 		{"a node twice", entries(1, 5, 1, 6), false},
-		{"no node", entries(0, 5), false},
+		{"an expiry mark", entries(0, 5, 1, 5), true},
+		{"the last one", entries(0, uint64(kv.MaxExpiry)), true},
+		{"one past it", entries(0, uint64(kv.MaxExpiry)+1), false},
+		{"an expiry mark that is not the first", entries(1, 5, 0, 5), false},
+		{"two expiry marks", entries(0, 5, 0, 6), false},
 		{"no sequence", entries(1, 0), false},
 	} {
 		f, err := ParseFloor(c.b)
 		if (err == nil) != c.ok || err != nil && (kv.KindOf(err) != kv.KindInvalid || f != nil) {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// TestExpiryMark: the join has the later mark, and a mark covers no write.
+func TestExpiryMark(t *testing.T) {
+	writes := floorModel{1: 3, 2: 4}.floor()
+	early, late := join(AppendExpiryMark(nil, 10), writes), Floor(AppendExpiryMark(nil, 20))
+	for _, c := range []struct {
+		name string
+		f    Floor
+		want kv.Expiry
+	}{
+		{"the zero floor", nil, 0}, {"no mark", writes, 0}, {"a mark and writes", early, 10}, {"a mark alone", late, 20},
+		{"joined", join(early, late), 20}, {"joined the other way", join(late, early), 20}, {"none appended", AppendExpiryMark(nil, 0), 0},
+	} {
+		if got := c.f.Expiry(); got != c.want {
+			t.Errorf("%s: the mark is %d, want %d", c.name, got, c.want)
+		}
+	}
+	if late.Covers(1, 1) || !join(early, late).Covers(1, 3) || late.Includes(writes) || early.Includes(late) {
+		t.Error("the mark and the writes are not held apart")
 	}
 }
 

@@ -194,6 +194,9 @@ const (
 	// FlagStandIn has the receiver coordinate a request although it is no owner
 	// of the key, because none was seen to answer.
 	FlagStandIn
+	// flagBeside, of a Put, tells that it has a lifetime or meta. Nodes of the
+	// first release refuse it.
+	flagBeside
 
 	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted | FlagStandIn
 )
@@ -227,47 +230,6 @@ func ParseGet(b []byte) (Get, error) {
 	}
 	var err error
 	m.Key, err = kv.ParseKey(r.b)
-	return m, err
-}
-
-// Put has a node coordinate a put or delete.
-type Put struct {
-	Get
-	Context     []byte
-	ContentType []byte
-	Value       []byte
-}
-
-// Size implements Appender.
-func (m *Put) Size() int {
-	return 4 + 2 + len(m.Key) + 4 + len(m.Context) + 2 + len(m.ContentType) + len(m.Value)
-}
-
-// AppendTo implements Appender.
-func (m *Put) AppendTo(b []byte) []byte {
-	b = append(b, byte(m.Flags), byte(m.R), byte(m.W), byte(m.DW))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(m.Key)))
-	b = append(b, m.Key...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Context)))
-	b = append(b, m.Context...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(m.ContentType)))
-	b = append(b, m.ContentType...)
-	return append(b, m.Value...)
-}
-
-// ParsePut reads a Put. Its context is not opened and its limits, but for the
-// key's, are not checked.
-func ParsePut(b []byte) (Put, error) {
-	r := reader{b: b}
-	m := Put{Get: Get{Flags: RequestFlags(r.u8()), R: int8(r.u8()), W: int8(r.u8()), DW: int8(r.u8())}}
-	key := r.bytes16()
-	m.Context, m.ContentType = r.bytes32(), r.bytes16()
-	m.Value = r.b
-	if r.bad || m.Flags&^knownRequestFlags != 0 {
-		return m, cut("put")
-	}
-	var err error
-	m.Key, err = kv.ParseKey(key)
 	return m, err
 }
 

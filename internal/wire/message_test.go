@@ -78,10 +78,15 @@ var messages = []message{
 		return &m
 	}, pointer(ParseGet)},
 	{"Put", func(t *rapid.T) Appender {
-		return &Put{
+		m := &Put{
 			Get: someGet.Draw(t, "get"), Context: someBytes.Draw(t, "context"),
 			ContentType: someBytes.Draw(t, "type"), Value: someBytes.Draw(t, "value"),
 		}
+		if rapid.Bool().Draw(t, "beside") {
+			m.Meta = someBytes.Draw(t, "meta")
+			m.Life = kv.Lifetime{TTL: kv.TTL(rapid.Int64().Draw(t, "ttl")), At: kv.Expiry(rapid.Uint64().Draw(t, "at"))}
+		}
+		return m
 	}, pointer(ParsePut)},
 	{"Answer", func(t *rapid.T) Appender {
 		return &Answer{Context: someBytes.Draw(t, "context"), Object: someBytes.Draw(t, "object")}
@@ -191,6 +196,9 @@ func TestMessagesRefused(t *testing.T) {
 		{"an unknown flag", "Get", (&Get{Flags: knownRequestFlags + 1, Key: key}).AppendTo(nil), kv.KindInvalid, false},
 		{"the longest key", "Put", put(Put{Get: Get{Key: long}}), 0, true},
 		{"one byte more", "Put", put(Put{Get: Get{Key: longer}}), kv.KindTooLarge, false},
+		{"a lifetime and meta that are none", "Put", append([]byte{byte(flagBeside)}, put(Put{Get: Get{Key: key}, Value: make([]byte, besideHeader)})[1:]...), kv.KindInvalid, false},
+		{"a lifetime that is cut", "Put", append([]byte{byte(flagBeside)}, put(Put{Get: Get{Key: key}, Value: make([]byte, besideHeader-1)})[1:]...), kv.KindInvalid, false},
+		{"a get with a lifetime", "Get", append([]byte{byte(flagBeside)}, (&Get{Key: key}).AppendTo(nil)[1:]...), kv.KindInvalid, false},
 		{"an unknown flag", "Put", put(Put{Get: Get{Flags: 128, Key: key}}), kv.KindInvalid, false},
 		{"a context longer than the message", "Put", append(put(Put{Get: Get{Key: key}})[:9], 255, 255, 255, 255, 0, 0), kv.KindInvalid, false},
 		{"a context longer than the message", "Answer", []byte{255, 255, 255, 255}, kv.KindInvalid, false},
