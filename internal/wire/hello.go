@@ -11,7 +11,7 @@ import (
 // MaxVersion; two sides use the highest that both speak.
 const (
 	MinVersion = 1
-	MaxVersion = 1
+	MaxVersion = 2
 )
 
 // Magic opens every Hello and HelloAck.
