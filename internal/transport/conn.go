@@ -36,6 +36,8 @@ type Conn struct {
 	meters meters
 	lapsed *kv.Error // what a call ends with at its deadline
 
+	quiet atomic.Int64 // nanoseconds, as tick saw it last
+
 	// The state of tick, which one goroutine calls.
 	silent    silence
 	lastProbe time.Duration
@@ -127,6 +129,11 @@ func (c *Conn) Err() error {
 	}
 	return nil
 }
+
+// Quiet returns for how long nothing had come when that was looked at last: at
+// most Config.Tick ago while a call is under way, else Config.ProbeInterval. A
+// peer that lives lets it grow little over Config.ProbeInterval.
+func (c *Conn) Quiet() time.Duration { return time.Duration(c.quiet.Load()) }
 
 // Close ends the connection, completes its calls with KindClosed, and waits for
 // its goroutines. It must not be called from a Completion.
