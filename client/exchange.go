@@ -111,7 +111,8 @@ func (c *Client) heedError(l *lane, err error, began time.Time) bool {
 // requests are better off elsewhere.
 func troubled(k kv.Kind) bool {
 	switch k {
-	case kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed, kv.KindOverloaded:
+	case kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed, kv.KindOverloaded,
+		kv.KindHintsFull, kv.KindCorrupt:
 		return true
 	}
 	return false
@@ -128,7 +129,7 @@ func again(t wire.Type, err error, direct bool) bool {
 	switch kv.KindOf(err) {
 	case kv.KindUnavailable, kv.KindStaleRing, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed:
 		return true
-	case kv.KindOverloaded, kv.KindHintsFull:
+	case kv.KindOverloaded, kv.KindHintsFull, kv.KindCorrupt:
 		return direct
 	}
 	return false

@@ -214,7 +214,7 @@ func TestNodeThatOthersDoNotReachIsDoubted(t *testing.T) {
 // TestRefusingOwnerIsSpared: an owner that refuses for a trouble of its own is
 // passed over for a second; another takes the request.
 func TestRefusingOwnerIsSpared(t *testing.T) {
-	for _, kind := range []kv.Kind{kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindOverloaded} {
+	for _, kind := range []kv.Kind{kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindOverloaded, kv.KindHintsFull, kv.KindCorrupt} {
 		t.Run(kind.String(), func(t *testing.T) {
 			routed(t, ringOf(7, 3, 3, "md5"), 3, func(c *cluster, b *client.Bucket, _ *client.Client) {
 				c.nodes[0].setFault(refuse(kv.Errorf(kind, "put", "as asked for")))
