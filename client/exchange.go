@@ -69,14 +69,14 @@ func (c *Client) choose(t *table, straight bool, rq *call, asked *tried, now tim
 	return c.pool.any(asked), false
 }
 
-// rested rests before the last attempt; false tells that the deadline does not
-// leave the time.
+// rested rests before the last attempt; false tells that there is no time left for
+// it.
 func rested(ctx context.Context, deadline time.Time) bool {
 	if time.Until(deadline) <= lastPause {
 		return false
 	}
 	rest(ctx, lastPause)
-	return true
+	return ctx.Err() == nil
 }
 
 // heed learns from the outcome of an attempt.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/client"
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -270,4 +271,43 @@ func TestCloseLeaksNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLimitOfNodes: the client connects to 256 nodes besides those that it was
+// given; requests for the keys of one more are passed on.
+func TestLimitOfNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 256
+		c := newCluster(t, 0)
+		m := wire.RingInfo{Epoch: 7, Partitioner: "md5", Partitions: 1024, Width: 1}
+		for i := range most + 2 {
+			n := &node{model: c.model, host: fmt.Sprintf("host-%d", i), id: kv.NodeID(i + 1)}
+			c.nodes = append(c.nodes, n)
+			m.Nodes = append(m.Nodes, wire.RingNode{ID: n.id, Up: true, Peer: n.host})
+			c.serve(n, c.id)
+		}
+		for p := range m.Partitions {
+			m.Owners = append(m.Owners, uint16(p%len(m.Nodes)))
+		}
+		c.setRing(m)
+		cl, err := client.Dial(background, c.addrs()[:1], c.dialer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		for i := range 6000 { // 6 for each partition
+			must(t)(cl.Bucket("b").Get(background, fmt.Sprint(i)))
+		}
+		time.Sleep(time.Second)
+		if s := cl.Stats(); s.Connections != most+1 || s.Nodes != most+2 {
+			t.Errorf("%+v", s)
+		}
+		before := c.passed()
+		for i := range 6000 {
+			must(t)(cl.Bucket("b").Get(background, fmt.Sprint(i)))
+		}
+		if got := c.passed() - before; got == 0 || got > 60 {
+			t.Errorf("%d requests of 6,000 were passed on, one node of %d is not connected", got, most+2)
+		}
+	})
 }

@@ -263,6 +263,10 @@ func TestAttemptsAreBounded(t *testing.T) {
 		}
 		_, err = b.Put(background, "some", nil, nil, client.Timeout(5*time.Millisecond))
 		wantError(t, err, client.KindUnavailable, client.AppliedNo)
+		ctx, cancel := context.WithCancel(background)
+		time.AfterFunc(5*time.Millisecond, cancel)
+		_, err = b.Put(ctx, "some", nil, nil)
+		wantError(t, err, client.KindUnavailable, client.AppliedNo)
 	})
 }
 
