@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -31,7 +32,8 @@ func (c *Client) Bucket(name string, opts ...Option) *Bucket {
 }
 
 // Get returns the values of key. A key without a value is no error: see
-// [Result.Found]. A get whose connection is lost is tried at another node.
+// [Result.Found]. A get whose connection is lost, or that an owner refuses, is
+// tried at another node.
 func (b *Bucket) Get(ctx context.Context, key string, opts ...Option) (Result, error) {
 	return b.do(ctx, request{op: opGet, key: key}, opts)
 }
@@ -72,7 +74,8 @@ func (b *Bucket) do(ctx context.Context, rq request, opts []Option) (Result, err
 	}
 	w := b.client.calls.Get().(*call)
 	w.fill(b.name, rq, &s)
-	answer, err := b.client.exchange(ctx, w, s.deadline(ctx))
+	now := time.Now()
+	answer, err := b.client.exchange(ctx, w, now, s.deadline(ctx, now))
 	if w.reset() {
 		b.client.calls.Put(w)
 	}

@@ -19,10 +19,11 @@ type call struct {
 	key         kv.Key
 	contentType []byte
 
-	// done carries one signal for each attempt; answer and err are written
-	// before it.
+	// done carries one signal for each attempt; answer, level and err are
+	// written before it.
 	done   chan struct{}
 	answer []byte
+	level  kv.Level
 	err    error
 	left   bool
 }
@@ -51,6 +52,15 @@ func (c *call) fill(bucket string, rq request, s *settings) {
 	}
 }
 
+// direct says whether the node that is asked next is to do it itself, or else to
+// refuse it as stale.
+func (c *call) direct(on bool) {
+	c.msg.Flags &^= wire.FlagForwarded
+	if on {
+		c.msg.Flags |= wire.FlagForwarded
+	}
+}
+
 // message is what is sent. It is encoded before the send returns.
 func (c *call) message() wire.Appender {
 	if c.typ == wire.TypeGet {
@@ -64,7 +74,7 @@ func (c *call) Complete(_ uint32, resp wire.Response, err error) {
 	if resp.Interim {
 		return
 	}
-	c.answer, c.err = bytes.Clone(resp.Payload), err
+	c.answer, c.level, c.err = bytes.Clone(resp.Payload), resp.Level, err
 	c.done <- struct{}{}
 }
 

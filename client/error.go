@@ -78,7 +78,7 @@ func (a Applied) String() string { return kv.Applied(a).String() }
 // Error is the one type of this package's errors, for errors.As. It wraps its
 // cause: errors.Is finds context.Canceled, for one.
 type Error struct {
-	// Op is "dial", "get", "put", "delete" or "parse context".
+	// Op is "dial", "get", "put", "delete", "update" or "parse context".
 	Op string
 	// Kind classifies the error.
 	Kind Kind
@@ -111,6 +111,7 @@ const (
 	opGet    op = "get"
 	opPut    op = "put"
 	opDelete op = "delete"
+	opUpdate op = "update"
 	opParse  op = "parse context"
 )
 

@@ -2,9 +2,11 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -52,50 +54,124 @@ func ExampleError() {
 	_ = save
 }
 
-// A cart is read, changed and written with the context of the read. When two
-// devices did so at the same time, both carts are kept; the next one who reads
-// merges them.
-func Example_shoppingCart() {
+// A cart is read, changed and written by Update, which puts together what two
+// devices wrote at the same time. Adding to a set may be done twice without harm:
+// so it may be called again.
+func ExampleBucket_Update() {
 	carts, done := demo("carts")
 	defer done()
 	ctx := context.Background()
 
-	// add puts an item into a cart that was read before.
-	add := func(cart client.Result, item string) {
-		items := append(merge(cart.Siblings), item)
-		if _, err := carts.Put(ctx, "alice", cart.Context, []byte(strings.Join(items, " "))); err != nil {
+	add := func(item string) {
+		_, err := carts.Update(ctx, "alice", func(siblings [][]byte) ([]byte, error) {
+			items := append(union(siblings), item)
+			return []byte(strings.Join(items, " ")), nil
+		})
+		if err != nil {
 			log.Fatal(err)
 		}
 	}
+	add("apples")
+	// A phone that was offline puts its own cart, without having seen the other.
+	if _, err := carts.Put(ctx, "alice", nil, []byte("bread")); err != nil {
+		log.Fatal(err)
+	}
+	add("cheese")
+
+	cart, err := carts.Get(ctx, "alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d cart: %s\n", len(cart.Siblings), cart.Siblings[0].Value)
+	// Output:
+	// 1 cart: apples bread cheese
+}
+
+// Writes that did not know of each other are kept as siblings; the next one who
+// reads them puts one value in their place.
+func ExampleBucket_Put_siblings() {
+	carts, done := demo("carts")
+	defer done()
+	ctx := context.Background()
 
 	phone, _ := carts.Get(ctx, "alice")
 	laptop, _ := carts.Get(ctx, "alice")
-	add(phone, "apples")
-	add(laptop, "bread") // does not know of the apples
+	for _, w := range []struct {
+		seen client.Context
+		cart string
+	}{{phone.Context, "apples"}, {laptop.Context, "bread"}} {
+		if _, err := carts.Put(ctx, "alice", w.seen, []byte(w.cart)); err != nil {
+			log.Fatal(err)
+		}
+	}
 
 	cart, err := carts.Get(ctx, "alice")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(len(cart.Siblings), "carts")
-	add(cart, "cheese") // replaces both
-
+	var values [][]byte
+	for _, s := range cart.Siblings {
+		values = append(values, s.Value)
+	}
+	one := []byte(strings.Join(union(values), " "))
+	if _, err := carts.Put(ctx, "alice", cart.Context, one); err != nil {
+		log.Fatal(err)
+	}
 	cart, err = carts.Get(ctx, "alice")
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(cart.Siblings), "cart:", string(cart.Siblings[0].Value))
+	fmt.Printf("%d cart: %s\n", len(cart.Siblings), cart.Siblings[0].Value)
 	// Output:
 	// 2 carts
-	// 1 cart: apples bread cheese
+	// 1 cart: apples bread
 }
 
-// merge returns the items of all carts, each once.
-func merge(carts []client.Sibling) []string {
+// union returns the items of all carts, each once.
+func union(carts [][]byte) []string {
 	var items []string
 	for _, c := range carts {
-		items = append(items, strings.Fields(string(c.Value))...)
+		items = append(items, strings.Fields(string(c))...)
 	}
 	slices.Sort(items)
 	return slices.Compact(items)
+}
+
+// A delete with the context of a get removes what that showed, and nothing that
+// was put meanwhile.
+func ExampleBucket_Delete() {
+	sessions, done := demo("sessions")
+	defer done()
+	ctx := context.Background()
+
+	put, err := sessions.Put(ctx, "s1", nil, []byte("alice"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := sessions.Delete(ctx, "s1", put.Context); err != nil {
+		log.Fatal(err)
+	}
+	res, err := sessions.Get(ctx, "s1")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(res.Found(), res.Deleted)
+	// Output:
+	// false true
+}
+
+// With TLS, also through a proxy that ends it: tls.Dialer takes the name to check
+// from each address, unless the configuration has one.
+func ExampleDialer() {
+	d := tls.Dialer{Config: &tls.Config{MinVersion: tls.VersionTLS13}}
+	c, err := client.Dial(context.Background(), []string{"ringtail.example.com:7401"},
+		client.Dialer(func(ctx context.Context, addr string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", addr)
+		}))
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
 }

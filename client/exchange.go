@@ -5,28 +5,44 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// maxAttempts bounds the nodes that one request is sent to.
-const maxAttempts = 3
+const (
+	// maxAttempts bounds the nodes that one request is sent to. The last attempt
+	// leaves it to the node to find an owner.
+	maxAttempts = 3
+	// lastPause bounds the pause before the last attempt, which is drawn from
+	// its upper half: what the first two met may concern many at once.
+	lastPause = 20 * time.Millisecond
+)
 
-// exchange sends rq to the node whose turn it is, and to the next ones as long
-// as again says so, and returns the answer.
-func (c *Client) exchange(ctx context.Context, rq *call, deadline time.Time) ([]byte, error) {
-	live, turn := c.pool.conns()
+// exchange sends rq to the best owner of its key, or to the node whose turn it
+// is, and to others as long as again says so, and returns the answer.
+func (c *Client) exchange(ctx context.Context, rq *call, began, deadline time.Time) ([]byte, error) {
+	var asked tried
+	t := c.route.Load()
+	straight := t != nil
 	var last error
-	attempts := 0
-	for i := range live {
-		conn := live[(turn+i)%len(live)]
-		if conn.Err() != nil {
-			continue // lost, and about to be removed
+	for n := range maxAttempts {
+		if n > 0 {
+			began = time.Now()
 		}
-		conn.Call(wire.Call{Type: rq.typ, Deadline: deadline}, rq.message(), rq, 0)
+		final := n == maxAttempts-1
+		l, direct := c.choose(t, straight && !final, rq, &asked, began)
+		if l == nil || final && !rested(ctx, deadline) {
+			break
+		}
+		asked.add(l)
+		rq.direct(direct)
+		l.Call(wire.Call{Type: rq.typ, Deadline: deadline}, rq.message(), rq, 0)
 		answer, err := rq.wait(ctx)
-		if attempts++; err == nil || attempts == maxAttempts || !again(rq.typ, err) {
+		c.heed(t, l, rq, err, began, len(answer))
+		if err == nil || !again(rq.typ, err, direct) {
 			return answer, err
 		}
+		straight = straight && kv.KindOf(err) != kv.KindStaleRing
 		last = err
 	}
 	if last == nil {
@@ -35,16 +51,86 @@ func (c *Client) exchange(ctx context.Context, rq *call, deadline time.Time) ([]
 	return nil, last
 }
 
+// choose returns the connection for the next attempt, nil if there is none, and
+// whether it leads to an owner, who is to do it itself.
+func (c *Client) choose(t *table, straight bool, rq *call, asked *tried, now time.Time) (l *lane, direct bool) {
+	if straight {
+		s := search{t: t, tried: asked, now: now.Sub(c.began), keeper: c.keeper}
+		s.owners, s.among = t.find(rq.key, rq.typ == wire.TypeGet)
+		if rq.typ == wire.TypePut {
+			s.prefer = object.FastestOf(rq.msg.Context)
+		}
+		if l := s.best(c.turn.Add(1)); l != nil {
+			return l, true
+		}
+		c.missed.Add(1)
+	}
+	c.around.Add(1)
+	return c.pool.any(asked), false
+}
+
+// rested rests before the last attempt; false tells that there is no time left for
+// it.
+func rested(ctx context.Context, deadline time.Time) bool {
+	if time.Until(deadline) <= lastPause {
+		return false
+	}
+	rest(ctx, lastPause)
+	return ctx.Err() == nil
+}
+
+// heed learns from the outcome of an attempt.
+func (c *Client) heed(t *table, l *lane, rq *call, err error, began time.Time, size int) {
+	stale := !rq.left && t != nil && rq.level.Epoch() > t.epoch
+	if err != nil {
+		stale = c.heedError(l, err, began) || stale
+	} else if len(rq.msg.Value)+size <= wire.MaxChunk {
+		l.member.observe(time.Since(began))
+	}
+	if stale && t != nil {
+		c.keeper.refresh(l)
+	}
+}
+
+// heedError learns from an error, and tells whether it says that the ring has
+// changed.
+func (c *Client) heedError(l *lane, err error, began time.Time) bool {
+	switch kind := kv.KindOf(err); {
+	case kind == kv.KindTimeout:
+		// It would have taken longer; how much, nobody knows.
+		l.member.observe(max(time.Since(began), time.Duration(l.member.mean.Load())))
+	case kind == kv.KindStaleRing:
+		return true
+	case troubled(kind):
+		l.member.shunned.Store(int64(time.Since(c.began) + shunFor))
+	}
+	return false
+}
+
+// troubled tells whether a refusal is the node's own affair, so that other
+// requests are better off elsewhere.
+func troubled(k kv.Kind) bool {
+	switch k {
+	case kv.KindUnavailable, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed, kv.KindOverloaded,
+		kv.KindHintsFull, kv.KindCorrupt:
+		return true
+	}
+	return false
+}
+
 // again tells whether another node may do better: after a lost connection, or
-// when the node refused for what may be its own trouble. A put that may have
-// been applied is never sent again, for it could leave two siblings.
-func again(t wire.Type, err error) bool {
+// when the node refused for what may be its own trouble. An owner that was to do
+// it itself does not pass it on, whatever its trouble. A put that may have been
+// applied is never sent again, for it could leave two siblings.
+func again(t wire.Type, err error, direct bool) bool {
 	if t == wire.TypePut && kv.AppliedOf(err) != kv.AppliedNo {
 		return false
 	}
 	switch kv.KindOf(err) {
 	case kv.KindUnavailable, kv.KindStaleRing, kv.KindDiskFull, kv.KindStorage, kv.KindSkew, kv.KindClosed:
 		return true
+	case kv.KindOverloaded, kv.KindHintsFull, kv.KindCorrupt:
+		return direct
 	}
 	return false
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/transport"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -23,6 +25,9 @@ const (
 	// clients of a node that returns do not come all at once.
 	minPause = 50 * time.Millisecond
 	maxPause = 2 * time.Second
+	// maxFutile is maxPause for an address that a node advertises and at which
+	// it never answered: it may be one that only nodes can reach.
+	maxFutile = 30 * time.Second
 )
 
 // dialer makes a connection; ctx bounds only that.
@@ -39,28 +44,40 @@ type link struct {
 	pool *pool
 	addr string
 	dial dialer
+	// want is the node that is to answer there, 0 for any.
+	want kv.NodeID
+	// tried, if set, is told the outcome of each attempt.
+	tried func(attempt int, err error)
+	// last is the node that answered last, 0 before one did.
+	last atomic.Uint64
 }
 
-// run connects, and connects again, until ctx ends. It sends the outcome of the
-// first attempt to first, which has room for it.
-func (l *link) run(ctx context.Context, first chan<- error) {
+// run connects, and connects again, until ctx ends.
+func (l *link) run(ctx context.Context) {
 	pause := minPause
 	for attempt := 0; ctx.Err() == nil; attempt++ {
-		conn, err := l.connect(ctx)
-		if attempt == 0 {
-			first <- err
+		lane, err := l.connect(ctx)
+		if l.tried != nil {
+			l.tried(attempt, err)
 		}
 		if err == nil {
 			pause = minPause
-			err = l.keep(ctx, conn)
+			err = l.keep(ctx, lane)
 		}
 		l.pool.trouble(err)
 		rest(ctx, pause)
-		pause = min(2*pause, maxPause)
+		pause = min(2*pause, l.longestPause())
 	}
 }
 
-func (l *link) connect(ctx context.Context) (*transport.Conn, error) {
+func (l *link) longestPause() time.Duration {
+	if l.want != 0 && l.last.Load() == 0 {
+		return maxFutile
+	}
+	return maxPause
+}
+
+func (l *link) connect(ctx context.Context) (*lane, error) {
 	cfg := transport.Default()
 	cfg.Tick = tick
 	cfg.DeadAfter = deadAfter
@@ -69,22 +86,32 @@ func (l *link) connect(ctx context.Context) (*transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.pool.add(conn); err != nil {
+	lane, err := l.enter(conn)
+	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
-	return conn, nil
+	l.last.Store(uint64(lane.member.id))
+	return lane, nil
 }
 
-// keep holds conn until it is lost, or ctx ends, and returns why.
-func (l *link) keep(ctx context.Context, conn *transport.Conn) error {
+// enter offers conn to requests, unless it leads elsewhere.
+func (l *link) enter(conn *transport.Conn) (*lane, error) {
+	if id := conn.Peer().Node; l.want != 0 && id != l.want {
+		return nil, kv.Errorf(kv.KindUnavailable, "connect", "node %v answers at %s, where node %v was expected", id, l.addr, l.want)
+	}
+	return l.pool.add(conn)
+}
+
+// keep holds lane until it is lost, or ctx ends, and returns why.
+func (l *link) keep(ctx context.Context, lane *lane) error {
 	select {
 	case <-ctx.Done():
-	case <-conn.Done():
+	case <-lane.Done():
 	}
-	l.pool.remove(conn)
-	_ = conn.Close()
-	return conn.Err()
+	l.pool.remove(lane)
+	_ = lane.Close()
+	return lane.Err()
 }
 
 // rest waits for half of d to all of it, or until ctx ends.

@@ -87,17 +87,24 @@ func (f dialOption) dial(c *config) { f(c) }
 // reader keeps busy.
 func Conns(n int) DialOption { return dialOption(func(c *config) { c.conns = n }) }
 
-// Dialer has connections made by f in place of TCP, for proxies and tests. It
-// must be safe for concurrent use and end when its context does.
+// Dialer has connections made by f in place of TCP, for TLS, proxies and tests. It
+// must be safe for concurrent use and end when its context does. It is also asked
+// for the addresses that the nodes advertise to each other.
 func Dialer(f func(ctx context.Context, addr string) (net.Conn, error)) DialOption {
 	return dialOption(func(c *config) { c.dial = f })
 }
 
+// ServerDriven has requests take turns over the given addresses, whose nodes pass
+// them on to an owner of the key, in place of going to an owner at once: for
+// proxies and load balancers, and to measure what that costs (§6.4).
+func ServerDriven() DialOption { return dialOption(func(c *config) { c.serverDriven = true }) }
+
 // config is what Dial's options come to.
 type config struct {
-	conns    int
-	dial     dialer
-	defaults settings
+	conns        int
+	dial         dialer
+	serverDriven bool
+	defaults     settings
 }
 
 func defaultConfig() config {
@@ -168,12 +175,12 @@ func (s *settings) check() error {
 }
 
 // deadline returns when a request that begins now ends.
-func (s *settings) deadline(ctx context.Context) time.Time {
+func (s *settings) deadline(ctx context.Context, now time.Time) time.Time {
 	timeout := s.timeout
 	if timeout == 0 {
 		timeout = kv.DefaultTimeout
 	}
-	end := time.Now().Add(timeout)
+	end := now.Add(timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(end) {
 		return d
 	}

@@ -10,16 +10,17 @@ import (
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
 
-// pool is the connections that stand. Its links add and remove them; requests
-// take turns over them. Safe for concurrent use; its zero value is empty.
+// pool is the connections that stand, by the nodes that they lead to. Its links
+// add and remove them. Safe for concurrent use; its zero value is empty.
 //
 // Invariant: all of live belong to the one cluster mu.cluster.
 type pool struct {
-	live atomic.Pointer[[]*transport.Conn] // never changed in place
+	live atomic.Pointer[[]*lane] // never changed in place
 	next atomic.Uint32
 	mu   struct {
 		sync.Mutex
 		cluster kv.ClusterID
+		members map[kv.NodeID]*member
 		// away is what a request gets while no connection stands.
 		away error
 	}
@@ -27,47 +28,117 @@ type pool struct {
 
 var errClosed = errors.New("the client was closed")
 
-// conns returns the connections that stand and the one whose turn it is.
-func (p *pool) conns() ([]*transport.Conn, int) {
-	live := p.live.Load()
-	if live == nil || len(*live) == 0 {
-		return nil, 0
+// lanes returns the connections that stand: shared, read-only.
+func (p *pool) lanes() []*lane {
+	if live := p.live.Load(); live != nil {
+		return *live
 	}
-	return *live, int(p.next.Add(1) % uint32(len(*live)))
+	return nil
+}
+
+// any returns the connection whose turn it is, of a node that was not tried; else
+// one that was not.
+func (p *pool) any(tried *tried) *lane {
+	live := p.lanes()
+	if len(live) == 0 {
+		return nil
+	}
+	turn := int(p.next.Add(1) % uint32(len(live)))
+	var worse *lane
+	for i := range live {
+		l := live[(turn+i)%len(live)]
+		switch {
+		case l.Err() != nil || tried.has(l): // lost, and about to be removed
+		case l.lively() && !tried.hasMember(l.member):
+			return l
+		case worse == nil:
+			worse = l
+		}
+	}
+	return worse
 }
 
 // add offers c to requests, unless it leads to another cluster than the first
 // one did.
-func (p *pool) add(c *transport.Conn) error {
+func (p *pool) add(c *transport.Conn) (*lane, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.mu.cluster == 0 {
 		p.mu.cluster = c.Peer().Cluster
 	}
 	if id := c.Peer().Cluster; id != p.mu.cluster {
-		return kv.Errorf(kv.KindWrongCluster, "connect", "the node belongs to cluster %v, the others to %v", id, p.mu.cluster)
+		return nil, kv.Errorf(kv.KindWrongCluster, "connect", "the node belongs to cluster %v, the others to %v", id, p.mu.cluster)
 	}
-	p.replace(func(live []*transport.Conn) []*transport.Conn { return append(live, c) })
-	return nil
+	m := p.member(c.Peer().Node)
+	l := &lane{Conn: c, member: m}
+	if lanes := m.lanes.Load(); lanes == nil || len(*lanes) == 0 {
+		// It may have changed while it was away.
+		m.mean.Store(0)
+		m.shunned.Store(0)
+	}
+	change(&m.lanes, func(lanes []*lane) []*lane { return append(lanes, l) })
+	change(&p.live, func(lanes []*lane) []*lane { return append(lanes, l) })
+	return l, nil
 }
 
-// remove takes c back.
-func (p *pool) remove(c *transport.Conn) {
+// remove takes l back.
+func (p *pool) remove(l *lane) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.replace(func(live []*transport.Conn) []*transport.Conn {
-		return slices.DeleteFunc(live, func(o *transport.Conn) bool { return o == c })
-	})
+	without := func(lanes []*lane) []*lane {
+		return slices.DeleteFunc(lanes, func(o *lane) bool { return o == l })
+	}
+	change(&p.live, without)
+	change(&l.member.lanes, without)
+	p.prune(l.member)
 }
 
-// replace has change work on a copy of live. The caller holds p.mu.
-func (p *pool) replace(change func([]*transport.Conn) []*transport.Conn) {
-	var live []*transport.Conn
-	if old := p.live.Load(); old != nil {
-		live = slices.Clone(*old)
+// change has f work on a copy of a list. The caller holds the pool's lock.
+func change(list *atomic.Pointer[[]*lane], f func([]*lane) []*lane) {
+	var lanes []*lane
+	if old := list.Load(); old != nil {
+		lanes = slices.Clone(*old)
 	}
-	live = change(live)
-	p.live.Store(&live)
+	lanes = f(lanes)
+	list.Store(&lanes)
+}
+
+// list returns the members with those ids, in their order: those of the ring.
+func (p *pool) list(ids []kv.NodeID) []*member {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.mu.members {
+		m.listed = false
+	}
+	out := make([]*member, len(ids))
+	for i, id := range ids {
+		out[i] = p.member(id)
+		out[i].listed = true
+	}
+	for _, m := range p.mu.members {
+		p.prune(m)
+	}
+	return out
+}
+
+// member returns the member with that id. The caller holds the lock.
+func (p *pool) member(id kv.NodeID) *member {
+	m := p.mu.members[id]
+	if m == nil {
+		if p.mu.members == nil {
+			p.mu.members = map[kv.NodeID]*member{}
+		}
+		m = &member{id: id}
+		p.mu.members[id] = m
+	}
+	return m
+}
+
+// prune forgets m if it is of no use. The caller holds the lock.
+func (p *pool) prune(m *member) {
+	if lanes := m.lanes.Load(); !m.listed && (lanes == nil || len(*lanes) == 0) {
+		delete(p.mu.members, m.id)
+	}
 }
 
 // trouble notes why a link has no connection.

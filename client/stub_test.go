@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,13 @@ func (m *model) put(p wire.Put) (object.Object, error) {
 	return o, err
 }
 
+// forget drops all objects.
+func (m *model) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.mu.objects)
+}
+
 func (m *model) writes() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,11 +94,18 @@ func (m *model) answer(o object.Object, body bool) (wire.Answer, error) {
 type node struct {
 	*model
 	host string
+	id   kv.NodeID // 0 for the second letter of host
 	mu   struct {
 		sync.Mutex
 		fault func(wire.Request) bool
 		gets  []wire.Get
 		puts  []wire.Put
+		// ring is what clients are told, owns what the node takes a request for
+		// that it must not pass on; passed counts those that it would have.
+		ring   *wire.RingInfo
+		owns   func(kv.Key) bool
+		asked  int
+		passed int
 	}
 }
 
@@ -108,14 +123,18 @@ func (n *node) requests() int {
 	return len(n.mu.gets) + len(n.mu.puts)
 }
 
-func (n *node) note(rq wire.Request) (func(wire.Request) bool, wire.Put, error) {
-	var p wire.Put
-	var err error
+// parse reads a get or put; of a get it fills in the part that is one.
+func parse(rq wire.Request) (p wire.Put, err error) {
 	if rq.Type == wire.TypeGet {
 		p.Get, err = wire.ParseGet(rq.Payload)
-	} else {
-		p, err = wire.ParsePut(rq.Payload)
+		return p, err
 	}
+	return wire.ParsePut(rq.Payload)
+}
+
+// note remembers a request, and returns the fault that is to have it first.
+func (n *node) note(rq wire.Request) func(wire.Request) bool {
+	p, _ := parse(rq)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if rq.Type == wire.TypeGet {
@@ -123,17 +142,28 @@ func (n *node) note(rq wire.Request) (func(wire.Request) bool, wire.Put, error) 
 	} else {
 		n.mu.puts = append(n.mu.puts, p)
 	}
-	return n.mu.fault, p, err
+	return n.mu.fault
 }
 
 // Handle implements wire.Handler.
 func (n *node) Handle(rq wire.Request) {
-	rq.Payload = append([]byte(nil), rq.Payload...)
-	fault, p, err := n.note(rq)
-	if fault != nil && fault(rq) {
+	if rq.Type == wire.TypeRing {
+		n.tellRing(rq)
 		return
 	}
+	rq.Payload = append([]byte(nil), rq.Payload...)
+	if fault := n.note(rq); fault == nil || !fault(rq) {
+		n.serve(rq)
+	}
+}
+
+// serve answers a request by the model.
+func (n *node) serve(rq wire.Request) {
+	p, err := parse(rq)
 	var o object.Object
+	if err == nil {
+		err = n.passOn(p.Get)
+	}
 	switch {
 	case err != nil:
 	case rq.Type == wire.TypeGet:
@@ -170,6 +200,8 @@ type cluster struct {
 	net   *transport.Memory
 	nodes []*node
 	id    kv.ClusterID
+	// epoch is the one that all answers tell of.
+	epoch atomic.Uint64
 }
 
 func newCluster(t testing.TB, size int) *cluster {
@@ -188,9 +220,14 @@ func (c *cluster) serve(n *node, cluster kv.ClusterID) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	hooks := transport.Hooks{Identity: func() (kv.ClusterID, wire.Identity) {
-		return cluster, wire.Identity{Node: kv.NodeID(n.host[1]), Boot: 1}
-	}}
+	id := n.id
+	if id == 0 {
+		id = kv.NodeID(n.host[1])
+	}
+	hooks := transport.Hooks{
+		Identity: func() (kv.ClusterID, wire.Identity) { return cluster, wire.Identity{Node: id, Boot: 1} },
+		Level:    func() kv.Level { return kv.LevelOf(c.epoch.Load()) },
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -29,6 +29,7 @@ type benchCmd struct {
 	DW          *int          `name:"dw" placeholder:"COUNT" help:"Replicas that must have it on disk, 0 to N (w)."`
 	Strict      bool          `help:"Only owners of the key count, never stand-ins."`
 	Timeout     time.Duration `placeholder:"DURATION" help:"How long a request may take (2s)."`
+	Routing     string        `default:"client" enum:"client,server" placeholder:"WHO" help:"Who finds an owner of a key: the client, or the nodes, which then pass requests on (client)."`
 	Conns       int           `default:"1" placeholder:"COUNT" help:"Connections to each node (1)."`
 	Seed        uint64        `default:"1" placeholder:"NUMBER" help:"Repeats the draws of keys and values (1)."`
 	JSON        bool          `name:"json" help:"Print one JSON object for each run."`
@@ -45,6 +46,7 @@ Examples:
 
     ringtail bench
     ringtail bench --workload b --concurrency 1,16,64 --duration 10s
+    ringtail bench --routing server
     ringtail bench --workload w --value-size 100 --w 1 --dw 0 --json`
 }
 
@@ -85,7 +87,7 @@ func (c *benchCmd) runs() ([]bench.Config, error) {
 	cfg.Keys, cfg.Distribution = c.Keys, bench.Distribution(c.Dist)
 	cfg.Duration, cfg.WarmUp, cfg.Preload = c.Duration, c.Warmup, c.Preload
 	cfg.Bucket, cfg.Strict, cfg.Timeout = string(c.Bucket), c.Strict, c.Timeout
-	cfg.Conns, cfg.Seed = c.Conns, c.Seed
+	cfg.Routing, cfg.Conns, cfg.Seed = bench.Routing(c.Routing), c.Conns, c.Seed
 	for count, to := range map[*int]*int{c.R: &cfg.R, c.W: &cfg.W, c.DW: &cfg.DW} {
 		if count != nil {
 			*to = *count

@@ -14,12 +14,12 @@ import (
 
 func TestBenchRunsWhatTheFlagsSay(t *testing.T) {
 	g, err := parse(t, strings.Fields("bench --workload b --value-size 100 --keys 7 --dist uniform --concurrency 1,16 "+
-		"--duration 5s --warmup 1s --no-preload --bucket x --r 1 --dw 0 --strict --timeout 3s --conns 2 --seed 9")...)
+		"--duration 5s --warmup 1s --no-preload --bucket x --r 1 --dw 0 --strict --timeout 3s --routing server --conns 2 --seed 9")...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := bench.Config{
-		Addrs: bench.Default().Addrs, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
+		Addrs: bench.Default().Addrs, Routing: bench.RoutingServer, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
 		Distribution: bench.Uniform, Concurrency: 1, WarmUp: time.Second, Duration: 5 * time.Second, Seed: 9,
 		R: 1, W: client.Default, DW: 0, Strict: true, Timeout: 3 * time.Second,
 	}
@@ -51,6 +51,7 @@ func TestBenchWithoutFlagsIsThePackagesDefault(t *testing.T) {
 func TestBenchChecksItsFlagsBeforeItAsksANode(t *testing.T) {
 	for flag, want := range map[string]string{
 		"--workload z": `--workload must be one of "a","b","c","w" but got "z"`,
+		"--routing x":  `--routing must be one of "client","server" but got "x"`,
 		"--keys 0":     "0 keys", "--concurrency 1,0": "0 callers", "--value-size=-1": "-1 bytes", "--duration 0s": "duration of 0s",
 	} {
 		args := append([]string{"bench", "--addr", deadAddr(t)}, strings.Fields(flag)...)

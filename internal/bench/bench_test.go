@@ -287,6 +287,7 @@ func TestConfig(t *testing.T) {
 		"duration":       func(c *Config) { c.Duration = MaxDuration + 1 },
 		"long bucket":    func(c *Config) { c.Bucket = strings.Repeat("b", kv.MaxBucket+1) },
 		"empty workload": func(c *Config) { c.Workload = "" },
+		"no routing":     func(c *Config) { c.Routing = "" },
 	} {
 		cfg := Default()
 		change(&cfg)

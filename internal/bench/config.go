@@ -69,11 +69,23 @@ func (d Distribution) chooser(keys int) chooser {
 	return nil
 }
 
+// Routing says how an operation finds an owner of its key (§6.4).
+type Routing string
+
+const (
+	// RoutingClient sends it to an owner: the client knows the ring.
+	RoutingClient Routing = "client"
+	// RoutingServer has operations take turns over the nodes, which pass them
+	// on.
+	RoutingServer Routing = "server"
+)
+
 // Config describes a load.
 type Config struct {
-	// Addrs are the host:port of the nodes' peer ports; operations take turns
-	// over those that answer.
+	// Addrs are the host:port of the nodes' peer ports.
 	Addrs []string
+	// Routing says to which node an operation goes.
+	Routing Routing
 	// Conns is the number of connections to each node, 1 to client.MaxConns.
 	Conns int
 	// Bucket holds the keys. With merge lww there are no siblings.
@@ -107,7 +119,7 @@ type Config struct {
 // 13: 64 callers and values of 1 KiB.
 func Default() Config {
 	return Config{
-		Addrs: []string{"127.0.0.1:7401"}, Conns: 1, Bucket: "bench", Workload: WorkloadA,
+		Addrs: []string{"127.0.0.1:7401"}, Routing: RoutingClient, Conns: 1, Bucket: "bench", Workload: WorkloadA,
 		ValueBytes: 1024, Keys: 100_000, Distribution: Zipfian, Concurrency: 64,
 		WarmUp: 3 * time.Second, Duration: 20 * time.Second, Preload: true, Seed: 1,
 		R: client.Default, W: client.Default, DW: client.Default,
@@ -123,6 +135,8 @@ func (c Config) Validate() error {
 	switch {
 	case len(c.Addrs) == 0:
 		return invalid("no address of a node is given")
+	case c.Routing != RoutingClient && c.Routing != RoutingServer:
+		return invalid("routing %q is neither client nor server", c.Routing)
 	case c.Conns < 1 || c.Conns > client.MaxConns:
 		return invalid("%d connections to each node are not within 1 to %d", c.Conns, client.MaxConns)
 	case kv.CheckBucket(c.Bucket) != nil:
@@ -147,8 +161,12 @@ func (c Config) Validate() error {
 
 // options returns the client's options.
 func (c Config) options() []client.DialOption {
-	return []client.DialOption{
+	opts := []client.DialOption{
 		client.Conns(c.Conns), client.R(c.R), client.W(c.W), client.DW(c.DW),
 		client.Strict(c.Strict), client.Timeout(c.Timeout),
 	}
+	if c.Routing == RoutingServer {
+		opts = append(opts, client.ServerDriven())
+	}
+	return opts
 }

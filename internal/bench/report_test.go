@@ -34,7 +34,7 @@ func TestReportAddsUpTheCallers(t *testing.T) {
 	before := reading{at: began, own: time.Second, cluster: time.Second}
 	after := reading{at: began.Add(10 * time.Second), own: time.Second + 1001*5*time.Microsecond, cluster: time.Second + 1001*30*time.Microsecond}
 	want := Report{
-		Workload: WorkloadA, Distribution: Zipfian, Keys: 1000, ValueBytes: 1024, Concurrency: 8,
+		Workload: WorkloadA, Routing: RoutingClient, Distribution: Zipfian, Keys: 1000, ValueBytes: 1024, Concurrency: 8,
 		Seconds: 10, Ops: 1001, OpsPerSec: 100.1,
 		Kinds: []KindReport{
 			{Kind: "read", Count: 1000, P50: 400, P99: 890, P999: 899, Max: 900},
@@ -52,7 +52,7 @@ func TestReportAddsUpTheCallers(t *testing.T) {
 
 func TestReportAsText(t *testing.T) {
 	r := Report{
-		Workload: WorkloadB, Distribution: Uniform, Keys: 100_000, ValueBytes: 1024, Concurrency: 64,
+		Workload: WorkloadB, Routing: RoutingServer, Distribution: Uniform, Keys: 100_000, ValueBytes: 1024, Concurrency: 64,
 		Seconds: 20.04, Ops: 1_234_567, OpsPerSec: 61_605.1,
 		Kinds: []KindReport{
 			{Kind: "read", Count: 1_172_839, P50: 0.512, P99: 1.9, P999: 4.25, Max: 12},
@@ -61,7 +61,7 @@ func TestReportAsText(t *testing.T) {
 		Errors:    map[client.Kind]uint64{client.KindTimeout: 2, client.KindUnavailable: 1200},
 		Conflicts: 1500, MostSiblings: 4, Missing: 3, ClusterCPU: 24.96, OwnCPU: 4.5,
 	}
-	const want = `workload b, 100,000 keys uniform, values of 1,024 B, 64 callers, 20.0 s
+	const want = `workload b, server-driven, 100,000 keys uniform, values of 1,024 B, 64 callers, 20.0 s
 61,605 ops/s
 
   operation      count  p50 ms  p99 ms  p99.9 ms    max ms

@@ -86,6 +86,7 @@ func (n *Node) Mark(of *ring.Progress, marks []ring.Mark) error { return n.servi
 // moved is told that the ring, or what is known of its change, has moved on. Until
 // open has made them there is nobody to tell.
 func (n *Node) moved() {
+	n.clientRing.changed()
 	if n.coord != nil {
 		n.coord.Moved()
 	}
@@ -110,6 +111,7 @@ func (n *Node) Removed() []kv.NodeID {
 // peerChanged is told by transport that a peer went up or down.
 func (n *Node) peerChanged(id kv.NodeID, up bool) {
 	n.peers.changed(id, up)
+	n.clientRing.changed()
 	if up {
 		n.sender.PeerUp(id)
 		n.keeper.PeerUp(id)

@@ -39,6 +39,8 @@ func (n *Node) Handle(req wire.Request) {
 			n.metrics.Requests[metrics.DoorNative].Add(1)
 		}
 		n.coord.Handle(req)
+	case wire.TypeRing:
+		n.tellRing(req)
 	case wire.TypeState, wire.TypeVote, wire.TypeMarks:
 		n.service.Handle(req)
 	default:
@@ -85,6 +87,7 @@ func (n *Node) refused(id kv.NodeID, err error) { n.service.Refused(id, err) }
 // stateChanged takes a new cluster state to the parts that depend on it. Until
 // open has the service, there is nobody to tell.
 func (n *Node) stateChanged(s *membership.State) {
+	n.clientRing.changed()
 	if n.service == nil {
 		return
 	}

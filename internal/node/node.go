@@ -63,9 +63,11 @@ type Node struct {
 
 	httpListener, peerListener net.Listener
 
-	sealer   atomic.Pointer[object.Sealer]
-	peers    peerTimes
-	draining atomic.Bool
+	sealer atomic.Pointer[object.Sealer]
+	peers  peerTimes
+	// clientRing is what clients are told of the ring.
+	clientRing ringPage
+	draining   atomic.Bool
 	// fillRate is the pace of what moves, in bytes a second.
 	fillRate atomic.Int64
 	course   course

@@ -137,6 +137,15 @@ func (s *Sealer) Open(b []byte) (Context, error) {
 	}, nil
 }
 
+// FastestOf returns the fastest replica that a sealed context names, 0 if it names
+// none: for a client, which cannot tell whether the context is whole.
+func FastestOf(sealed []byte) kv.NodeID {
+	if len(sealed) < contextHeader+contextMAC || sealed[0] != contextVersion {
+		return 0
+	}
+	return kv.NodeID(binary.BigEndian.Uint64(sealed[3:]))
+}
+
 func (m *mac) of(b []byte) []byte {
 	m.Reset()
 	m.Write(b)

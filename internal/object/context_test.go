@@ -47,6 +47,9 @@ func TestContextRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
 			t.Fatalf("%v (-want +got):\n%s", err, diff)
 		}
+		if id := FastestOf(sealed); id != want.Fastest {
+			t.Fatalf("the fastest is %v, want %v", id, want.Fastest)
+		}
 	})
 }
 
@@ -192,4 +195,14 @@ func FuzzContext(f *testing.F) {
 			t.Fatalf("%q decodes, but is not what its content encodes to", b)
 		}
 	})
+}
+
+// TestFastestOfWhatIsNoContext: it names nobody.
+func TestFastestOfWhatIsNoContext(t *testing.T) {
+	sealed := mustSeal(t, Context{Fastest: 11})
+	for _, b := range [][]byte{nil, sealed[:len(sealed)-1], append([]byte{contextVersion + 1}, sealed[1:]...)} {
+		if id := FastestOf(b); id != 0 {
+			t.Errorf("% x names %v", b, id)
+		}
+	}
 }

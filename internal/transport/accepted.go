@@ -106,7 +106,7 @@ func (c *accepted) check(h wire.Header) error {
 		return nil
 	}
 	switch h.Type {
-	case wire.TypeGet, wire.TypePut, wire.TypePing:
+	case wire.TypeGet, wire.TypePut, wire.TypeRing, wire.TypePing:
 		return nil
 	}
 	return kv.Errorf(kv.KindInvalid, "read request", "a client sent a request of type %v", h.Type)

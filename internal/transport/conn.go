@@ -39,6 +39,8 @@ type Conn struct {
 
 	// sampled is when a round trip was last timed, since began.
 	sampled atomic.Int64
+	// quiet is for how long nothing had come when tick looked last.
+	quiet atomic.Int64
 
 	// The state of tick, which one goroutine calls.
 	silent    silence
@@ -133,6 +135,11 @@ func (c *Conn) Err() error {
 	}
 	return nil
 }
+
+// Quiet returns for how long nothing had come when that was looked at last: at
+// most Config.Tick ago while a call is under way, else Config.ProbeInterval. A
+// peer that lives lets it grow little over Config.ProbeInterval.
+func (c *Conn) Quiet() time.Duration { return time.Duration(c.quiet.Load()) }
 
 // Close ends the connection, completes its calls with KindClosed, and waits for
 // its goroutines. It must not be called from a Completion.

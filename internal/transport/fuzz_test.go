@@ -74,7 +74,7 @@ func FuzzRequests(f *testing.F) {
 			b = seal(b)
 		}
 		h := handlerFunc(func(rq wire.Request) {
-			if rq.From != 0 || rq.Type != wire.TypeGet && rq.Type != wire.TypePut {
+			if rq.From != 0 || rq.Type != wire.TypeGet && rq.Type != wire.TypePut && rq.Type != wire.TypeRing {
 				t.Errorf("a client's request: %+v", rq)
 			}
 			echo(rq)

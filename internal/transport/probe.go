@@ -41,6 +41,7 @@ func (c *Conn) tick() time.Duration {
 	now := c.now()
 	c.expire(now)
 	quiet := c.silent.step(now, c.src.reads.Load(), c.cfg.ProbeInterval)
+	c.quiet.Store(int64(quiet))
 	if quiet >= c.cfg.DeadAfter {
 		c.fail(kv.KindUnavailable, errors.New("nothing came over the connection for "+quiet.String()))
 		return quiet

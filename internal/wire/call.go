@@ -62,7 +62,7 @@ type Role uint8
 const (
 	// RoleNode is a member, or one that would become one.
 	RoleNode Role = 1
-	// RoleClient is a client: it may send TypeGet, TypePut and TypePing only.
+	// RoleClient is a client: it may send TypeGet, TypePut, TypeRing and TypePing only.
 	RoleClient Role = 2
 )
 

@@ -77,14 +77,17 @@ const (
 	// TypeMarks tells how far such a change has come; its payload is
 	// membership's own.
 	TypeMarks Type = 13
+	// TypeRing asks a node for the ring, so that a client finds a key's owners
+	// (RingQuery); from version 2 on.
+	TypeRing Type = 14
 
 	// NumTypes bounds the list, for tables.
-	NumTypes = 14
+	NumTypes = 15
 )
 
 var typeNames = [NumTypes]string{
 	"none", "ping", "replica read", "replica put", "get", "put", "state", "retired", "list keys", "handoff", "exchange", "sweep",
-	"vote", "marks",
+	"vote", "marks", "ring",
 }
 
 // String returns the type's name as it stands in errors and metrics.

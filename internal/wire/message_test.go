@@ -104,6 +104,9 @@ var messages = []message{
 			Keys: rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 1, 40), 0, 9).Draw(t, "keys"),
 		}
 	}, pointer(ParseKeysPage)},
+	{"RingQuery", func(t *rapid.T) Appender {
+		return &RingQuery{Known: rapid.Uint64().Draw(t, "known")}
+	}, pointer(ParseRingQuery)},
 }
 
 func TestMessagesRoundTrip(t *testing.T) {

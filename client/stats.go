@@ -1,0 +1,26 @@
+package client
+
+// Stats tell how a Client's requests find their way.
+type Stats struct {
+	// Routing tells that the ring is known: requests go to an owner of their key.
+	// Without it, they go to the given addresses in turn.
+	Routing bool
+	// Epoch is that of the ring, Nodes how many it has.
+	Epoch uint64
+	Nodes int
+	// Connections stand now.
+	Connections int
+	// Straight counts, modulo 2^32, what was sent to an owner of the key, and
+	// Around what was left to a node to pass on; requests that were sent twice
+	// count twice.
+	Straight, Around uint32
+}
+
+// Stats returns the present figures.
+func (c *Client) Stats() Stats {
+	s := Stats{Connections: len(c.pool.lanes()), Straight: c.turn.Load() - c.missed.Load(), Around: c.around.Load()}
+	if t := c.route.Load(); t != nil {
+		s.Routing, s.Epoch, s.Nodes = true, t.epoch, len(t.members)
+	}
+	return s
+}
