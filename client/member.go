@@ -43,7 +43,7 @@ type lane struct {
 }
 
 // lively tells whether the connection can be expected to answer.
-func (l *lane) lively() bool { return l.Err() == nil && l.Quiet() < quietAfter }
+func (l *lane) lively() bool { return l.Err() == nil && !l.Ending() && l.Quiet() < quietAfter }
 
 // lane returns the lively connection whose turn it is, nil if there is none.
 func (m *member) lane() *lane {

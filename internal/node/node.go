@@ -194,6 +194,7 @@ func (n *Node) run(ctx context.Context) error {
 		n.log.Info("ending: no new requests are taken", "under way", n.coord.InFlight())
 	}
 	n.draining.Store(true)
+	n.server.End()
 	stop()
 	doors.Wait()
 	n.drain()
@@ -202,10 +203,11 @@ func (n *Node) run(ctx context.Context) error {
 	return err
 }
 
-// drain waits for the requests that came over the peers' port.
+// drain waits for the requests that came over the peers' port, and until those
+// who sent them have their answers.
 func (n *Node) drain() {
 	deadline := time.Now().Add(drainFor)
-	for n.coord.InFlight() > 0 && time.Now().Before(deadline) {
+	for n.coord.InFlight()+n.server.Owes() > 0 && time.Now().Before(deadline) {
 		time.Sleep(expireEvery)
 	}
 }

@@ -19,12 +19,14 @@ type accepted struct {
 	from   kv.NodeID // 0 for a client
 	// version is the one that both sides speak.
 	version wire.Version
-	began   time.Time
-	out     *outQueue
-	src     *source
-	since   *arrival
-	frames  *frameReader
-	parts   *assembly
+	// told tells that the peer knows that this node ends; Server.mu guards it.
+	told   bool
+	began  time.Time
+	out    *outQueue
+	src    *source
+	since  *arrival
+	frames *frameReader
+	parts  *assembly
 	// cause is why this side closed the connection, if it did.
 	cause atomic.Pointer[kv.Error]
 
@@ -99,7 +101,7 @@ func (c *accepted) check(h wire.Header) error {
 	if h.Flags&^wire.FlagMore != 0 {
 		return kv.Errorf(kv.KindInvalid, "read request", "flags %#x", h.Flags)
 	}
-	if !c.version.Has(h.Type) {
+	if !c.version.Has(h.Type) || h.Type == wire.TypeEnd {
 		return kv.Errorf(kv.KindInvalid, "read request", "protocol version %d has no request of type %v", c.version, h.Type)
 	}
 	if c.from != 0 {
@@ -110,6 +112,12 @@ func (c *accepted) check(h wire.Header) error {
 		return nil
 	}
 	return kv.Errorf(kv.KindInvalid, "read request", "a client sent a request of type %v", h.Type)
+}
+
+// announce tells the peer that this node ends, if it knows what that means.
+func (c *accepted) announce() {
+	bye := wire.Header{Type: wire.TypeEnd, Flags: wire.FlagResponse}
+	c.told = c.version.Has(bye.Type) && c.out.send(bye, wire.Raw(nil)) == nil
 }
 
 func (c *accepted) handle(h wire.Header, payload []byte) {

@@ -55,9 +55,9 @@ type callTable struct {
 		slots []slot
 		free  []uint32
 		// refusal, once set, is the answer to every call but a probe; with gone
-		// set to those too.
-		refusal *kv.Error
-		gone    bool
+		// set to those too. With final set it stays.
+		refusal     *kv.Error
+		gone, final bool
 	}
 }
 
@@ -200,6 +200,7 @@ func (t *callTable) refuse(err *kv.Error, gone bool, fate error) []call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mu.refusal, t.mu.gone = err, t.mu.gone || gone
+	t.mu.final = t.mu.final || gone
 	var ended []call
 	for i := range t.mu.slots {
 		s := &t.mu.slots[i]
@@ -214,11 +215,21 @@ func (t *callTable) refuse(err *kv.Error, gone bool, fate error) []call {
 	return ended
 }
 
-// resume takes calls again, unless the connection is gone.
-func (t *callTable) resume() {
+// close answers calls but probes with err from now on, whatever resume is told.
+// Those in the table stay.
+func (t *callTable) close(err *kv.Error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.mu.gone {
+		t.mu.refusal, t.mu.final = err, true
+	}
+}
+
+// resume takes calls again, unless that is over for good.
+func (t *callTable) resume() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.mu.final {
 		t.mu.refusal = nil
 	}
 }

@@ -47,8 +47,11 @@ type Conn struct {
 	lastProbe time.Duration
 	ended     []call
 
-	failed  atomic.Pointer[kv.Error]
-	done    chan struct{}
+	failed atomic.Pointer[kv.Error]
+	done   chan struct{}
+	// ending is set, and bye closed, once the peer has said that it ends.
+	ending  atomic.Bool
+	bye     chan struct{}
 	workers sync.WaitGroup
 }
 
@@ -110,7 +113,7 @@ func newConn(cfg Config, nc net.Conn, role wire.Role, ack wire.HelloAck, m meter
 		meters: m,
 		lapsed: &kv.Error{Op: "call", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Node: ack.Node,
 			Err: errors.New("no answer before the deadline")},
-		done: make(chan struct{}),
+		done: make(chan struct{}), bye: make(chan struct{}),
 	}
 	c.workers.Go(func() {
 		if err := c.out.run(nc); err != nil {
@@ -210,6 +213,10 @@ func (c *Conn) read() error {
 		}
 		if h.Flags&wire.FlagResponse == 0 {
 			return kv.Errorf(kv.KindInvalid, "read response", "the peer sent a request, type %v", h.Type)
+		}
+		if h.Type == wire.TypeEnd {
+			c.retire()
+			continue
 		}
 		if (h.Flags&wire.FlagMore != 0 || c.parts.has(h.ID)) && !c.calls.has(h.ID) {
 			c.parts.forget(h.ID) // nobody waits for the rest
@@ -320,6 +327,22 @@ func (c *Conn) suspend(cause error) {
 		entry.done.Complete(entry.tag, wire.Response{}, &maybe)
 	}
 }
+
+// errEnding is why a peer that has said so takes no calls.
+var errEnding = errors.New("the node ends")
+
+// retire refuses new calls, because the peer ends; those under way are answered,
+// and then tick closes the connection.
+func (c *Conn) retire() {
+	if c.ending.CompareAndSwap(false, true) {
+		c.calls.close(&kv.Error{Op: "call", Kind: kv.KindUnavailable, Applied: kv.AppliedNo, Node: c.peer.Node, Err: errEnding})
+		close(c.bye)
+	}
+}
+
+// Ending tells whether the peer has said that it ends: it takes no calls any
+// more, and the connection ends once those under way are answered.
+func (c *Conn) Ending() bool { return c.ending.Load() }
 
 // count notes a call that ended before it was sent.
 func (c *Conn) count(err error) {

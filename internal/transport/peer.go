@@ -15,8 +15,9 @@ import (
 //
 // A peer goes up when a connection to it is made, or a silent one speaks again.
 // It goes down when an attempt to connect fails or takes DownAfter, or when its
-// connection is silent for DownAfter in spite of pings. The connection of a
-// peer that is down stands, refusing calls, until it is silent for DeadAfter.
+// connection is silent for DownAfter in spite of pings, or when it says that it
+// ends. The connection of a peer that is down stands, refusing calls, until it is
+// silent for DeadAfter, or has answered all if it ends.
 type peer struct {
 	pool *Pool
 	id   kv.NodeID
@@ -112,17 +113,23 @@ func (r *peer) keep(ctx context.Context, c *Conn) error {
 	r.goUp()
 	timer := time.NewTimer(r.pool.cfg.Tick)
 	defer timer.Stop()
+	bye := c.bye
 	for ctx.Err() == nil && c.Err() == nil {
 		select {
 		case <-ctx.Done():
+			continue
 		case <-c.Done():
+			continue
+		case <-bye:
+			bye = nil
+			r.goDown(kv.Wrap(kv.KindUnavailable, "keep a connection", errEnding))
 		case <-timer.C:
-			if least := r.pool.hooks.versions().Min; c.peer.Version < least {
-				c.fail(kv.KindWrongVersion, errors.Unwrap(outgrown(c.peer.Version, least)))
-			}
-			r.judge(c, c.tick())
-			timer.Reset(c.pause())
 		}
+		if least := r.pool.hooks.versions().Min; c.peer.Version < least {
+			c.fail(kv.KindWrongVersion, errors.Unwrap(outgrown(c.peer.Version, least)))
+		}
+		r.judge(c, c.tick())
+		timer.Reset(c.pause())
 	}
 	_ = c.Close()
 	why := errors.Unwrap(c.Err())
@@ -138,7 +145,7 @@ func (r *peer) judge(c *Conn, quiet time.Duration) {
 		err := kv.Errorf(kv.KindUnavailable, "probe", "nothing came for %v", quiet)
 		r.goDown(err)
 		c.suspend(err)
-	case !down && !r.up.Load():
+	case !down && !r.up.Load() && !c.Ending():
 		c.calls.resume()
 		r.goUp()
 	}

@@ -13,14 +13,17 @@ import (
 func (c *Conn) watch() {
 	timer := time.NewTimer(c.cfg.Tick)
 	defer timer.Stop()
+	bye := c.bye
 	for {
 		select {
 		case <-c.done:
 			return
+		case <-bye:
+			bye = nil
 		case <-timer.C:
-			c.tick()
-			timer.Reset(c.pause())
 		}
+		c.tick()
+		timer.Reset(c.pause())
 	}
 }
 
@@ -36,12 +39,17 @@ func (c *Conn) pause() time.Duration {
 
 // tick completes the calls whose deadline has passed, pings a peer that is silent
 // or that was not timed of late, and closes a connection that has been silent for
-// too long. It returns for how long nothing came.
+// too long, or whose peer ends and owes no answer. It returns for how long nothing
+// came.
 func (c *Conn) tick() time.Duration {
 	now := c.now()
 	c.expire(now)
 	quiet := c.silent.step(now, c.src.reads.Load(), c.cfg.ProbeInterval)
 	c.quiet.Store(int64(quiet))
+	if c.Ending() && c.calls.pending() == 0 {
+		c.fail(kv.KindUnavailable, errEnding)
+		return quiet
+	}
 	if quiet >= c.cfg.DeadAfter {
 		c.fail(kv.KindUnavailable, errors.New("nothing came over the connection for "+quiet.String()))
 		return quiet

@@ -28,7 +28,8 @@ type Server struct {
 
 	mu struct {
 		sync.Mutex
-		conns map[*accepted]struct{}
+		conns  map[*accepted]struct{}
+		ending bool
 	}
 }
 
@@ -75,9 +76,37 @@ func (s *Server) Stats() ServerStats {
 	return st
 }
 
+// End tells all that are connected that this node ends: they send nothing new,
+// wait for what they asked for, and close their connections. New connections are
+// refused from then on.
+func (s *Server) End() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.ending {
+		return
+	}
+	s.mu.ending = true
+	for c := range s.mu.conns {
+		c.announce()
+	}
+}
+
+// Owes returns how many of those that End told are still connected.
+func (s *Server) Owes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for c := range s.mu.conns {
+		if c.told {
+			n++
+		}
+	}
+	return n
+}
+
 // Serve accepts connections from l until ctx ends, then closes l and all that
 // it accepted, waits for its goroutines, and returns nil. What is queued then is
-// lost: a node stops taking requests first. When l is closed by others it
+// lost: a node calls End and waits for Owes first. When l is closed by others it
 // returns an error of KindClosed. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -191,6 +220,9 @@ func (s *Server) listen(nc net.Conn) (wire.Hello, error) {
 func (s *Server) enter(nc net.Conn, hello wire.Hello, version wire.Version) (*accepted, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mu.ending {
+		return nil, kv.Errorf(kv.KindRefused, "accept", "this node ends")
+	}
 	if len(s.mu.conns) >= s.cfg.MaxConns {
 		return nil, kv.Errorf(kv.KindOverloaded, "accept", "this node serves %d connections, its limit", s.cfg.MaxConns)
 	}

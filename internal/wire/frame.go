@@ -80,14 +80,18 @@ const (
 	// TypeRing asks a node for the ring, so that a client finds a key's owners
 	// (RingQuery); from version 2 on.
 	TypeRing Type = 14
+	// TypeEnd tells, as a response to no request (its id is 0), that the node ends
+	// in order: it answers what has reached it, and takes nothing new. The side
+	// that dialled closes the connection once it waits for no answer more.
+	TypeEnd Type = 15
 
 	// NumTypes bounds the list, for tables.
-	NumTypes = 15
+	NumTypes = 16
 )
 
 var typeNames = [NumTypes]string{
 	"none", "ping", "replica read", "replica put", "get", "put", "state", "retired", "list keys", "handoff", "exchange", "sweep",
-	"vote", "marks", "ring",
+	"vote", "marks", "ring", "end",
 }
 
 // String returns the type's name as it stands in errors and metrics.

@@ -17,7 +17,8 @@ const (
 	// which changes only while it holds no data.
 	VersionEpochs Version = 1
 	// VersionLevels: the field is a kv.Level, and rings change step by step, by a
-	// vote (TypeVote, TypeMarks). Clients may ask for the ring (TypeRing).
+	// vote (TypeVote, TypeMarks). Clients may ask for the ring (TypeRing),
+	// and a node says that it ends (TypeEnd).
 	VersionLevels Version = 2
 )
 
@@ -80,7 +81,11 @@ func (v Versions) Choose(peer Versions) (Version, error) {
 // Has says whether messages of a type may be sent over a connection of this
 // version: the other side knows them.
 func (v Version) Has(t Type) bool {
-	return v >= VersionLevels || t != TypeVote && t != TypeMarks && t != TypeRing
+	switch t {
+	case TypeVote, TypeMarks, TypeRing, TypeEnd:
+		return v >= VersionLevels
+	}
+	return true
 }
 
 // Sent returns what stands in the level field of a frame of this version, for l.

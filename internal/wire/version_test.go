@@ -79,7 +79,7 @@ func TestLevelsOfVersions(t *testing.T) {
 
 func TestTypesOfVersions(t *testing.T) {
 	for ty := range Type(NumTypes) {
-		later := ty == TypeVote || ty == TypeMarks || ty == TypeRing
+		later := ty == TypeVote || ty == TypeMarks || ty == TypeRing || ty == TypeEnd
 		if VersionEpochs.Has(ty) == later || !VersionLevels.Has(ty) {
 			t.Errorf("%v: version 1 has it: %v, version 2: %v", ty, VersionEpochs.Has(ty), VersionLevels.Has(ty))
 		}

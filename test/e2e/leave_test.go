@@ -18,7 +18,7 @@ func TestLeaveEnds(t *testing.T) {
 	c.nodes = c.nodes[:4]
 	c.awaitSettled(t, 3)
 	acked := l.end()
-	noneLost(t, l)
+	noneFailed(t, l, time.Time{})
 	c.checkWhole(t, sum(base, acked), len(l.failures))
 
 	l = c.startStrictLoad(4)

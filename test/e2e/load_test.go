@@ -21,7 +21,8 @@ type load struct {
 	// clients talk to now.
 	targets []*process
 	at      atomic.Pointer[[]int]
-	// busy is how many requests are under way at each of the targets.
+	// busy is how many requests are under way at each of the targets; nodes that
+	// came later have none.
 	busy []atomic.Int32
 	traffic
 	// began tells the keys of one load from another's.
@@ -109,7 +110,7 @@ func (l *load) avoid(i int) []int {
 // asked of it is answered.
 func (l *load) drain(i int) []int {
 	before := l.avoid(i)
-	for l.busy[i].Load() > 0 {
+	for i < len(l.busy) && l.busy[i].Load() > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	return before

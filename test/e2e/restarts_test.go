@@ -21,7 +21,7 @@ func TestRestartsWhileChanging(t *testing.T) {
 	for i := range c.nodes {
 		c.restart(t, l, i, members)
 	}
-	noneLost(t, l)
+	noneFailed(t, l, time.Time{})
 
 	l.avoid(0)
 	c.nodes[0].kill()
