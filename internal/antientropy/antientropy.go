@@ -25,6 +25,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -146,7 +147,7 @@ type Cluster interface {
 // and drops the task, when its queue is full.
 type Background interface{ Go(task func()) bool }
 
-// Deps are what a Keeper works with; all but Busy are needed.
+// Deps are what a Keeper works with; all but Load are needed.
 type Deps struct {
 	Self kv.NodeID
 	// Boot is this node's boot number.
@@ -163,7 +164,7 @@ type Deps struct {
 	// Now is a clock that does not jump (time.Now, with its monotonic reading);
 	// Tick gets the same clock's time.
 	Now func() time.Time
-	// Busy tells whether requests of clients queue at this node: fills make room
-	// for them. It may be nil.
-	Busy func() bool
+	// Load tells how requests of clients fare at this node: fills make room for
+	// them. It may be nil.
+	Load func() pace.Load
 }
