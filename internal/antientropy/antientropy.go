@@ -25,6 +25,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -149,7 +150,7 @@ type Cluster interface {
 // and drops the task, when its queue is full.
 type Background interface{ Go(task func()) bool }
 
-// Deps are what a Keeper works with; all but Busy are needed.
+// Deps are what a Keeper works with; all but Load are needed.
 type Deps struct {
 	Self kv.NodeID
 	// Boot is this node's boot number.
@@ -169,7 +170,7 @@ type Deps struct {
 	// Wall is the wall clock, which may jump: what expires is reaped once it is past
 	// at all members.
 	Wall func() kv.Time
-	// Busy tells whether requests of clients queue at this node: fills make room
-	// for them. It may be nil.
-	Busy func() bool
+	// Load tells how requests of clients fare at this node: fills make room for
+	// them. It may be nil.
+	Load func() pace.Load
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -88,8 +89,8 @@ type node struct {
 	keeper    *Keeper
 	tasks     []func()
 	refreshed int
-	// busy tells that clients' requests queue.
-	busy bool
+	// load is how clients' requests fare.
+	load pace.Load
 	// stuck nodes cannot raise stages.
 	stuck bool
 	// ahead is how far the node's wall clock is.
@@ -163,7 +164,7 @@ func (n *node) start() {
 		Wall:  func() kv.Time { return kv.TimeOf(n.now.Add(n.ahead)) },
 		Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: stages{n.store, n}, Disk: n.engine,
 		Peers: n, Cluster: n, Background: n, Now: func() time.Time { return n.now },
-		Busy: func() bool { return n.busy },
+		Load: func() pace.Load { return n.load },
 	})
 	n.forget()
 	n.upkeep()

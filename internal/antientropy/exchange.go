@@ -87,9 +87,7 @@ type exchange struct {
 	push []pushKey
 
 	tally Tally
-	// busy tells that the peer had requests of clients that waited.
-	busy bool
-	err  error
+	err   error
 }
 
 // copyPair is one partition in an exchange.

@@ -168,8 +168,8 @@ func (k *Keeper) exchanges(from kv.NodeID, payload []byte) ([]byte, error) {
 		k.mover.look(k.Now()) // who asks may know of a step that this node is to seal for
 	}
 	b, err := k.serveExchange(from, payload)
-	if err == nil && k.busy() {
-		b[busyAt] = 1
+	if err == nil {
+		b[loadAt] = byte(k.load())
 	}
 	if len(payload) > 1 && purpose(payload[1]) == forFill {
 		k.mover.tally.sent += uint64(len(b))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/vclock"
@@ -53,8 +54,13 @@ func (l *local) vouches(then, now standing) bool {
 	return then == now
 }
 
-// busy tells whether requests of clients queue at this node.
-func (l *local) busy() bool { return l.Busy != nil && l.Busy() }
+// load tells how requests of clients fare at this node.
+func (l *local) load() pace.Load {
+	if l.Load == nil {
+		return pace.Idle
+	}
+	return l.Load()
+}
 
 // built tells whether the tree of p's copy can be compared.
 func (l *local) built(p kv.Partition) bool {

@@ -6,13 +6,14 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/pace"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
 // The payloads of wire.TypeExchange. A request begins with its kind, its purpose
-// and the asker's era, an answer with the kind, whether the answerer is busy, and
-// its standing. Numbers are big-endian. Floors stand once in a message, and are
-// referred to by number.
+// and the asker's era, an answer with the kind, how requests of clients fare at the
+// answerer, and its standing. Numbers are big-endian. Floors stand once in a
+// message, and are referred to by number.
 
 // kind is what a request of wire.TypeExchange is, and its answer. Append only.
 type kind uint8
@@ -65,9 +66,16 @@ func (r *reader) ask() (kind, head) {
 	return k, head{why, kv.Level(r.u64())}
 }
 
-// busyAt is where an answer tells that its node has requests of clients that
-// wait.
-const busyAt = 1
+// loadAt is where an answer tells how requests of clients fare at its node.
+const loadAt = 1
+
+// loadIn returns what an answer tells of that; of one that is none, nothing.
+func loadIn(answer []byte) pace.Load {
+	if len(answer) <= loadAt {
+		return pace.Idle
+	}
+	return min(pace.Load(answer[loadAt]), pace.Strained)
+}
 
 func beginAnswer(k kind, s standing) []byte { return s.appendTo([]byte{byte(k), 0}) }
 
@@ -77,7 +85,7 @@ func answerReader(k kind, b []byte) (reader, standing) {
 	if kind(r.u8()) != k {
 		r.bad = true
 	}
-	r.flag()
+	r.bad = pace.Load(r.u8()) > pace.Strained || r.bad
 	return r, r.standing()
 }
 

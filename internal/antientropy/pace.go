@@ -9,29 +9,30 @@ import (
 // burst is how much of a rate may be used up at once after a pause.
 const burst = 250 * time.Millisecond
 
-// yield is how much slower than its rate a fill goes on while requests of clients
-// wait, at the least; it waits for maxYield at the most.
 const (
-	yield    = 16
-	maxYield = 5 * time.Second
+	// fillMessage is the size in bytes at which an answer to a fill ends: its work
+	// holds up requests of clients for as long as it takes, at both ends, and is
+	// done again after a crash.
+	fillMessage = 64 << 10
+	// slowest is the rate in bytes a second, if the set one is not below it, to
+	// which requests of clients slow fills down at the most.
+	slowest = 64 << 10
 )
 
-// fillPace is a pace that makes room for requests of clients.
+// fillPace is a pace that makes room for requests of clients: a fill uses the share
+// of its rate with which these are about as fast as without it.
 type fillPace struct {
 	pace.Pace
-	// last is how long the last message took of the rate.
-	last time.Duration
+	governor pace.Governor
 }
 
-// ready tells whether a message may go; busy tells that requests of clients wait.
-func (f *fillPace) ready(now time.Time, busy bool) bool {
-	if busy {
-		return f.ReadyWith(now, min(yield*f.last, maxYield))
-	}
-	return f.Ready(now)
+// take pays for n bytes, given how requests fare at this node.
+func (f *fillPace) take(now time.Time, n int, own pace.Load) {
+	f.governor.Note(now, own)
+	f.Take(now, int(float64(n)/f.share(now)))
 }
 
-func (f *fillPace) take(now time.Time, n int) {
-	f.last = f.Cost(n)
-	f.Take(now, n)
+// share returns the part of the rate that may be used now.
+func (f *fillPace) share(now time.Time) float64 {
+	return max(f.governor.Share(now), min(1, slowest/float64(f.Rate)))
 }

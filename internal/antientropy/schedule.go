@@ -159,7 +159,9 @@ func (k *Keeper) send(p *peer) {
 	p.next = nil
 	k.take(x, now, len(b))
 	k.call(p.id, wire.TypeExchange, b, func(answer []byte, err error) {
-		x.busy = len(answer) > busyAt && answer[busyAt] != 0
+		if x.purpose == forFill && err == nil {
+			k.mover.pace.governor.Note(k.Now(), loadIn(answer))
+		}
 		k.take(x, k.Now(), len(answer))
 		if err != nil {
 			x.err = err
@@ -183,7 +185,7 @@ func (k *Keeper) send(p *peer) {
 // ready tells whether the rate allows an exchange's next request.
 func (k *Keeper) ready(x *exchange, now time.Time) bool {
 	if x.purpose == forFill {
-		return k.mover.pace.ready(now, x.busy || k.busy())
+		return k.mover.pace.Ready(now)
 	}
 	return k.pace.Ready(now)
 }
@@ -192,7 +194,7 @@ func (k *Keeper) ready(x *exchange, now time.Time) bool {
 func (k *Keeper) take(x *exchange, now time.Time, n int) {
 	x.tally.Bytes += n
 	if x.purpose == forFill {
-		k.mover.pace.take(now, n)
+		k.mover.pace.take(now, n, k.load())
 		k.mover.received.Add(now, uint64(n))
 		k.mover.totals.Received += uint64(n)
 		return

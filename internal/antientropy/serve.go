@@ -152,7 +152,11 @@ func (q *question) keys(m keysAsk, err error) ([]byte, error) {
 		return nil, err
 	}
 	out := keysAnswer{standing: q.standing()}
-	for i, room := 0, q.cfg.MaxMessage; i < len(m.leaves) && room > 0 && out.rest == nil; i++ {
+	room := q.cfg.MaxMessage
+	if m.why == forFill {
+		room = min(room, fillMessage)
+	}
+	for i := 0; i < len(m.leaves) && room > 0 && out.rest == nil; i++ {
 		a := &m.leaves[i]
 		if !q.owned(a.p) {
 			out.leaves = append(out.leaves, leafCopies{closed: true})

@@ -116,6 +116,16 @@ func (s *Snapshot) Percentile(permille uint64) time.Duration {
 	return 0
 }
 
+// Above returns how many durations are longer than d, or were put into a bucket
+// with such: never too many, and at most those within a 32nd of d too few.
+func (s *Snapshot) Above(d time.Duration) uint64 {
+	var n uint64
+	for _, c := range s.counts[bucketOf(d)+1:] {
+		n += c
+	}
+	return n
+}
+
 // below returns how many durations are at most 1 µs << k.
 func (s *Snapshot) below(k int) uint64 {
 	var n uint64

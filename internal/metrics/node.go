@@ -150,6 +150,13 @@ func (n *Node) Tick(now time.Time) {
 	}
 }
 
+// Read adds what op's requests took so far to s: those that were answered and those
+// that failed.
+func (n *Node) Read(op Op, s *Snapshot) {
+	s.Add(&n.latency[op][OK])
+	s.Add(&n.latency[op][Failed])
+}
+
 // SLA is what gets and puts took over the last minute at one node.
 type SLA struct {
 	Get Latency `json:"get"`

@@ -43,7 +43,7 @@ func (n *Node) openCare() {
 	})
 	n.keeper = antientropy.New(n.cfg.AntiEntropy, antientropy.Deps{
 		Self: n.service.ID(), Boot: n.boot, Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: n.store,
-		Disk: n.engine, Peers: peers, Cluster: n, Background: n.background, Now: time.Now, Busy: n.busy,
+		Disk: n.engine, Peers: peers, Cluster: n, Background: n.background, Now: time.Now, Load: n.load,
 		Wall: func() kv.Time { return kv.TimeOf(time.Now()) },
 	})
 	n.scrubber = newScrubber(n.cfg.Scrub, n.store, n.log)

@@ -70,6 +70,7 @@ type Node struct {
 	draining   atomic.Bool
 	// fillRate is the pace of what moves, in bytes a second.
 	fillRate atomic.Int64
+	strain   strain
 	course   course
 	// standing is the node's status as it was last told of.
 	standing atomic.Uint32
@@ -217,7 +218,7 @@ func (n *Node) drain() {
 // is under way, and slower still when neither clients nor repair have had
 // anything to do for a while: most of what an idle node costs is waking up.
 func (n *Node) tick(ctx context.Context) error {
-	var cared, counted, active time.Time
+	var cared, judged, counted, active time.Time
 	var woken <-chan struct{}
 	for pause := careEvery; waitFor(ctx, pause, woken); {
 		now := time.Now()
@@ -227,6 +228,10 @@ func (n *Node) tick(ctx context.Context) error {
 			n.sender.Tick(now)
 			n.keeper.Tick(now)
 			n.watchChange(now)
+		}
+		if now.Sub(judged) >= judgeEvery {
+			judged = now
+			n.watchStrain(now)
 		}
 		if now.Sub(counted) >= metrics.TickEvery {
 			counted = now

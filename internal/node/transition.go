@@ -63,10 +63,6 @@ func (n *Node) watchChange(now time.Time) {
 	}
 }
 
-// busy tells whether requests of clients queue here: what moves makes room for
-// them.
-func (n *Node) busy() bool { return n.coord.InFlight() > n.cfg.BusyAt }
-
 // transitionView shows the change of the ring that is under way, with what it
 // means for this node; nil for none.
 func (n *Node) transitionView(now time.Time) *httpapi.TransitionView {
