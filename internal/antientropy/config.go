@@ -20,7 +20,7 @@ type Config struct {
 	// FillRate is the same for fills, which move partitions when the ring changes:
 	// what this node fetches, in bytes of payload a second. Keeper.SetFillRate
 	// changes it. A fill uses the share of it with which requests of clients at
-	// either end are about as fast as without, down to 64 KiB/s.
+	// either end are about as fast as without, down to a sixteenth, or 64 KiB/s.
 	FillRate int64
 	// FillPatience is how long the owners of a partition that stay wait for one
 	// that is to be filled and does not answer. Then the step ends without it, and

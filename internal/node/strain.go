@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -16,18 +17,26 @@ const (
 	// quick what never is.
 	knownFrom = 100
 	unusual   = 50 * time.Millisecond
-	quick     = 2 * time.Millisecond
-	// few is how many slow requests are too few to say anything.
-	few = 2
+	quick     = 3 * time.Millisecond
+	// mayBeSlow is the part of all requests that may take longer, and few is how
+	// many more are too few to say anything.
+	mayBeSlow = 0.01
+	few       = 2
+	// fading is what a judgement leaves of the evidence of those before: it draws
+	// on some two seconds.
+	fading = 0.75
 )
 
 // strain tells whether what moves slows requests of clients down: whether more than
 // one in a hundred takes half again as long as the 99th percentile was before it
-// began. Its methods but now are for one goroutine.
+// began, and by more than chance. Its methods are for one goroutine; load is for
+// all.
 type strain struct {
 	load   atomic.Uint32
 	judged time.Time
-	ops    [2]struct {
+	// ended and slow are the requests that are evidence, faded.
+	ended, slow float64
+	ops         [2]struct {
 		slow time.Duration
 		past metrics.Snapshot
 	}
@@ -45,28 +54,42 @@ func (s *strain) usual(sla metrics.SLA) {
 	}
 }
 
-// judge looks at the requests that ended since it last did; queued tells that some
-// wait here.
+// judge looks at the requests that ended since it last did, and a little at those
+// before; queued tells that some wait here. After a verdict of strain the evidence
+// is gathered anew: it led to that.
 func (s *strain) judge(now time.Time, m *metrics.Node, queued bool) {
-	ended, slow := uint64(0), uint64(0)
+	s.ended, s.slow = fading*s.ended, fading*s.slow
+	if now.Sub(s.judged) >= 3*judgeEvery {
+		s.ended, s.slow = 0, 0 // and what ended since then says nothing either
+	}
+	served := s.gather(m, now.Sub(s.judged) < 3*judgeEvery)
+	s.judged = now
+	load := pace.Calm
+	switch usual := mayBeSlow * s.ended; {
+	case queued, s.slow > usual+2*math.Sqrt(usual)+few:
+		load, s.ended, s.slow = pace.Strained, 0, 0
+	case !served:
+		load = pace.Idle
+	}
+	s.load.Store(uint32(load))
+}
+
+// gather takes the requests that ended since it was last called as evidence, if
+// they count, and tells whether there were any.
+func (s *strain) gather(m *metrics.Node, count bool) (served bool) {
 	for i, op := range judgedOps {
 		var total metrics.Snapshot
 		m.Read(op, &total)
 		recent := total
 		recent.Sub(&s.ops[i].past)
-		ended, slow = ended+recent.Count(), slow+recent.Above(s.ops[i].slow)
+		if n := recent.Count(); n > 0 && count {
+			served = true
+			s.ended += float64(n)
+			s.slow += float64(recent.Above(s.ops[i].slow))
+		}
 		s.ops[i].past = total
 	}
-	fresh := now.Sub(s.judged) < 3*judgeEvery
-	s.judged = now
-	load := pace.Calm
-	switch {
-	case queued, fresh && slow > few && 100*slow > ended:
-		load = pace.Strained
-	case fresh && ended == 0:
-		load = pace.Idle
-	}
-	s.load.Store(uint32(load))
+	return served || !count
 }
 
 // load tells how requests of clients fare here, as of the last judgement.

@@ -19,23 +19,23 @@ const (
 	// window is how long a Governor gathers what it is told before it acts on it:
 	// long enough to show what its last act has led to.
 	window = 500 * time.Millisecond
-	// first is the share that it begins with, least the smallest: work in the
-	// background never stops.
-	first = 1.0 / 16
-	least = 1.0 / 64
+	// least is the smallest share, with which it begins: work in the background
+	// never stops.
+	least = 1.0 / 16
 	// rise is the part of itself by which a share grows with each window once there
-	// was strain. As strain halves it, one window in 36 is strained in the long run,
-	// and the requests that are slow in it are far fewer than one in a hundred of all.
-	rise = 0.02
+	// was strain, fall what strain leaves of it: one window in five is strained where
+	// it has settled.
+	rise = 0.1
+	fall = 0.7
 )
 
 // Governor finds the share of a rate that work in the background may use without
-// requests of clients being slower for it. It halves the share when they are, and
+// requests of clients being slower for it. It cuts the share when they are, and
 // raises it a little for each half second in which they are not; it doubles it as
 // long as there was no strain yet, and while no requests are served. The zero value
 // is ready. It has no clock.
 type Governor struct {
-	share float64 // 0 for first
+	share float64 // 0 for least
 	// strained tells that there was strain once.
 	strained bool
 	// until is when the present window ends, worst what it has seen, if told.
@@ -59,7 +59,7 @@ func (g *Governor) Share(now time.Time) float64 {
 // turn acts on the window that is over, if one is. Without news nothing changes.
 func (g *Governor) turn(now time.Time) {
 	if g.share == 0 {
-		g.share, g.until = first, now.Add(window)
+		g.share, g.until = least, now.Add(window)
 	}
 	if now.Before(g.until) {
 		return
@@ -67,7 +67,7 @@ func (g *Governor) turn(now time.Time) {
 	switch {
 	case !g.told:
 	case g.worst == Strained:
-		g.share, g.strained = max(g.share/2, least), true
+		g.share, g.strained = max(fall*g.share, least), true
 	case g.worst == Idle || !g.strained:
 		g.share = min(2*g.share, 1)
 	default:
