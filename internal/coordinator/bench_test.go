@@ -55,6 +55,7 @@ func (s *instant) Props([]byte) kv.Props {
 	return kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}
 }
 func (s *instant) Skew() time.Duration             { return 0 }
+func (s *instant) Outdated() *kv.Error             { return nil }
 func (s *instant) Refresh(kv.NodeID)               {}
 func (s *instant) Sealer() *object.Sealer          { return testSealer }
 func (s *instant) Up(id kv.NodeID) bool            { return id != s.down }

@@ -51,6 +51,7 @@ type node struct {
 	cur      *ring.Current
 	props    map[string]kv.Props
 	skew     time.Duration
+	outdated *kv.Error
 	seq      uint64
 	// far is how far other nodes are; those that it lacks are near.
 	far map[kv.NodeID]time.Duration
@@ -173,6 +174,7 @@ func (n *node) Current() *ring.Current {
 }
 func (n *node) Sealer() *object.Sealer     { return testSealer }
 func (n *node) Skew() time.Duration        { return n.skew }
+func (n *node) Outdated() *kv.Error        { return n.outdated }
 func (n *node) StaleRing()                 {}
 func (n *node) GetDone(e Ended)            { n.gets++ }
 func (n *node) PutDone(e Ended)            { n.puts++ }

@@ -65,6 +65,9 @@ type Cluster interface {
 	Props(bucket []byte) kv.Props
 	// Skew is how far this node's clock is ahead of its peers' median.
 	Skew() time.Duration
+	// Outdated is an error of KindWrongVersion while a node of the ring cannot read
+	// a value that expires, or that has something beside it.
+	Outdated() *kv.Error
 	// Refresh asks for the state of a peer that knows more of the ring, and
 	// returns at once; Coordinator.Moved is called when something came of it.
 	Refresh(from kv.NodeID)

@@ -154,3 +154,25 @@ func TestLifetimeLimits(t *testing.T) {
 		want(t, out, l.want)
 	}
 }
+
+// TestNothingNewForOldNodes: while a node of the ring cannot read what expires or
+// has something beside it, nobody begins with that; all else is taken.
+func TestNothingNewForOldNodes(t *testing.T) {
+	c := newCluster(t, 3)
+	c.nodes[0].outdated = kv.Errorf(kv.KindWrongVersion, "write", "node n2 speaks protocol version 1")
+	for _, l := range []struct {
+		u    object.Update
+		want string
+	}{
+		{object.Update{Value: []byte("v")}, "[]"},
+		{object.Update{Value: []byte("v"), Life: kv.Lifetime{TTL: 1}}, "wrong version, applied no"},
+		{object.Update{Value: []byte("v"), Life: kv.Lifetime{At: 1}}, "wrong version, applied no"},
+		{object.Update{Value: []byte("v"), Meta: []byte("m")}, "wrong version, applied no"},
+		{object.Update{Deleted: true}, "[]"},
+	} {
+		out := &outcome{t: t}
+		c.nodes[0].coord.Put(Request{Key: testKey(t, "k"), Options: kv.Defaults(), Update: l.u}, out)
+		c.run()
+		want(t, out, l.want)
+	}
+}

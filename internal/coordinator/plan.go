@@ -152,6 +152,11 @@ func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Cont
 	if err := c.plan(p, wire.TypePut, req, now); err != nil {
 		return object.Context{}, err
 	}
+	if u := &req.Update; len(u.Meta) > 0 || u.Life != (kv.Lifetime{}) {
+		if err := c.Cluster.Outdated(); err != nil {
+			return object.Context{}, err
+		}
+	}
 	ctx, err := c.Cluster.Sealer().Open(req.Update.Context)
 	if err != nil {
 		return ctx, err

@@ -76,7 +76,8 @@ func (s *State) weight(m Member) uint32 {
 //
 // Errors: KindInvalid for a name or value out of range, KindTooLarge when
 // kv.MaxBuckets buckets have properties of their own, KindRefused before the
-// node has joined a cluster.
+// node has joined a cluster, KindWrongVersion for a TTL that some node of the ring
+// could not read.
 func (s *Service) SetProps(ctx context.Context, bucket string, p kv.Props) error {
 	const op = "set bucket properties"
 	if err := kv.CheckBucket(bucket); err != nil {
@@ -87,6 +88,9 @@ func (s *Service) SetProps(ctx context.Context, bucket string, p kv.Props) error
 			return nil, kv.Errorf(kv.KindRefused, op, "this node belongs to no cluster yet")
 		}
 		if err := checkProps(p, st.ring.Params().N); err != nil {
+			return nil, err
+		}
+		if err := st.Outdated(); p.TTL != 0 && err != nil {
 			return nil, err
 		}
 		was, known := st.buckets[bucket]

@@ -12,53 +12,53 @@ import (
 // Plan is what a commit would do now, for people.
 type Plan struct {
 	// Epoch is that of the ring that the commit would make.
-	Epoch uint64 `json:"epoch"`
+	Epoch uint64
 	// Changes are what it carries out.
-	Changes []PlannedChange `json:"changes"`
+	Changes []PlannedChange
 	// Next is that ring, and Moves says all about the way to it.
-	Next  *ring.Ring `json:"-"`
-	Moves ring.Plan  `json:"-"`
+	Next  *ring.Ring
+	Moves ring.Plan
 	// Moved is the number of copies of partitions to be made, Least the fewest
 	// possible.
-	Moved int `json:"moved"`
-	Least int `json:"least"`
+	Moved int
+	Least int
 	// Nodes are those of the present and of the next ring, ascending by name.
-	Nodes []PlannedNode `json:"nodes"`
+	Nodes []PlannedNode
 	// Warnings say what an operator may not expect.
-	Warnings []string `json:"warnings"`
+	Warnings []string
 	// Lapsed are the partitions that have lost so many owners for good that what
 	// was acknowledged may be gone with them.
-	Lapsed []kv.Partition `json:"lapsed,omitempty"`
+	Lapsed []kv.Partition
 }
 
 // PlannedChange is one staged change, in names.
 type PlannedChange struct {
-	Action Action    `json:"action"`
-	Node   string    `json:"node"`
-	ID     kv.NodeID `json:"id"`
+	Action Action
+	Node   string
+	ID     kv.NodeID
 	// By is the node that replaces it, Weight its weight to be.
-	By     string    `json:"by,omitempty"`
-	ByID   kv.NodeID `json:"by_id,omitempty"`
-	Weight uint32    `json:"weight,omitempty"`
+	By     string
+	ByID   kv.NodeID
+	Weight uint32
 }
 
 // PlannedNode is what a change means for one node. Counts are of partitions.
 type PlannedNode struct {
-	ID     kv.NodeID `json:"id"`
-	Name   string    `json:"name"`
-	Zone   string    `json:"zone"`
-	Weight uint32    `json:"weight"`
+	ID     kv.NodeID
+	Name   string
+	Zone   string
+	Weight uint32
 	// Status is the node's status before the change.
-	Status Status `json:"status"`
+	Status Status
 	// Gained and Lost are those that the node begins and ceases to own.
-	Gained int `json:"gained"`
-	Lost   int `json:"lost"`
+	Gained int
+	Lost   int
 	// Tokens are those of which it is the first owner, Load those of which it
 	// is any owner.
-	TokensBefore int `json:"tokens_before"`
-	TokensAfter  int `json:"tokens_after"`
-	LoadBefore   int `json:"load_before"`
-	LoadAfter    int `json:"load_after"`
+	TokensBefore int
+	TokensAfter  int
+	LoadBefore   int
+	LoadAfter    int
 }
 
 // Plan returns what a commit would do. While a transition is under way it is

@@ -70,6 +70,23 @@ func (s *State) checkVersions(orders []Order, next *ring.Ring) error {
 	return nil
 }
 
+// Outdated returns an error of KindWrongVersion for the first node of the present
+// ring, or of the next one, that is not known to read what this release writes;
+// nil if all do. Nothing new may be written until then.
+func (s *State) Outdated() *kv.Error {
+	for _, r := range []*ring.Ring{s.ring, s.Latest()} {
+		if r == nil {
+			continue
+		}
+		for _, n := range r.Nodes() {
+			if m, _ := s.Member(n.ID); m.Speaks < wire.MaxVersion {
+				return kv.Errorf(kv.KindWrongVersion, "write", "node %s speaks protocol version %d, this takes %d: upgrade it first", s.nameOf(n.ID), m.Speaks, wire.MaxVersion)
+			}
+		}
+	}
+	return nil
+}
+
 // Versions returns those that this node speaks with others: those of its release
 // that members may have.
 func (s *Service) Versions() wire.Versions {

@@ -239,3 +239,28 @@ func TestCheckVersions(t *testing.T) {
 	stranger := testRing(st.Epoch()+1, 1, 3, 99)
 	refused(t, "a node that nobody has heard of", st.checkVersions([]Order{{Node: 2, Staged: Staged{Action: Remove, Gone: true}}}, stranger), kv.KindRefused, "upgrade it")
 }
+
+// A bucket has no TTL as long as a node of the ring could not read that; its other
+// properties can be set.
+func TestTTLWaitsForAll(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := newNode(t, newFabric(), 1, creating)
+		n.cfg.Versions = before
+		n.run()
+		eventually(t, "the node has its ring", agreed(1, n))
+		props := n.Props([]byte("b"))
+		props.TTL = 1000
+		refused(t, "a TTL", n.SetProps(t.Context(), "b", props), kv.KindWrongVersion, "node n1 speaks protocol version 1")
+		props.TTL = 0
+		if err := n.SetProps(t.Context(), "b", props); err != nil {
+			t.Errorf("properties that all can read: %v", err)
+		}
+		speaking(after, n)
+		eventually(t, "the upgrade is known", spoken(2, n))
+		props.TTL = 1000
+		if err := n.SetProps(t.Context(), "b", props); err != nil {
+			t.Errorf("a TTL that all can read: %v", err)
+		}
+		stopAll(t, n)
+	})
+}

@@ -68,6 +68,9 @@ func (n *Node) wall() kv.Time {
 	return clock.Trusted(kv.TimeOf(time.Now()), n.Skew(), n.cfg.Coordinator.MaxSkew)
 }
 
+// Outdated implements coordinator.Cluster.
+func (n *Node) Outdated() *kv.Error { return n.outdated.Load() }
+
 // Refresh implements coordinator.Cluster.
 func (n *Node) Refresh(from kv.NodeID) { n.service.Refresh(from) }
 
@@ -88,6 +91,7 @@ func (n *Node) refused(id kv.NodeID, err error) { n.service.Refused(id, err) }
 // open has the service, there is nobody to tell.
 func (n *Node) stateChanged(s *membership.State) {
 	n.clientRing.changed()
+	n.outdated.Store(s.Outdated())
 	if n.service == nil {
 		return
 	}

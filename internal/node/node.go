@@ -64,7 +64,9 @@ type Node struct {
 	httpListener, peerListener net.Listener
 
 	sealer atomic.Pointer[object.Sealer]
-	peers  peerTimes
+	// outdated is State.Outdated of the cluster's state.
+	outdated atomic.Pointer[kv.Error]
+	peers    peerTimes
 	// clientRing is what clients are told of the ring.
 	clientRing ringPage
 	draining   atomic.Bool

@@ -342,6 +342,9 @@ func (n *node) Removed() []kv.NodeID {
 	return out
 }
 
+// Outdated implements coordinator.Cluster: all nodes are of this release.
+func (n *node) Outdated() *kv.Error { return nil }
+
 // Skew implements coordinator.Cluster: how far the node's clock is ahead of the
 // median of the others'.
 func (n *node) Skew() time.Duration {

@@ -51,7 +51,8 @@ func newFrameReader(src *source, r io.Reader, version wire.Version) *frameReader
 	return &frameReader{src: src, br: bufio.NewReaderSize(r, readBuffer), version: version}
 }
 
-// next returns the next frame, with the level for which its field stands. Its payload is valid until next is called again.
+// next returns the next frame, with the level for which its field stands. Its
+// payload is valid until next is called again.
 // An error is the source's, or one of KindInvalid or KindCorrupt, after which
 // nothing that follows can be trusted.
 func (r *frameReader) next() (wire.Header, []byte, error) {

@@ -127,8 +127,9 @@ type Header struct {
 	ID uint64
 	// Deadline is the milliseconds that the sender still waits; 0 in responses.
 	Deadline uint32
-	// Level says how far the sender knows the ring, or the partition in question, to be; 0 when it has none. In a
-	// header it is as the connection's version has it (Version.Sent, Version.Received).
+	// Level says how far the sender knows the ring, or the partition in question,
+	// to be; 0 when it has none. In a header it is as the connection's version has
+	// it (Version.Sent, Version.Received).
 	Level kv.Level
 }
 

@@ -162,14 +162,20 @@ func TestRollingUpgrade(t *testing.T) {
 	c.checkWhole(t, sum(base, acked), maybe)
 }
 
-// testMixed: while nodes of both versions serve, the ring does not change, and
-// everybody is told why.
+// testMixed: while nodes of both versions serve, the ring does not change, nothing
+// is written that one of them cannot read, and everybody is told why.
 func (c *cluster) testMixed(t *testing.T) {
 	t.Helper()
 	for i, what := range []string{"speaks protocol version 1, a change of the ring takes 2: upgrade it first", "node n2 speaks protocol version 1"} {
 		a := c.do(i, "POST", "/cluster/commit", nil).want(t, 409, "")
 		if text := a.failure(t).Error.Message; !strings.Contains(text, what) {
 			t.Errorf("a commit at %s says %q", c.nodes[i].name, text)
+		}
+	}
+	for _, to := range []struct{ path, body string }{{"/buckets/default/keys/k?ttl=1000", "v"}, {"/buckets/default/props", `{"props":{"ttl":1000}}`}} {
+		a := c.do(0, "PUT", to.path, []byte(to.body)).want(t, 503, "")
+		if e := a.failure(t).Error; e.Kind != "wrong version" || e.Applied != "no" || !strings.Contains(e.Message, "speaks protocol version 1") {
+			t.Errorf("PUT %s: %+v", to.path, e)
 		}
 	}
 	out, err := exec.Command(binary, "status", "--addr", strings.TrimPrefix(c.nodes[0].url(""), "http://")).CombinedOutput()
