@@ -152,6 +152,9 @@ func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Cont
 	if err := c.plan(p, wire.TypePut, req, now); err != nil {
 		return object.Context{}, err
 	}
+	if req.Update.Siblings {
+		p.props.Merge = kv.MergeSiblings
+	}
 	ctx, err := c.Cluster.Sealer().Open(req.Update.Context)
 	if err != nil {
 		return ctx, err
