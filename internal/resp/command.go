@@ -39,11 +39,16 @@ func init() {
 	}
 }
 
-// served returns the commands that are served, by name.
-func served() []*command {
+// described tells whether COMMAND tells of the command: those that are served, and
+// those that are refused for what they would do to a key, for clients of a cluster
+// must know which key that is before they send them and are told why.
+func (cmd *command) described() bool { return cmd.arity != 0 }
+
+// described returns the commands that COMMAND tells of, by name.
+func described() []*command {
 	var out []*command
 	for _, cmd := range byName {
-		if cmd.why == "" {
+		if cmd.described() {
 			out = append(out, cmd)
 		}
 	}
@@ -160,7 +165,12 @@ func refusedCommands() []command {
 	var out []command
 	for why, names := range refusals {
 		for name := range strings.FieldsSeq(names) {
-			out = append(out, command{name: name, why: strings.ToUpper(name) + " " + why})
+			cmd := command{name: name, why: strings.ToUpper(name) + " " + why}
+			if why == whyAtomic {
+				cmd.arity, cmd.flags, cmd.first, cmd.last, cmd.step = -2, "write", 1, 1, 1
+				cmd.summary = "Is refused."
+			}
+			out = append(out, cmd)
 		}
 	}
 	return out

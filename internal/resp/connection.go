@@ -146,7 +146,7 @@ func (c *conn) config() {
 
 // describe serves COMMAND.
 func (c *conn) describe() {
-	all := served()
+	all := described()
 	if len(c.args) == 1 {
 		o := c.reply()
 		o.text = appendArray(o.text, len(all))
@@ -187,7 +187,7 @@ func (c *conn) describeSome(all []*command) {
 	}
 	o.text = appendArray(o.text, len(names))
 	for _, name := range names {
-		if cmd := lookup(name); cmd != nil && cmd.why == "" {
+		if cmd := lookup(name); cmd != nil && cmd.described() {
 			o.text = cmd.appendTo(o.text, o.proto)
 		} else {
 			o.text = appendNull(o.text, o.proto)
@@ -200,7 +200,7 @@ func (c *conn) document(all []*command) {
 	if names := c.args[2:]; len(names) > 0 {
 		all = nil
 		for _, name := range names {
-			if cmd := lookup(name); cmd != nil && cmd.why == "" && !slices.Contains(all, cmd) {
+			if cmd := lookup(name); cmd != nil && cmd.described() && !slices.Contains(all, cmd) {
 				all = append(all, cmd)
 			}
 		}
