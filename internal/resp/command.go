@@ -97,6 +97,10 @@ func (c *conn) command() {
 	c.skip, c.skipNext = c.skipNext, false
 	cmd := lookup(c.args[0])
 	switch {
+	case cmd == nil && (is(c.args[0], "POST") || is(c.args[0], "HOST:")):
+		// A web page has a browser send what it thinks is HTTP: what follows may
+		// look like commands.
+		c.closing = true
 	case cmd == nil:
 		c.fail(unknown(c.args))
 	case cmd.why != "":

@@ -122,6 +122,7 @@ func (c *conn) serve(ctx context.Context) {
 		c.closing = c.closing || c.s.ended.Load()
 	}
 	c.letGo()
+	c.linger()
 }
 
 // note counts the commands that were served.
@@ -212,6 +213,24 @@ func (c *conn) give() {
 	}
 	c.s.hold(-c.counted)
 	c.counted = 0
+}
+
+// Bounds of linger.
+const (
+	lingerFor   = 500 * time.Millisecond
+	lingerBytes = 4 << 20
+)
+
+// linger ends the connection so that the client reads the last answer before it
+// learns of the end, though it may still be sending: closing at once would reset
+// the connection, and the answer be lost.
+func (c *conn) linger() {
+	tcp, ok := c.net.(*net.TCPConn)
+	if !ok || c.gone || c.s.ended.Load() || tcp.CloseWrite() != nil {
+		return
+	}
+	_ = tcp.SetReadDeadline(time.Now().Add(lingerFor))
+	_, _ = io.CopyN(io.Discard, tcp, lingerBytes)
 }
 
 func (c *conn) letGo() {
