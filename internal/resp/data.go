@@ -49,6 +49,8 @@ func (c *conn) store(do action, key []byte, answer func(*conn, *op, *op)) *op {
 	o := c.add()
 	o.do, o.key, o.answer, o.shared = do, c.batch.key(Bucket, key), answer, true
 	o.options = kv.Defaults()
+	// What is deleted or changed is named by the context of what was read.
+	o.options.NoContext = do != change
 	return o
 }
 
