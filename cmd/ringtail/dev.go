@@ -38,8 +38,8 @@ type devCmd struct {
 // Help is shown by ringtail dev --help.
 func (devCmd) Help() string {
 	return `Prints a table of the nodes, and the word ready once all of them can serve. Kill a node and watch:
-dev says so and goes on without it. Ctrl-C ends them all; the next start on the same --data finds
-everything where it was.
+dev says so and goes on without it. Redis's clients find each node at its HTTP port + 3. Ctrl-C ends
+them all; the next start on the same --data finds everything where it was.
 
 Examples:
 

@@ -65,10 +65,10 @@ func (l *localCluster) run(ctx context.Context) (err error) {
 }
 
 func (l *localCluster) printTable() {
-	t := newTable(left("NODE"), left("HTTP"), left("PEER"), left("GOSSIP"), left("REDIS"), right("PID"), left("LOG"))
+	t := newTable(left("NODE"), left("HTTP"), left("PEER"), left("GOSSIP"), right("PID"), left("LOG"))
 	for _, n := range l.nodes {
 		c := l.running[n.name]
-		t.row(n.name, n.http, n.peer, n.gossip, n.resp, fmt.Sprint(c.pid()), c.log)
+		t.row(n.name, n.http, n.peer, n.gossip, fmt.Sprint(c.pid()), c.log)
 	}
 	t.print(l.out)
 }
