@@ -5,7 +5,7 @@ FUZZTIME   ?= 3000x
 SEEDS      ?= 2000
 BENCHTIME  ?= 1s
 
-.PHONY: build test race fuzz sim e2e bench lint check
+.PHONY: build test race fuzz sim e2e clients bench lint check
 
 build:
 	go build -o bin/ringtail ./cmd/ringtail
@@ -37,12 +37,18 @@ sim:
 e2e:
 	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 75m
 
+# Clients that programs have, each with its defaults, against real nodes. They
+# need node and npm, python3 with redis-py, redis-cli and redis-benchmark.
+clients:
+	test/clients/run
+
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
+	cd test/clients/go && go vet ./...
 	go run $(STATICCHECK) ./...
 
 check:

@@ -64,6 +64,7 @@ func TestEachFlagOfServeIsAVariable(t *testing.T) {
 		"GOSSIP": "127.0.0.1:3", "ADVERTISE": "h", "INSECURE": "true", "SEEDS": "a:1,b:2", "CREATE": "true", "N": "5", "R": "4",
 		"W": "3", "PARTITIONS": "64", "PARTITIONER": "crc16", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "PPROF": "true",
 		"HINT_BYTES": "4096", "REPAIR_EVERY": "3s", "REAP_AT": "9", "FILL_RATE": "4M",
+		"RESP": "127.0.0.1:4", "RESP_CONNECTIONS": "70", "RESP_FLUSH": "true",
 	} {
 		t.Setenv("RINGTAIL_"+name, value)
 	}
@@ -75,7 +76,8 @@ func TestEachFlagOfServeIsAVariable(t *testing.T) {
 		Name: "n1", Data: "d", Engine: "memory", Zone: "z", Weight: 7, HTTP: "127.0.0.1:1", Peer: "127.0.0.1:2",
 		Gossip: "127.0.0.1:3", Advertise: "h", Insecure: true, Seeds: []string{"a:1", "b:2"}, Create: true,
 		createFlags: createFlags{N: 5, R: 4, W: 3, Partitions: 64, Partitioner: "crc16"},
-		HintBytes:   4096, RepairEvery: 3 * time.Second, ReapAt: 9, FillRate: 4_000_000,
+		RESP:        "127.0.0.1:4", RESPConnections: 70, RESPFlush: true,
+		HintBytes: 4096, RepairEvery: 3 * time.Second, ReapAt: 9, FillRate: 4_000_000,
 		LogLevel: -4, LogFormat: "json", Pprof: true,
 	}
 	if diff := cmp.Diff(want, g.Serve, cmp.AllowUnexported(serveCmd{})); diff != "" {

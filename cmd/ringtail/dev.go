@@ -30,14 +30,16 @@ type devCmd struct {
 	Port   int    `default:"7400" placeholder:"PORT" help:"HTTP port of the first; each further node's is 10 higher (7400)."`
 	Data   string `placeholder:"DIR" help:"Where the nodes keep data and logs (ringtail-dev)."`
 	Engine string `default:"pebble" enum:"pebble,memory" placeholder:"ENGINE" help:"pebble or memory (pebble)."`
+
+	RESPFlush bool `name:"resp-flush" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 	createFlags
 }
 
 // Help is shown by ringtail dev --help.
 func (devCmd) Help() string {
 	return `Prints a table of the nodes, and the word ready once all of them can serve. Kill a node and watch:
-dev says so and goes on without it. Ctrl-C ends them all; the next start on the same --data finds
-everything where it was.
+dev says so and goes on without it. Redis's clients find each node at its HTTP port + 3. Ctrl-C ends
+them all; the next start on the same --data finds everything where it was.
 
 Examples:
 
@@ -76,7 +78,7 @@ func (c *devCmd) Run(ctx context.Context, s streams) error {
 
 // check returns an error of usage that names the flag that is wrong.
 func (c *devCmd) check() error {
-	last := c.Port + devStride*(c.Nodes-1) + gossipPort
+	last := c.Port + devStride*(c.Nodes-1) + lastPort
 	switch {
 	case c.Nodes < 1 || c.Nodes > maxDevNodes:
 		return usagef("--nodes: %d is not within 1 to %d", c.Nodes, maxDevNodes)
@@ -88,7 +90,7 @@ func (c *devCmd) check() error {
 }
 
 // devNode is one node of ringtail dev.
-type devNode struct{ name, http, peer, gossip string }
+type devNode struct{ name, http, peer, gossip, resp string }
 
 func (c *devCmd) nodes() []devNode {
 	nodes := make([]devNode, c.Nodes)
@@ -96,7 +98,7 @@ func (c *devCmd) nodes() []devNode {
 		http := shift(devHost+":0", c.Port+devStride*i)
 		nodes[i] = devNode{
 			name: "n" + strconv.Itoa(i+1),
-			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort),
+			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort), resp: shift(http, respPort),
 		}
 	}
 	return nodes
@@ -105,7 +107,7 @@ func (c *devCmd) nodes() []devNode {
 // checkDevPorts returns an error that names the first port that is in use.
 func checkDevPorts(nodes []devNode) error {
 	for _, n := range nodes {
-		for _, p := range []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}} {
+		for _, p := range []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}, {"resp", n.resp, false}} {
 			if err := p.check(); err != nil {
 				return fmt.Errorf("%s cannot listen at its %s address %s: %w; choose other ports with --port",
 					n.name, p.flag, p.addr, inPlainWords(err))
@@ -142,6 +144,9 @@ func (c *devCmd) dir() (dir string, done func(err error) error, err error) {
 // serveArgs returns the command line of a node.
 func (c *devCmd) serveArgs(n devNode, all []devNode, data string, first bool) []string {
 	args := []string{"serve", "--supervised", "--name", n.name, "--http", n.http, "--engine", c.Engine, "--data", data}
+	if c.RESPFlush {
+		args = append(args, "--resp-flush")
+	}
 	if first && n == all[0] {
 		return append(args, "--create",
 			"--n", strconv.Itoa(c.N), "--r", strconv.Itoa(c.R), "--w", strconv.Itoa(c.W),

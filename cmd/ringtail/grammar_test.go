@@ -57,7 +57,7 @@ func TestUsageErrorsNameTheFieldAndTheReason(t *testing.T) {
 		{"serve --name n1 --engine memory --seeds here", []string{"seed", `"here" is not host:port`}},
 		{"dev --nodes 0", []string{"--nodes", "0 is not within 1 to 64"}},
 		{"dev --nodes 65", []string{"--nodes", "65 is not within 1 to 64"}},
-		{"dev --port 65530", []string{"--port", "65530 to 65552"}},
+		{"dev --port 65530", []string{"--port", "65530 to 65553"}},
 		{"dev --w 4", []string{"w=4 is not within 1 to N=3"}},
 		{"cluster props b --dw x", []string{"--dw", `"x" is neither a number nor w`}},
 		{"cluster leave", []string{"<node>"}},

@@ -14,6 +14,9 @@ import (
 const (
 	peerPort   = 1
 	gossipPort = 2
+	respPort   = 3
+	// lastPort is the last of them.
+	lastPort = respPort
 )
 
 // port is an address that a node is about to listen at, and the flag that
@@ -30,8 +33,9 @@ func portsOf(c node.Config) []port {
 		{flag: "http", addr: c.HTTP},
 		{flag: "peer", addr: c.Peer},
 		{flag: "gossip", addr: c.Gossip, udp: true},
+		{flag: "resp", addr: c.RESP},
 	}
-	for i, offset := range []int{0, peerPort, gossipPort} {
+	for i, offset := range []int{0, peerPort, gossipPort, respPort} {
 		if ports[i].addr == "" {
 			ports[i].addr = shift(c.HTTP, offset)
 		}

@@ -26,6 +26,7 @@ type serveCmd struct {
 	HTTP      string `name:"http" env:"RINGTAIL_HTTP" default:"127.0.0.1:7400" placeholder:"HOST:PORT" help:"Address of the HTTP door (127.0.0.1:7400)."`
 	Peer      string `env:"RINGTAIL_PEER" placeholder:"HOST:PORT" help:"Address for other nodes and the Go client (that of --http, port + 1)."`
 	Gossip    string `env:"RINGTAIL_GOSSIP" placeholder:"HOST:PORT" help:"Address for gossip, TCP and UDP (that of --http, port + 2)."`
+	RESP      string `name:"resp" env:"RINGTAIL_RESP" placeholder:"HOST:PORT" help:"Address for Redis's clients (that of --http, port + 3)."`
 	Advertise string `env:"RINGTAIL_ADVERTISE" placeholder:"HOST" help:"Host under which others reach this node (that of --http)."`
 	Insecure  bool   `env:"RINGTAIL_INSECURE" help:"Allow addresses beyond loopback, where nothing is encrypted."`
 
@@ -37,6 +38,9 @@ type serveCmd struct {
 	RepairEvery time.Duration `env:"RINGTAIL_REPAIR_EVERY" default:"10s" placeholder:"DURATION" help:"How often to compare copies with each other owner (10s)."`
 	FillRate    byteRate      `env:"RINGTAIL_FILL_RATE" default:"16777216" placeholder:"BYTES" help:"The most bytes a second that this node fetches of partitions that move to it (16 MiB)."`
 	ReapAt      uint64        `env:"RINGTAIL_REAP_AT" default:"1024" placeholder:"COUNT" help:"Deleted keys, and keys with long clocks, at which to sweep; fewer wait for ten minutes (1024)."`
+
+	RESPConnections int  `name:"resp-connections" env:"RINGTAIL_RESP_CONNECTIONS" default:"16384" placeholder:"COUNT" help:"The most connections of Redis's clients (16384)."`
+	RESPFlush       bool `name:"resp-flush" env:"RINGTAIL_RESP_FLUSH" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 
 	LogLevel  slog.Level `env:"RINGTAIL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
 	LogFormat string     `env:"RINGTAIL_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (text)."`
@@ -95,7 +99,8 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg := node.Default()
 	cfg.Name, cfg.Data, cfg.Engine = c.Name, c.Data, c.Engine
 	cfg.Zone, cfg.Weight = c.Zone, c.Weight
-	cfg.HTTP, cfg.Peer, cfg.Gossip = c.HTTP, c.Peer, c.Gossip
+	cfg.HTTP, cfg.Peer, cfg.Gossip, cfg.RESP = c.HTTP, c.Peer, c.Gossip, c.RESP
+	cfg.RESPDoor.MaxConnections, cfg.RESPDoor.Flush = c.RESPConnections, c.RESPFlush
 	cfg.Advertise, cfg.Insecure = c.Advertise, c.Insecure
 	cfg.Seeds = c.Seeds
 	cfg.Replica.MaxHintBytes = c.HintBytes

@@ -125,6 +125,9 @@ func appendForward(dst []byte, p *plan) []byte {
 	if p.Update.Deleted {
 		m.Flags |= wire.FlagDeleted
 	}
+	if p.Update.Siblings {
+		m.Flags |= wire.FlagSiblings
+	}
 	if p.typ == wire.TypeGet {
 		return m.Get.AppendTo(dst)
 	}

@@ -443,9 +443,11 @@ func (o *get) finish(answers int, err error) {
 	var a wire.Answer
 	shown := &o.seen
 	if err == nil && o.seen.Bytes() != nil {
-		ctx := object.ContextOf(o.seen)
-		ctx.Fastest = o.c.Self
-		o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed[:0], ctx)
+		if o.sealed = o.sealed[:0]; !o.given.NoContext {
+			ctx := object.ContextOf(o.seen)
+			ctx.Fastest = o.c.Self
+			o.sealed, err = o.c.Cluster.Sealer().AppendSealed(o.sealed, ctx)
+		}
 		if object.Expiring(&o.seen) {
 			var left object.Object
 			left, o.shown = o.c.hide(o.shown[:0], o.seen)

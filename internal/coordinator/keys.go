@@ -38,6 +38,22 @@ func (b Blocking) Keys(ctx context.Context, bucket string, fn func(key []byte) e
 	return nil
 }
 
+// KeysOf is Keys for the keys of one partition.
+func (b Blocking) KeysOf(ctx context.Context, bucket string, p kv.Partition, fn func(key []byte) error) error {
+	cur := b.Cluster.Current()
+	if cur == nil {
+		return kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
+	}
+	if int(p) >= cur.Ring.Params().Q {
+		return kv.Errorf(kv.KindInvalid, "list keys", "partition %d of %d", p, cur.Ring.Params().Q)
+	}
+	l := listing{
+		Coordinator: b.Coordinator, need: cur.Ring.Params().R, bucket: []byte(bucket), fn: fn, down: map[kv.NodeID]bool{},
+		todo: []kv.Partition{p},
+	}
+	return l.batch(ctx)
+}
+
 // listing is the state of one Keys.
 type listing struct {
 	*Coordinator

@@ -152,10 +152,13 @@ func (c *Coordinator) planPut(p *plan, req *Request, now time.Time) (object.Cont
 	if err := c.plan(p, wire.TypePut, req, now); err != nil {
 		return object.Context{}, err
 	}
-	if u := &req.Update; len(u.Meta) > 0 || u.Life != (kv.Lifetime{}) {
+	if u := &req.Update; len(u.Meta) > 0 || u.Life != (kv.Lifetime{}) || u.Siblings {
 		if err := c.Cluster.Outdated(); err != nil {
 			return object.Context{}, err
 		}
+	}
+	if req.Update.Siblings {
+		p.props.Merge = kv.MergeSiblings
 	}
 	ctx, err := c.Cluster.Sealer().Open(req.Update.Context)
 	if err != nil {

@@ -55,7 +55,7 @@ func requestOf(m wire.Put) Request {
 		StandIn:   m.Flags&wire.FlagStandIn != 0,
 		Update: object.Update{
 			Context: m.Context, ContentType: m.ContentType, Value: m.Value, Meta: m.Meta, Life: m.Life,
-			Deleted: m.Flags&wire.FlagDeleted != 0,
+			Deleted: m.Flags&wire.FlagDeleted != 0, Siblings: m.Flags&wire.FlagSiblings != 0,
 		},
 	}
 }

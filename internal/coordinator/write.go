@@ -67,7 +67,7 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 		o.c.Stats.Truncated(dropped)
 	}
 	o.key, o.object = append(o.key[:0], p.Key...), obj.Bytes()
-	o.makeAnswer(obj, p.Options.ReturnBody)
+	o.makeAnswer(obj, p.Options.ReturnBody, p.Options.NoContext)
 	return nil
 }
 
@@ -121,8 +121,9 @@ func ownAffair(err error) bool {
 }
 
 // makeAnswer gives a context only if it names nothing that the client has not
-// seen: the new sibling is the only one, or all of them are in the answer.
-func (o *put) makeAnswer(obj object.Object, body bool) {
+// seen: the new sibling is the only one, or all of them are in the answer. Bare asks
+// for none.
+func (o *put) makeAnswer(obj object.Object, body, bare bool) {
 	if body {
 		if object.Expiring(&obj) {
 			// A part of buf, beside what is sent.
@@ -130,7 +131,7 @@ func (o *put) makeAnswer(obj object.Object, body bool) {
 		}
 		o.answer.Object = obj.Bytes()
 	}
-	if !body && obj.Len() > 1 {
+	if bare || !body && obj.Len() > 1 {
 		return
 	}
 	ctx := object.ContextOf(obj)

@@ -110,6 +110,10 @@ func ParseMerge(s string) (Merge, error) {
 	return 0, Errorf(KindInvalid, "parse merge", "%q is neither siblings nor lww", s)
 }
 
+// BucketRedis is where the keys of Redis's clients are. Its merge is lww unless the
+// cluster was told otherwise.
+const BucketRedis = "redis"
+
 // Limits. Each is tested at its value and one past it.
 const (
 	// MaxBucket bounds a bucket's name, in bytes.

@@ -19,6 +19,9 @@ type Options struct {
 	Strict bool
 	// ReturnBody asks a put for all siblings and their context.
 	ReturnBody bool
+	// NoContext tells that nobody asks for the answer's context, which then may be
+	// left out. It does not travel between nodes.
+	NoContext bool
 	// Timeout bounds the request, MinTimeout to MaxTimeout; 0 means
 	// DefaultTimeout.
 	Timeout time.Duration

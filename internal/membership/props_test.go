@@ -69,3 +69,27 @@ func TestBucketLimit(t *testing.T) {
 		t.Errorf("a change at the limit: %v", err)
 	}
 }
+
+// TestPropsOfRedis: at every node, from the start, until they are set.
+func TestPropsOfRedis(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		nodes := cluster(t, newFabric(), 2)
+		bucket := []byte(kv.BucketRedis)
+		want := nodes[0].Props([]byte("other"))
+		if want.Merge != kv.MergeSiblings {
+			t.Errorf("other buckets: %v", want.Merge)
+		}
+		want.Merge = kv.MergeLWW
+		for _, n := range nodes {
+			if got := n.Props(bucket); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		}
+		want.Merge, want.W = kv.MergeSiblings, 1
+		if err := nodes[0].SetProps(context.Background(), kv.BucketRedis, want); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other node hears of it", func() bool { return nodes[1].Props(bucket) == want })
+		stopAll(t, nodes...)
+	})
+}

@@ -208,12 +208,18 @@ func (s *State) Status(id kv.NodeID) Status {
 	return m.Status
 }
 
-// Props returns a bucket's properties: its own, or the cluster's defaults. It
-// does not allocate.
+// Props returns a bucket's properties: its own, or the cluster's defaults, which
+// but for the merge of kv.BucketRedis are the same for all. So every node has them
+// from the start, and setting others needs no bucket to be made before. It does
+// not allocate.
 func (s *State) Props(bucket []byte) kv.Props {
 	b, ok := s.buckets[string(bucket)]
 	if !ok {
-		return s.defaults
+		p := s.defaults
+		if string(bucket) == kv.BucketRedis {
+			p.Merge = kv.MergeLWW
+		}
+		return p
 	}
 	p := b.Props
 	if p.R == kv.Unset {

@@ -13,6 +13,9 @@ type Update struct {
 	Value       []byte
 	// Meta is kept beside the value for the door, up to kv.MaxMeta bytes.
 	Meta []byte
+	// Siblings has the write keep what Context has not seen, also in a bucket
+	// whose merge is lww: it is then one of the object's causal writes.
+	Siblings bool
 	// Life says until when the value is to be shown.
 	Life kv.Lifetime
 }

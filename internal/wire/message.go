@@ -197,8 +197,11 @@ const (
 	// flagBeside, of a Put, tells that it has a lifetime or meta. Nodes of the
 	// first release refuse it.
 	flagBeside
+	// FlagSiblings has a Put keep what its context has not seen, also in a bucket
+	// whose merge is lww. Nodes of the first release refuse it.
+	FlagSiblings
 
-	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted | FlagStandIn
+	knownRequestFlags = FlagStrict | FlagReturnBody | FlagForwarded | FlagDeleted | FlagStandIn | FlagSiblings
 )
 
 // AddFlags sets flags in m, an encoded Get or Put.
