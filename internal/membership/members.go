@@ -114,5 +114,8 @@ func checkProps(p kv.Props, n int) error {
 	if p.TTL < 0 || p.TTL > kv.MaxTTL {
 		return kv.Errorf(kv.KindInvalid, "check bucket properties", "ttl %d is not within 0 to %d milliseconds", p.TTL, kv.MaxTTL)
 	}
+	if len(p.Meta) > kv.MaxPropsMeta {
+		return kv.Errorf(kv.KindInvalid, "check bucket properties", "what is kept beside them has %d bytes, the limit is %d", len(p.Meta), kv.MaxPropsMeta)
+	}
 	return kv.Options{R: p.R, W: p.W, DW: p.DW}.Validate(n)
 }
