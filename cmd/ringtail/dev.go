@@ -76,7 +76,7 @@ func (c *devCmd) Run(ctx context.Context, s streams) error {
 
 // check returns an error of usage that names the flag that is wrong.
 func (c *devCmd) check() error {
-	last := c.Port + devStride*(c.Nodes-1) + gossipPort
+	last := c.Port + devStride*(c.Nodes-1) + lastPort
 	switch {
 	case c.Nodes < 1 || c.Nodes > maxDevNodes:
 		return usagef("--nodes: %d is not within 1 to %d", c.Nodes, maxDevNodes)
@@ -88,7 +88,7 @@ func (c *devCmd) check() error {
 }
 
 // devNode is one node of ringtail dev.
-type devNode struct{ name, http, peer, gossip string }
+type devNode struct{ name, http, peer, gossip, riak string }
 
 func (c *devCmd) nodes() []devNode {
 	nodes := make([]devNode, c.Nodes)
@@ -96,7 +96,7 @@ func (c *devCmd) nodes() []devNode {
 		http := shift(devHost+":0", c.Port+devStride*i)
 		nodes[i] = devNode{
 			name: "n" + strconv.Itoa(i+1),
-			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort),
+			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort), riak: shift(http, riakPort),
 		}
 	}
 	return nodes
@@ -105,7 +105,7 @@ func (c *devCmd) nodes() []devNode {
 // checkDevPorts returns an error that names the first port that is in use.
 func checkDevPorts(nodes []devNode) error {
 	for _, n := range nodes {
-		for _, p := range []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}} {
+		for _, p := range []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}, {"riak", n.riak, false}} {
 			if err := p.check(); err != nil {
 				return fmt.Errorf("%s cannot listen at its %s address %s: %w; choose other ports with --port",
 					n.name, p.flag, p.addr, inPlainWords(err))

@@ -14,6 +14,9 @@ import (
 const (
 	peerPort   = 1
 	gossipPort = 2
+	riakPort   = 4
+	// lastPort is the greatest of them.
+	lastPort = riakPort
 )
 
 // port is an address that a node is about to listen at, and the flag that
@@ -30,8 +33,9 @@ func portsOf(c node.Config) []port {
 		{flag: "http", addr: c.HTTP},
 		{flag: "peer", addr: c.Peer},
 		{flag: "gossip", addr: c.Gossip, udp: true},
+		{flag: "riak", addr: c.Riak},
 	}
-	for i, offset := range []int{0, peerPort, gossipPort} {
+	for i, offset := range []int{0, peerPort, gossipPort, riakPort} {
 		if ports[i].addr == "" {
 			ports[i].addr = shift(c.HTTP, offset)
 		}

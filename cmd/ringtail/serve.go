@@ -26,6 +26,7 @@ type serveCmd struct {
 	HTTP      string `name:"http" env:"RINGTAIL_HTTP" default:"127.0.0.1:7400" placeholder:"HOST:PORT" help:"Address of the HTTP door (127.0.0.1:7400)."`
 	Peer      string `env:"RINGTAIL_PEER" placeholder:"HOST:PORT" help:"Address for other nodes and the Go client (that of --http, port + 1)."`
 	Gossip    string `env:"RINGTAIL_GOSSIP" placeholder:"HOST:PORT" help:"Address for gossip, TCP and UDP (that of --http, port + 2)."`
+	Riak      string `env:"RINGTAIL_RIAK" placeholder:"HOST:PORT" help:"Address for clients of Riak, its protocol buffers (that of --http, port + 4)."`
 	Advertise string `env:"RINGTAIL_ADVERTISE" placeholder:"HOST" help:"Host under which others reach this node (that of --http)."`
 	Insecure  bool   `env:"RINGTAIL_INSECURE" help:"Allow addresses beyond loopback, where nothing is encrypted."`
 
@@ -95,7 +96,7 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg := node.Default()
 	cfg.Name, cfg.Data, cfg.Engine = c.Name, c.Data, c.Engine
 	cfg.Zone, cfg.Weight = c.Zone, c.Weight
-	cfg.HTTP, cfg.Peer, cfg.Gossip = c.HTTP, c.Peer, c.Gossip
+	cfg.HTTP, cfg.Peer, cfg.Gossip, cfg.Riak = c.HTTP, c.Peer, c.Gossip, c.Riak
 	cfg.Advertise, cfg.Insecure = c.Advertise, c.Insecure
 	cfg.Seeds = c.Seeds
 	cfg.Replica.MaxHintBytes = c.HintBytes

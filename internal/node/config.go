@@ -14,6 +14,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/riak"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
@@ -37,9 +38,9 @@ type Config struct {
 	// Engine is EnginePebble or EngineMemory.
 	Engine string
 
-	// HTTP, Peer and Gossip are the addresses to listen on, host:port. Peer and
-	// Gossip default to HTTP's host and its port + 1 and + 2.
-	HTTP, Peer, Gossip string
+	// HTTP, Peer, Gossip and Riak are the addresses to listen on, host:port. All
+	// but HTTP default to HTTP's host and its port + 1, + 2 and + 4.
+	HTTP, Peer, Gossip, Riak string
 	// Advertise is the host under which others reach this node; it defaults to
 	// HTTP's host.
 	Advertise string
@@ -70,6 +71,7 @@ type Config struct {
 	AntiEntropy antientropy.Config
 	Scrub       ScrubConfig
 	Door        httpapi.Config
+	RiakDoor    riak.Config
 	Transport   transport.Config
 	Membership  membership.Config
 	Pebble      pebble.Config
@@ -91,6 +93,7 @@ func Default() Config {
 		AntiEntropy: antientropy.Default(),
 		Scrub:       DefaultScrub(),
 		Door:        httpapi.Default(),
+		RiakDoor:    riak.Default(),
 		Transport:   transport.Default(),
 		Membership:  membership.Default(),
 		Pebble:      pebble.Default(),
@@ -107,7 +110,7 @@ func (c Config) Validate() error {
 	}
 	checks := []func() error{
 		f.checkEngine, f.checkAddresses,
-		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate, f.Door.Validate, f.Transport.Validate, f.Membership.Validate,
+		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate, f.Door.Validate, f.RiakDoor.Validate, f.Transport.Validate, f.Membership.Validate,
 	}
 	if f.Engine == EngineMemory {
 		checks = append(checks, f.Memory.Validate)
@@ -134,6 +137,9 @@ func (c Config) filled() (Config, error) {
 	if c.Gossip == "" {
 		c.Gossip = join(host, port+2)
 	}
+	if c.Riak == "" {
+		c.Riak = join(host, port+4)
+	}
 	if c.Advertise == "" {
 		c.Advertise = host
 	}
@@ -150,7 +156,7 @@ func (c Config) filled() (Config, error) {
 	for _, a := range []struct {
 		field, listen string
 		advertised    *string
-	}{{"http", c.HTTP, &m.Addrs.HTTP}, {"peer", c.Peer, &m.Addrs.Peer}, {"gossip", c.Gossip, &m.Addrs.Gossip}} {
+	}{{"http", c.HTTP, &m.Addrs.HTTP}, {"peer", c.Peer, &m.Addrs.Peer}, {"gossip", c.Gossip, &m.Addrs.Gossip}, {"riak", c.Riak, &m.Addrs.Riak}} {
 		_, port, err := splitAddress(a.field, a.listen)
 		if err != nil {
 			return c, err
@@ -175,7 +181,7 @@ func (c Config) checkEngine() error {
 // checkAddresses refuses to listen beyond loopback unless told so: nothing is
 // encrypted yet.
 func (c Config) checkAddresses() error {
-	for _, a := range []struct{ field, addr string }{{"http", c.HTTP}, {"peer", c.Peer}, {"gossip", c.Gossip}} {
+	for _, a := range []struct{ field, addr string }{{"http", c.HTTP}, {"peer", c.Peer}, {"gossip", c.Gossip}, {"riak", c.Riak}} {
 		host, _, err := splitAddress(a.field, a.addr)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
+	"github.com/ringtaildb/ringtail/internal/riak"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
@@ -52,6 +53,7 @@ type Node struct {
 	pool    *transport.Pool
 	server  *transport.Server
 	door    *httpapi.Server
+	riak    *riak.Server
 
 	background *background
 	sender     *handoff.Sender
@@ -61,7 +63,7 @@ type Node struct {
 	// damages takes what the engine meets of damage by itself.
 	damages chan storage.Damage
 
-	httpListener, peerListener net.Listener
+	httpListener, peerListener, riakListener net.Listener
 
 	sealer atomic.Pointer[object.Sealer]
 	peers  peerTimes
@@ -121,6 +123,9 @@ func (n *Node) open() error {
 	if n.peerListener, err = network.Listen(n.cfg.Peer); err != nil {
 		return kv.Wrap(kv.KindRefused, "listen at peer", err)
 	}
+	if n.riakListener, err = net.Listen("tcp", n.cfg.Riak); err != nil {
+		return kv.Wrap(kv.KindRefused, "listen at riak", err)
+	}
 	n.metrics = metrics.NewNode(n.started)
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
 		Identity: n.identity, Versions: n.versions, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
@@ -155,6 +160,13 @@ func (n *Node) open() error {
 		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Changes: changes{n}, Upkeep: upkeep{n}, Health: health{n},
 		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
 	})
+	if err != nil {
+		return err
+	}
+	n.riak, err = riak.New(n.cfg.RiakDoor, riak.Parts{
+		Store: riakStore{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n},
+		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
+	})
 	n.stateChanged(n.service.State())
 	return err
 }
@@ -175,6 +187,7 @@ func (n *Node) run(ctx context.Context) error {
 		})
 	}
 	watch(&doors, outer, func(ctx context.Context) error { return n.door.Serve(ctx, n.httpListener) })
+	watch(&doors, outer, func(ctx context.Context) error { return n.riak.Serve(ctx, n.riakListener) })
 	watch(&parts, inner, n.pool.Run)
 	watch(&parts, inner, func(ctx context.Context) error { return n.server.Serve(ctx, n.peerListener) })
 	watch(&parts, inner, n.service.Run)
@@ -265,7 +278,7 @@ func (n *Node) fail(err error) {
 // close releases what open opened, from the top down.
 func (n *Node) close() error {
 	var errs []error
-	for _, l := range []net.Listener{n.httpListener, n.peerListener} {
+	for _, l := range []net.Listener{n.httpListener, n.peerListener, n.riakListener} {
 		if l != nil {
 			_ = l.Close() // serving has closed it already, unless open failed
 		}
