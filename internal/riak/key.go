@@ -38,29 +38,16 @@ func (c *conn) get(ctx context.Context, m *pb.Get) error {
 	return nil
 }
 
-// lookFurther is what notfound_ok=false asks for: a key is not there when all
-// owners that can be reached say so, or with basic_quorum a majority.
+// lookFurther is what notfound_ok=false asks for. A get that too few owners answer
+// to say more leaves it at what is known.
 func (c *conn) lookFurther(ctx context.Context, at *place, m *pb.Get, key kv.Key, o kv.Options, a object.Answer) (object.Answer, error) {
-	ok, basic := at.extra.NotFoundOK, at.extra.BasicQuorum
-	if m.NotFoundOK != pb.Unset {
-		ok = m.NotFoundOK == pb.Yes
-	}
-	if m.BasicQuorum != pb.Unset {
-		basic = m.BasicQuorum == pb.Yes
-	}
-	asked, wanted := o.R, int8(at.n)
-	if asked == kv.Unset {
-		asked = at.props.R
-	}
-	if basic {
-		wanted = int8(at.n/2 + 1)
-	}
-	if ok || asked >= wanted {
+	wanted := at.extra.Look(m.NotFoundOK, m.BasicQuorum).Further(o.R, at.props.R, at.n)
+	if wanted == 0 {
 		return a, nil
 	}
 	o.R = wanted
 	more, err := c.server.parts.Store.Get(ctx, key, o)
-	if kv.KindOf(err) == kv.KindUnavailable && err != nil {
+	if err != nil && kv.KindOf(err) == kv.KindUnavailable {
 		return a, nil
 	}
 	return more, err
@@ -231,12 +218,4 @@ func (c *conn) del(ctx context.Context, m *pb.Del) error {
 	}
 	c.out = pb.AppendEmpty(c.out, pb.DelResp)
 	return nil
-}
-
-// orElse returns q, or other where q is left out.
-func orElse(q, other pb.Quorum) pb.Quorum {
-	if q == pb.Default {
-		return other
-	}
-	return q
 }

@@ -94,7 +94,7 @@ func (at *place) reads(o *kv.Options, r, pr pb.Quorum) (err error) {
 	if o.R, err = props.Resolve("r", r, at.n); err != nil {
 		return err
 	}
-	o.R, err = at.strictly(o, o.R, at.props.R, "pr", pr, at.extra.PR())
+	o.R, err = props.Strictly(o, o.R, at.props.R, "pr", orElse(pr, at.extra.PR()), at.n)
 	return err
 }
 
@@ -109,25 +109,14 @@ func (at *place) writes(o *kv.Options, w, dw, pw pb.Quorum) (err error) {
 	if dw == 0 {
 		o.DW = 0
 	}
-	o.W, err = at.strictly(o, o.W, at.props.W, "pw", pw, at.extra.PW())
+	o.W, err = props.Strictly(o, o.W, at.props.W, "pw", orElse(pw, at.extra.PW()), at.n)
 	return err
 }
 
-// strictly returns count, or the bucket's where that is unset, raised to what a
-// request, or else its bucket, wants of owners alone.
-func (at *place) strictly(o *kv.Options, count, bucket int8, name string, asked, usual pb.Quorum) (int8, error) {
-	if asked == pb.Default {
-		asked = usual
+// orElse returns q, or other where q is left out.
+func orElse(q, other pb.Quorum) pb.Quorum {
+	if q == pb.Default {
+		return other
 	}
-	if asked == 0 || asked == pb.Default {
-		return count, nil
-	}
-	owners, err := props.Resolve(name, asked, at.n)
-	if err != nil {
-		return count, err
-	}
-	if o.Strict = true; count == kv.Unset {
-		count = bucket
-	}
-	return max(count, owners), nil
+	return q
 }
