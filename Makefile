@@ -5,7 +5,7 @@ FUZZTIME   ?= 3000x
 SEEDS      ?= 2000
 BENCHTIME  ?= 1s
 
-.PHONY: build test race fuzz sim e2e bench lint check
+.PHONY: build test race fuzz sim e2e clients bench lint check
 
 build:
 	go build -o bin/ringtail ./cmd/ringtail
@@ -36,6 +36,10 @@ sim:
 # (docs/testing.md); with the tests that take minutes.
 e2e:
 	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 75m
+
+# The clients that people use, against real clusters (docs/testing.md).
+clients:
+	test/clients/run
 
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)

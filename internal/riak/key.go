@@ -63,7 +63,8 @@ func (c *conn) appendGet(m *pb.Get, a object.Answer) {
 			c.out = pb.AppendVClock(c.out, a.Context)
 		}
 	case len(m.IfModified) > 0 && object.SameSeen(m.IfModified, a.Context):
-		c.out = pb.AppendUnchanged(c.out)
+		// Clients read a context wherever there is an answer at all.
+		c.out = pb.AppendUnchanged(pb.AppendVClock(c.out, a.Context))
 	default:
 		c.out = appendValues(c.out, a.Object, m.Head)
 		c.out = pb.AppendVClock(c.out, a.Context)
