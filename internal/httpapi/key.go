@@ -82,21 +82,31 @@ func (s *Server) postKey(w http.ResponseWriter, r *http.Request, t target) error
 		return kv.Wrap(kv.KindInternal, "make key", err)
 	}
 	t.key = key
-	w.Header().Set("Location", location(r, t.bucket, key))
-	return s.putKey(&created{w}, r, t)
+	return s.putKey(&created{ResponseWriter: w, at: location(r, t.bucket, key)}, r, t)
 }
 
-// created answers 201 in the place of what tells that a put is done.
-type created struct{ http.ResponseWriter }
+// created answers 201, and where, in the place of what tells that a put is done.
+type created struct {
+	http.ResponseWriter
+	at    string
+	begun bool
+}
+
+// Write implements http.ResponseWriter.
+func (c *created) Write(b []byte) (int, error) {
+	if !c.begun {
+		c.WriteHeader(http.StatusOK)
+	}
+	return c.ResponseWriter.Write(b)
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (c *created) WriteHeader(status int) {
 	if status == http.StatusNoContent || status == http.StatusOK {
 		status = http.StatusCreated
 	}
-	if status >= http.StatusBadRequest {
-		c.Header().Del("Location")
-	}
+	c.Header().Set("Location", c.at)
+	c.begun = true
 	c.ResponseWriter.WriteHeader(status)
 }
 
