@@ -13,11 +13,16 @@ import (
 // riakNames are the parameters that only Riak's clients give.
 var riakNames = []string{"pr", "pw", "rw", "vtag", "basic_quorum", "notfound_ok", "sloppy_quorum", "n_val", "asis"}
 
-// keyNames are the parameters of a request for a key.
-var keyNames = append(slices.Clip(putNames), riakNames...)
+// getNames are the parameters of a get or delete, keyNames those of a put.
+var (
+	getNames = append(slices.Clip(optionNames), riakNames...)
+	keyNames = append(slices.Clip(putNames), riakNames...)
+)
 
 // quorumNames are numbers of replicas that go by name, as Riak has them.
 var quorumNames = map[string]pb.Quorum{"one": pb.One, "quorum": pb.Majority, "all": pb.All, "default": pb.Default}
+
+var quorumParams = []string{"r", "w", "dw", "pr", "pw", "rw"}
 
 // keyQuery is what the query of a request for a key asks for.
 type keyQuery struct {
@@ -32,9 +37,9 @@ type keyQuery struct {
 // keyQuery reads the query of a request for a key of bucket.
 func (s *Server) keyQuery(raw, bucket string, put bool) (keyQuery, error) {
 	k := keyQuery{Options: kv.Defaults()}
-	names := keyNames
-	if !put {
-		names = slices.DeleteFunc(slices.Clone(keyNames), func(n string) bool { return n == "ttl" })
+	names := getNames
+	if put {
+		names = keyNames
 	}
 	q, err := parseQuery(raw, names...)
 	if err != nil {
@@ -57,9 +62,9 @@ func (s *Server) keyQuery(raw, bucket string, put bool) (keyQuery, error) {
 
 // byName puts numbers in the place of names.
 func byName(q map[string]string, n int) error {
-	for _, name := range []string{"r", "w", "dw", "pr", "pw", "rw"} {
-		symbol, ok := quorumNames[q[name]]
-		if !ok {
+	for name, v := range q {
+		symbol, ok := quorumNames[v]
+		if !ok || !slices.Contains(quorumParams, name) {
 			continue
 		}
 		count, err := props.Resolve(name, symbol, n)

@@ -2,6 +2,8 @@ package content
 
 import (
 	"bytes"
+	"crypto/rand"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -86,6 +88,16 @@ func TestVTag(t *testing.T) {
 	if b := VTag(d); a == b {
 		t.Error("two writes have one tag")
 	}
+	for range 100 {
+		var b [16]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			t.Fatal(err)
+		}
+		n, ok := new(big.Int).SetString(base62(b), 62)
+		if !ok || n.Cmp(new(big.Int).SetBytes(b[:])) != 0 {
+			t.Fatalf("%x is %q", b, base62(b))
+		}
+	}
 	if got := base62([16]byte{}); got != strings.Repeat("0", tagLen) {
 		t.Errorf("zero is %q", got)
 	}
@@ -117,4 +129,11 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%x becomes %x, %v", m.Encode(), again.Encode(), err)
 		}
 	})
+}
+
+func BenchmarkVTag(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		VTag(vclock.Dot{Counter: 1})
+	}
 }

@@ -2,9 +2,10 @@ package content
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
-	"math/big"
+	"math/bits"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
@@ -12,12 +13,15 @@ import (
 // VTag names a version of one value, as Riak's vtags do: every node gives a write
 // the same one, and no two writes have the same.
 func VTag(d vclock.Dot) string {
-	var b [24]byte
+	var b [25]byte
 	binary.BigEndian.PutUint64(b[:], uint64(d.Node))
 	binary.BigEndian.PutUint64(b[8:], d.Birth)
 	binary.BigEndian.PutUint64(b[16:], d.Counter)
-	sum := sha256.Sum256(b[:])
-	return base62([16]byte(sum[:16]))
+	var sum [16]byte
+	binary.BigEndian.PutUint64(sum[:], xxhash.Sum64(b[:24]))
+	b[24] = 1
+	binary.BigEndian.PutUint64(sum[8:], xxhash.Sum64(b[:]))
+	return base62(sum)
 }
 
 // NewKey returns a key that nobody has: 128 random bits, as text.
@@ -32,8 +36,17 @@ func NewKey() (string, error) {
 // tagLen is how many digits of base 62 hold 128 bits.
 const tagLen = 22
 
+const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// base62 returns b, a number, in tagLen digits.
 func base62(b [16]byte) string {
-	text := new(big.Int).SetBytes(b[:]).Text(62)
-	const zeros = "0000000000000000000000"
-	return zeros[:tagLen-len(text)] + text
+	hi, lo := binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
+	var text [tagLen]byte
+	for i := tagLen - 1; i >= 0; i-- {
+		var digit uint64
+		hi, digit = hi/62, hi%62
+		lo, digit = bits.Div64(digit, lo, 62)
+		text[i] = digits[digit]
+	}
+	return string(text[:])
 }
