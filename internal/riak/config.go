@@ -12,8 +12,9 @@ type Config struct {
 	// further one takes the place of the one that has been idle longest; where
 	// none is idle it is told so and closed.
 	MaxConnections int
-	// MaxRequests bounds the requests that are served at once; a further one is
-	// answered that the node is overloaded. Each holds up to maxMessage bytes.
+	// MaxRequests bounds the requests that are served at once, and those that hold
+	// more than 64 KiB, up to maxMessage bytes, from before they are read; a further
+	// one is answered that the node is overloaded.
 	MaxRequests int
 	// ReadTimeout bounds the time that a message may take to arrive, from its
 	// first byte on.

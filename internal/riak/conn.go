@@ -130,32 +130,46 @@ type tooLarge struct{ error }
 func (e tooLarge) Unwrap() error { return e.error }
 
 // request reads the rest of a request and appends its answer. The error ends the
-// connection.
+// connection. A large message has a place of its own before it is read: those that
+// send such, and do not get on with it, are in nobody's way but each other's.
 func (c *conn) request(ctx context.Context, code pb.Code, size int) error {
-	select {
-	case c.server.slots <- struct{}{}:
-		defer func() { <-c.server.slots }()
-	default:
-		err := kv.Errorf(kv.KindOverloaded, "accept request", "%d requests are being served, the limit", c.server.cfg.MaxRequests)
-		if size > keepBuffer {
-			return tooLarge{err}
+	if size > keepBuffer {
+		if !take(c.server.large) {
+			return tooLarge{c.overloaded()}
 		}
-		if _, err := c.read(code, size); err != nil {
-			return err
-		}
-		c.out = appendError(c.out, err)
-		return nil
+		defer give(c.server.large)
 	}
 	body, err := c.read(code, size)
 	if err != nil {
 		return err
 	}
+	if !take(c.server.slots) {
+		c.out = appendError(c.out, c.overloaded())
+		return nil
+	}
+	defer give(c.server.slots)
 	from := len(c.out)
 	if err := c.answer(ctx, code, body); err != nil {
 		c.out = appendError(c.out[:min(from, len(c.out))], err)
 	}
 	return nil
 }
+
+func (c *conn) overloaded() error {
+	return kv.Errorf(kv.KindOverloaded, "accept request", "%d requests are being served, the limit", c.server.cfg.MaxRequests)
+}
+
+// take takes one of the places in slots, and tells whether there was one.
+func take(slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func give(slots chan struct{}) { <-slots }
 
 // read reads the rest of a message. That of a put is the store's to keep, and has
 // bytes of its own.

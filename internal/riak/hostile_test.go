@@ -85,7 +85,7 @@ func TestLengthsAreNotBelieved(t *testing.T) {
 		c := d.dial()
 		c.send(append(size(maxMessage), byte(pb.PutReq), 1))
 	}
-	for len(d.server.slots) < clients {
+	for len(d.server.large) < clients {
 		time.Sleep(time.Millisecond)
 	}
 	runtime.ReadMemStats(&after)
@@ -172,16 +172,29 @@ func TestNoRoomForRequests(t *testing.T) {
 		if got := c.fails(pb.PingReq, nil); !strings.Contains(got, "overloaded") {
 			t.Errorf("the connection goes on with %q", got)
 		}
+		close(held)
+		busy.read()
+		d.hook = nil
+		c.want(pb.GetResp, pb.GetReq, get("k"))
+		d.finish()
+	})
+}
+
+// TestHalfMessagesAreInNobodysWay but that of other large ones.
+func TestHalfMessagesAreInNobodysWay(t *testing.T) {
+	cfg := Default()
+	cfg.MaxRequests = 1
+	synctest.Test(t, func(t *testing.T) {
+		d := serve(t, cfg)
+		half := d.dial()
+		half.send(append(size(keepBuffer+2), byte(pb.PutReq)))
+		d.dial().want(pb.GetResp, pb.GetReq, get("k"))
 		large := d.dial()
 		go large.nc.Write(frame(pb.PutReq, make([]byte, keepBuffer+1)))
 		if r := large.read(); !strings.Contains(r.text(1), "overloaded") {
 			t.Errorf("%q", r.body)
 		}
 		large.ended()
-		close(held)
-		busy.read()
-		d.hook = nil
-		c.want(pb.GetResp, pb.GetReq, get("k"))
 		d.finish()
 	})
 }

@@ -15,7 +15,9 @@ import (
 type Server struct {
 	cfg   Config
 	parts Parts
-	slots chan struct{}
+	// slots bounds the requests that are served at once, large those whose messages
+	// are large, from before these are read.
+	slots, large chan struct{}
 
 	mu struct {
 		sync.Mutex
@@ -30,7 +32,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, parts: parts, slots: make(chan struct{}, cfg.MaxRequests)}
+	s := &Server{cfg: cfg, parts: parts, slots: make(chan struct{}, cfg.MaxRequests), large: make(chan struct{}, cfg.MaxRequests)}
 	s.mu.conns = map[*conn]struct{}{}
 	return s, nil
 }
