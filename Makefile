@@ -37,8 +37,9 @@ sim:
 e2e:
 	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 75m
 
-# Clients that programs have, each with its defaults, against real nodes. They
-# need node and npm, python3 with redis-py, redis-cli and redis-benchmark.
+# The clients that people use, each with its defaults, against real clusters
+# (docs/testing.md). They need node and npm, python3 with redis-py, redis-cli and
+# redis-benchmark.
 clients:
 	test/clients/run
 

@@ -90,7 +90,7 @@ func (c *devCmd) check() error {
 }
 
 // devNode is one node of ringtail dev.
-type devNode struct{ name, http, peer, gossip, resp string }
+type devNode struct{ name, http, peer, gossip, resp, riak string }
 
 func (c *devCmd) nodes() []devNode {
 	nodes := make([]devNode, c.Nodes)
@@ -98,7 +98,8 @@ func (c *devCmd) nodes() []devNode {
 		http := shift(devHost+":0", c.Port+devStride*i)
 		nodes[i] = devNode{
 			name: "n" + strconv.Itoa(i+1),
-			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort), resp: shift(http, respPort),
+			http: http, peer: shift(http, peerPort), gossip: shift(http, gossipPort),
+			resp: shift(http, respPort), riak: shift(http, riakPort),
 		}
 	}
 	return nodes
@@ -107,7 +108,8 @@ func (c *devCmd) nodes() []devNode {
 // checkDevPorts returns an error that names the first port that is in use.
 func checkDevPorts(nodes []devNode) error {
 	for _, n := range nodes {
-		for _, p := range []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}, {"resp", n.resp, false}} {
+		ports := []port{{"http", n.http, false}, {"peer", n.peer, false}, {"gossip", n.gossip, true}, {"resp", n.resp, false}, {"riak", n.riak, false}}
+		for _, p := range ports {
 			if err := p.check(); err != nil {
 				return fmt.Errorf("%s cannot listen at its %s address %s: %w; choose other ports with --port",
 					n.name, p.flag, p.addr, inPlainWords(err))

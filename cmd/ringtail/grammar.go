@@ -10,18 +10,19 @@ import (
 
 // grammar is the command line: one field for each subcommand.
 type grammar struct {
-	Dev     devCmd     `cmd:"" help:"Run a cluster on this machine, each node a process of its own."`
-	Serve   serveCmd   `cmd:"" help:"Run one node."`
-	Get     getCmd     `cmd:"" help:"Print the value of a key."`
-	Put     putCmd     `cmd:"" help:"Set the value of a key."`
-	Delete  deleteCmd  `cmd:"" help:"Delete a key."`
-	Status  statusCmd  `cmd:"" help:"Show the cluster and how it fares."`
-	Repair  repairCmd  `cmd:"" help:"Bring a node's copies in line with their other owners', now."`
-	Scrub   scrubCmd   `cmd:"" help:"Read and check all that a node stores, now."`
-	Cluster clusterCmd `cmd:"" help:"Plan and make changes to the cluster."`
-	Bench   benchCmd   `cmd:"" help:"Measure a cluster under load."`
-	Lab     labCmd     `cmd:"" help:"Measure the ring itself, without a cluster."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Dev        devCmd        `cmd:"" help:"Run a cluster on this machine, each node a process of its own."`
+	Serve      serveCmd      `cmd:"" help:"Run one node."`
+	Get        getCmd        `cmd:"" help:"Print the value of a key."`
+	Put        putCmd        `cmd:"" help:"Set the value of a key."`
+	Delete     deleteCmd     `cmd:"" help:"Delete a key."`
+	Status     statusCmd     `cmd:"" help:"Show the cluster and how it fares."`
+	Repair     repairCmd     `cmd:"" help:"Bring a node's copies in line with their other owners', now."`
+	Scrub      scrubCmd      `cmd:"" help:"Read and check all that a node stores, now."`
+	Cluster    clusterCmd    `cmd:"" help:"Plan and make changes to the cluster."`
+	BucketType bucketTypeCmd `cmd:"" name:"bucket-type" help:"Types of buckets, for clients of Riak."`
+	Bench      benchCmd      `cmd:"" help:"Measure a cluster under load."`
+	Lab        labCmd        `cmd:"" help:"Measure the ring itself, without a cluster."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // Help is shown by ringtail --help.

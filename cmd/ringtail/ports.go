@@ -15,8 +15,9 @@ const (
 	peerPort   = 1
 	gossipPort = 2
 	respPort   = 3
-	// lastPort is the last of them.
-	lastPort = respPort
+	riakPort   = 4
+	// lastPort is the greatest of them.
+	lastPort = riakPort
 )
 
 // port is an address that a node is about to listen at, and the flag that
@@ -34,8 +35,9 @@ func portsOf(c node.Config) []port {
 		{flag: "peer", addr: c.Peer},
 		{flag: "gossip", addr: c.Gossip, udp: true},
 		{flag: "resp", addr: c.RESP},
+		{flag: "riak", addr: c.Riak},
 	}
-	for i, offset := range []int{0, peerPort, gossipPort, respPort} {
+	for i, offset := range []int{0, peerPort, gossipPort, respPort, riakPort} {
 		if ports[i].addr == "" {
 			ports[i].addr = shift(c.HTTP, offset)
 		}

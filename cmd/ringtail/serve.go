@@ -27,6 +27,7 @@ type serveCmd struct {
 	Peer      string `env:"RINGTAIL_PEER" placeholder:"HOST:PORT" help:"Address for other nodes and the Go client (that of --http, port + 1)."`
 	Gossip    string `env:"RINGTAIL_GOSSIP" placeholder:"HOST:PORT" help:"Address for gossip, TCP and UDP (that of --http, port + 2)."`
 	RESP      string `name:"resp" env:"RINGTAIL_RESP" placeholder:"HOST:PORT" help:"Address for Redis's clients (that of --http, port + 3)."`
+	Riak      string `env:"RINGTAIL_RIAK" placeholder:"HOST:PORT" help:"Address for clients of Riak, its protocol buffers (that of --http, port + 4)."`
 	Advertise string `env:"RINGTAIL_ADVERTISE" placeholder:"HOST" help:"Host under which others reach this node (that of --http)."`
 	Insecure  bool   `env:"RINGTAIL_INSECURE" help:"Allow addresses beyond loopback, where nothing is encrypted."`
 
@@ -99,7 +100,7 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg := node.Default()
 	cfg.Name, cfg.Data, cfg.Engine = c.Name, c.Data, c.Engine
 	cfg.Zone, cfg.Weight = c.Zone, c.Weight
-	cfg.HTTP, cfg.Peer, cfg.Gossip, cfg.RESP = c.HTTP, c.Peer, c.Gossip, c.RESP
+	cfg.HTTP, cfg.Peer, cfg.Gossip, cfg.RESP, cfg.Riak = c.HTTP, c.Peer, c.Gossip, c.RESP, c.Riak
 	cfg.RESPDoor.MaxConnections, cfg.RESPDoor.Flush = c.RESPConnections, c.RESPFlush
 	cfg.Advertise, cfg.Insecure = c.Advertise, c.Insecure
 	cfg.Seeds = c.Seeds

@@ -462,6 +462,17 @@ func TestKeysListsEachLiveKeyOnce(t *testing.T) {
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Error(diff)
 	}
+	var buckets []string
+	err = b.Buckets(t.Context(), func(name []byte) error {
+		buckets = append(buckets, string(name))
+		return nil
+	})
+	if diff := cmp.Diff([]string{"default"}, buckets); diff != "" || err != nil {
+		t.Errorf("buckets: %v\n%s", err, diff)
+	}
+	if err := b.Keys(t.Context(), "", nil); kv.KindOf(err) != kv.KindInvalid || err == nil {
+		t.Errorf("keys of no bucket: %v", err)
+	}
 }
 
 // eager is a node whose messages do not wait.

@@ -16,17 +16,46 @@ const pageTimeout = 10 * time.Second
 // key is told once, though several owners have it.
 const maxBatch = 16
 
+// maxListedBuckets bounds the buckets of one listing, each of which is kept in
+// mind until its end.
+const maxListedBuckets = 1 << 18
+
 // Keys calls fn with every key of bucket that has a value, each once, in no
 // order. Each partition is asked of as many of its readers as a get of the
 // cluster's R: one alone may be new in the ring, and lack most of it. fn's slice
 // is valid until it returns; its error ends the listing. The error is of
 // KindUnavailable when too few readers of some partition can be reached.
 func (b Blocking) Keys(ctx context.Context, bucket string, fn func(key []byte) error) error {
+	if err := kv.CheckBucket(bucket); err != nil {
+		return err
+	}
+	return b.list(ctx, []byte(bucket), fn)
+}
+
+// Buckets calls fn with the name of every bucket that has a key with a value, as
+// Keys does with keys. Each partition is read from end to end.
+func (b Blocking) Buckets(ctx context.Context, fn func(name []byte) error) error {
+	told := map[string]struct{}{}
+	return b.list(ctx, nil, func(name []byte) error {
+		if _, ok := told[string(name)]; ok {
+			return nil
+		}
+		if len(told) == maxListedBuckets {
+			return kv.Errorf(kv.KindTooLarge, "list buckets", "there are more than %d", maxListedBuckets)
+		}
+		told[string(name)] = struct{}{}
+		return fn(name)
+	})
+}
+
+// list lists the keys of bucket, or the buckets where that is empty: these only
+// once for each batch.
+func (b Blocking) list(ctx context.Context, bucket []byte, fn func([]byte) error) error {
 	cur := b.Cluster.Current()
 	if cur == nil {
 		return kv.Errorf(kv.KindUnavailable, "list keys", "this node is not in a ring yet")
 	}
-	l := listing{Coordinator: b.Coordinator, need: cur.Ring.Params().R, bucket: []byte(bucket), fn: fn, down: map[kv.NodeID]bool{}}
+	l := listing{Coordinator: b.Coordinator, need: cur.Ring.Params().R, bucket: bucket, fn: fn, down: map[kv.NodeID]bool{}}
 	for p := range cur.Ring.Params().Q {
 		l.todo = append(l.todo, kv.Partition(p))
 	}

@@ -10,6 +10,7 @@ const (
 	typeJSON      = "application/json"
 	typeNDJSON    = "application/x-ndjson"
 	typeMultipart = "multipart/mixed"
+	typeText      = "text/plain"
 	// typeUnknown is the content type of a value that was put without one.
 	typeUnknown = "application/octet-stream"
 )
@@ -17,8 +18,11 @@ const (
 // wantsJSON tells whether the Accept header asks for JSON rather than for
 // multipart, the default: by a higher quality, or by the same one and a closer
 // range (RFC 9110, section 12.5.1). Elements that are malformed do not count.
-func wantsJSON(accept []string) bool {
-	json, multi := weight{closeness: -1}, weight{closeness: -1}
+func wantsJSON(accept []string) bool { return prefers(accept, typeJSON) }
+
+// prefers is wantsJSON for any media type.
+func prefers(accept []string, mediaType string) bool {
+	wanted, multi := weight{closeness: -1}, weight{closeness: -1}
 	for _, element := range splitList(strings.Join(accept, ",")) {
 		name, params, err := mime.ParseMediaType(element)
 		if err != nil {
@@ -30,10 +34,10 @@ func wantsJSON(accept []string) bool {
 				continue
 			}
 		}
-		json.consider(name, q, typeJSON)
+		wanted.consider(name, q, mediaType)
 		multi.consider(name, q, typeMultipart)
 	}
-	return json.q > multi.q || json.q > 0 && json.q == multi.q && json.closeness > multi.closeness
+	return wanted.q > multi.q || wanted.q > 0 && wanted.q == multi.q && wanted.closeness > multi.closeness
 }
 
 // weight is what an Accept header says of one media type: the quality of the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/riak/content"
 )
 
 // writeAnswer answers with what a get found: 200 with the only value, 300 with
@@ -19,28 +20,72 @@ func writeAnswer(w http.ResponseWriter, r *http.Request, a object.Answer) {
 	setContext(w, a)
 	switch o := a.Object; {
 	case o.Live() == 0:
+		if len(a.Context) > 0 {
+			w.Header().Set(headerRiakDeleted, "true")
+		}
 		writeError(w, r, kv.Errorf(kv.KindNotFound, "get", "the key has no value"))
 	case o.Len() == 1:
 		c := o.Siblings()
 		c.Next()
 		writeValue(w, c.Sibling)
-	case wantsJSON(r.Header.Values("Accept")):
-		w.Header().Set("Content-Type", typeJSON)
-		w.Header().Set("Vary", "Accept")
+	default:
+		writeSiblings(w, r, a)
+	}
+}
+
+// writeSiblings answers 300 in the form that r accepts.
+func writeSiblings(w http.ResponseWriter, r *http.Request, a object.Answer) {
+	h, accept := w.Header(), r.Header.Values("Accept")
+	h.Set("Vary", "Accept")
+	h.Set("ETag", tagOf(a))
+	switch {
+	case wantsJSON(accept):
+		h.Set("Content-Type", typeJSON)
 		w.WriteHeader(http.StatusMultipleChoices)
 		_ = writeSiblingsJSON(w, a)
+	case prefers(accept, typeText):
+		h.Set("Content-Type", typeText)
+		w.WriteHeader(http.StatusMultipleChoices)
+		_ = writeSiblingsText(w, a.Object)
 	default:
 		m := multipart.NewWriter(w)
-		w.Header().Set("Content-Type", typeMultipart+"; boundary="+m.Boundary())
-		w.Header().Set("Vary", "Accept")
+		h.Set("Content-Type", typeMultipart+"; boundary="+m.Boundary())
 		w.WriteHeader(http.StatusMultipleChoices)
-		_ = writeSiblingsMultipart(m, o)
+		_ = writeSiblingsMultipart(m, a.Object)
 	}
+}
+
+// writeSibling is writeAnswer, but for the sibling that vtag names, unless that is
+// empty: Riak's list of siblings leads to each of them so.
+func writeSibling(w http.ResponseWriter, r *http.Request, a object.Answer, vtag string) error {
+	if vtag == "" {
+		writeAnswer(w, r, a)
+		return nil
+	}
+	for c := a.Object.Siblings(); c.Next(); {
+		if !c.Deleted && content.VTag(c.Dot) == vtag {
+			setContext(w, a)
+			writeValue(w, c.Sibling)
+			return nil
+		}
+	}
+	return kv.Errorf(kv.KindNotFound, "get", "the key has no sibling with the vtag %.100q", vtag)
+}
+
+// writeSiblingsText writes Riak's list of siblings, by their vtags.
+func writeSiblingsText(w io.Writer, o object.Object) error {
+	_, err := io.WriteString(w, "Siblings:\n")
+	for c := o.Siblings(); c.Next() && err == nil; {
+		_, err = io.WriteString(w, content.VTag(c.Dot)+"\n")
+	}
+	return err
 }
 
 func setContext(w http.ResponseWriter, a object.Answer) {
 	if len(a.Context) > 0 {
-		w.Header().Set(headerContext, object.EncodeContext(a.Context))
+		text := object.EncodeContext(a.Context)
+		w.Header().Set(headerContext, text)
+		w.Header().Set(headerVClock, text)
 	}
 }
 
@@ -52,6 +97,7 @@ func writeValue(w http.ResponseWriter, s object.Sibling) {
 	if s.Expires != 0 {
 		h.Set(headerExpires, expires(s))
 	}
+	setRiak(h, s)
 	// A value is the users' own; no browser shall guess that it is a page.
 	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(s.Value)
@@ -101,6 +147,7 @@ func writeSiblingsMultipart(m *multipart.Writer, o object.Object) error {
 		if c.Expires != 0 {
 			h.Set(headerExpires, expires(c.Sibling))
 		}
+		setRiak(http.Header(h), c.Sibling)
 		part, err := m.CreatePart(h)
 		if err != nil {
 			return err

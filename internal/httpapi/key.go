@@ -5,6 +5,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/riak/content"
 )
 
 const (
@@ -18,75 +19,148 @@ func (t target) storeKey() kv.Key {
 }
 
 func (s *Server) getKey(w http.ResponseWriter, r *http.Request, t target) error {
-	o, err := parseOptions(r.URL.RawQuery, s.parts.Buckets.N())
+	q, err := s.keyQuery(r.URL.RawQuery, t.bucket, false)
 	if err != nil {
 		return err
 	}
-	a, err := s.parts.Store.Get(r.Context(), t.storeKey(), o)
+	key := t.storeKey()
+	a, err := s.parts.Store.Get(r.Context(), key, q.Options)
+	if err == nil && a.Object.Live() == 0 {
+		a, err = s.lookFurther(r, key, t.bucket, q, a)
+	}
 	if err != nil {
 		return err
 	}
-	writeAnswer(w, r, a)
-	return nil
+	if conditional(r) {
+		if status := unmet(r, a); status != 0 {
+			setContext(w, a)
+			w.Header().Set("ETag", tagOf(a))
+			w.WriteHeader(status)
+			return nil
+		}
+	}
+	return writeSibling(w, r, a, q.vtag)
+}
+
+// lookFurther asks more owners for a key that was not found, where its bucket or
+// the request wants that. Where too few answer it is left at what is known.
+func (s *Server) lookFurther(r *http.Request, key kv.Key, bucket string, q keyQuery, a object.Answer) (object.Answer, error) {
+	b := s.parts.Buckets
+	wanted := q.look.Further(q.R, b.Props(bucket).R, b.N())
+	if wanted == 0 {
+		return a, nil
+	}
+	q.R = wanted
+	more, err := s.parts.Store.Get(r.Context(), key, q.Options)
+	if err != nil && kv.KindOf(err) == kv.KindUnavailable {
+		return a, nil
+	}
+	return more, err
 }
 
 func (s *Server) putKey(w http.ResponseWriter, r *http.Request, t target) error {
-	contentType, err := requestType(r)
+	u := object.Update{}
+	var err error
+	if u.ContentType, err = requestType(r); err != nil {
+		return err
+	}
+	if u.Meta, err = requestMeta(r); err != nil {
+		return err
+	}
+	q, err := s.keyQuery(r.URL.RawQuery, t.bucket, true)
 	if err != nil {
 		return err
 	}
-	o, life, err := parsePut(r.URL.RawQuery, s.parts.Buckets.N())
-	if err != nil {
-		return err
-	}
-	return s.update(w, r, t, o, func() (object.Update, error) {
-		value, err := readBody(w, r, kv.MaxValue)
-		return object.Update{ContentType: contentType, Value: value, Life: life}, err
-	})
+	u.Life = q.life
+	return s.update(w, r, t, q.Options, u, func() (b []byte, err error) { return readBody(w, r, kv.MaxValue) })
 }
+
+// postKey puts a value under a key that the server makes.
+func (s *Server) postKey(w http.ResponseWriter, r *http.Request, t target) error {
+	key, err := content.NewKey()
+	if err != nil {
+		return kv.Wrap(kv.KindInternal, "make key", err)
+	}
+	t.key = key
+	return s.putKey(&created{ResponseWriter: w, at: location(r, t.bucket, key)}, r, t)
+}
+
+// created answers 201, and where, in the place of what tells that a put is done.
+type created struct {
+	http.ResponseWriter
+	at    string
+	begun bool
+}
+
+// Write implements http.ResponseWriter.
+func (c *created) Write(b []byte) (int, error) {
+	if !c.begun {
+		c.WriteHeader(http.StatusOK)
+	}
+	return c.ResponseWriter.Write(b)
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *created) WriteHeader(status int) {
+	if status == http.StatusNoContent || status == http.StatusOK {
+		status = http.StatusCreated
+	}
+	c.Header().Set("Location", c.at)
+	c.begun = true
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController find what is beneath.
+func (c *created) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (s *Server) deleteKey(w http.ResponseWriter, r *http.Request, t target) error {
-	o, err := parseOptions(r.URL.RawQuery, s.parts.Buckets.N())
+	q, err := s.keyQuery(r.URL.RawQuery, t.bucket, false)
 	if err != nil {
 		return err
 	}
-	return s.update(w, r, t, o, func() (object.Update, error) { return object.Update{Deleted: true}, nil })
+	return s.update(w, r, t, q.Options, object.Update{Deleted: true}, func() ([]byte, error) { return nil, nil })
 }
 
-// update puts what read returns, which is called once all else about the
-// request is known to be right.
-func (s *Server) update(w http.ResponseWriter, r *http.Request, t target, o kv.Options, read func() (object.Update, error)) error {
-	seen, err := requestContext(r)
-	if err != nil {
+// update puts u with the value that read returns, which is called once all else
+// about the request is known to be right.
+func (s *Server) update(w http.ResponseWriter, r *http.Request, t target, o kv.Options, u object.Update, read func() ([]byte, error)) error {
+	var err error
+	if u.Context, err = requestContext(r); err != nil {
 		return err
 	}
-	u, err := read()
-	if err != nil {
+	if u.Value, err = read(); err != nil {
 		return err
 	}
-	u.Context = seen
-	a, err := s.parts.Store.Put(r.Context(), t.storeKey(), u, o)
+	key := t.storeKey()
+	if err := s.precondition(r, key, o); err != nil {
+		return err
+	}
+	a, err := s.parts.Store.Put(r.Context(), key, u, o)
 	if err != nil {
 		return err
 	}
 	if o.ReturnBody && a.Object.Live() > 0 {
-		writeAnswer(w, r, a)
-		return nil
+		return writeSibling(w, r, a, "")
 	}
 	setContext(w, a)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// requestContext returns the sealed context that r carries, empty for none.
+// requestContext returns the sealed context that r carries, under either of its
+// names, empty for none.
 func requestContext(r *http.Request) ([]byte, error) {
-	switch v := r.Header.Values(headerContext); len(v) {
+	ours, riaks := r.Header.Values(headerContext), r.Header.Values(headerVClock)
+	if len(ours) == 1 && len(riaks) == 1 && ours[0] == riaks[0] {
+		riaks = nil
+	}
+	switch n := len(ours) + len(riaks); n {
 	case 0:
 		return nil, nil
 	case 1:
-		return object.DecodeContext(v[0])
+		return object.DecodeContext(append(ours, riaks...)[0])
 	default:
-		return nil, kv.Errorf(kv.KindBadContext, "read context", "%s is given %d times", headerContext, len(v))
+		return nil, kv.Errorf(kv.KindBadContext, "read context", "%s is given %d times", headerContext, n)
 	}
 }
 

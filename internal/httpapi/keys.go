@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -79,14 +80,22 @@ func (k *keyStream) key(key []byte) error {
 // listKeys streams the keys of a bucket. An error after the first line is the
 // last line.
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request, t target) error {
-	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+	q, err := parseQuery(r.URL.RawQuery, "keys", "props", "timeout")
+	if err != nil {
 		return err
+	}
+	if how, ok := q["keys"]; ok {
+		return s.listRiak(w, r, "keys", how, func(ctx context.Context, fn func([]byte) error) error {
+			return s.parts.Store.Keys(ctx, t.bucket, fn)
+		})
+	}
+	if len(q) > 0 {
+		return badQuery("props and timeout are for Riak's form of a listing: keys=true or keys=stream")
 	}
 	k := &keyStream{
 		w: w, ctl: http.NewResponseController(w), buf: bufio.NewWriterSize(w, keyBuffer),
 		timeout: s.cfg.WriteTimeout,
 	}
-	var err error
 	if r.Method != http.MethodHead {
 		err = s.parts.Store.Keys(r.Context(), t.bucket, k.key)
 	}

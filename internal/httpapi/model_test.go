@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -105,7 +106,7 @@ func (m *model) Put(ctx context.Context, key kv.Key, u object.Update, o kv.Optio
 	r.own = vclock.Issue(r.own, r.object.Clock(), m.node, m.seq, 0)
 	r.object, _, _, err = object.Put(nil, r.object, object.Write{
 		Merge: m.Props(string(key.Bucket())).Merge, Context: seen, Now: written(m.seq),
-		Own: r.own, Seq: m.seq, Deleted: u.Deleted, ContentType: u.ContentType, Value: u.Value, Expires: u.Life.Expiry(written(m.seq), m.Props(string(key.Bucket())).TTL),
+		Own: r.own, Seq: m.seq, Deleted: u.Deleted, ContentType: u.ContentType, Value: u.Value, Meta: u.Meta, Expires: u.Life.Expiry(written(m.seq), m.Props(string(key.Bucket())).TTL),
 	})
 	if err != nil {
 		return object.Answer{}, err
@@ -145,6 +146,28 @@ func (m *model) Keys(ctx context.Context, bucket string, fn func([]byte) error) 
 	return m.listFail
 }
 
+func (m *model) Buckets(_ context.Context, fn func([]byte) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	told := map[string]bool{}
+	for k, r := range m.records {
+		if name := kv.Key(k).Bucket(); r.object.Live() > 0 && !told[string(name)] {
+			told[string(name)] = true
+			if err := fn(name); err != nil {
+				return err
+			}
+		}
+	}
+	return m.listFail
+}
+
+func (m *model) Known(bucket string) bool {
+	_, ok := m.props[bucket]
+	return ok
+}
+
+func (m *model) Names() []string { return slices.Sorted(maps.Keys(m.props)) }
+
 func (m *model) Preflist(key kv.Key) Preflist {
 	return Preflist{
 		Partition: kv.Partition(len(key.User())),
@@ -153,8 +176,10 @@ func (m *model) Preflist(key kv.Key) Preflist {
 }
 
 func (m *model) Props(bucket string) kv.Props {
-	if p, ok := m.props[bucket]; ok {
-		return p
+	for _, name := range []string{bucket, string(kv.TypeOf([]byte(bucket)))} {
+		if p, ok := m.props[name]; ok {
+			return p
+		}
 	}
 	return kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}
 }

@@ -2,13 +2,14 @@ package httpapi
 
 import "net/http"
 
-// getRoot introduces the node.
+// getRoot introduces the node, to Riak's clients as well.
 func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error {
-	writeJSON(w, http.StatusOK, struct {
-		Name    string            `json:"name"`
-		Version string            `json:"version"`
-		Links   map[string]string `json:"links"`
-	}{s.parts.Name, s.parts.Version, map[string]string{
+	w.Header().Set("Link", linkHeader)
+	page := map[string]any{"name": s.parts.Name, "version": s.parts.Version}
+	for name, path := range riakLinks {
+		page[name] = path
+	}
+	page["links"] = map[string]string{
 		"keys":       "/buckets/{bucket}/keys",
 		"key":        "/buckets/{bucket}/keys/{key}",
 		"preflist":   "/buckets/{bucket}/keys/{key}/preflist",
@@ -22,7 +23,11 @@ func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error
 		"metrics":    "/metrics",
 		"health":     "/healthz",
 		"readiness":  "/readyz",
-	}})
+		"types":      "/types",
+		"ping":       "/ping",
+		"stats":      "/stats",
+	}
+	writeJSON(w, http.StatusOK, page)
 	return nil
 }
 

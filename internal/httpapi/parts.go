@@ -29,6 +29,8 @@ type Store interface {
 	// order. fn's slice is fn's only until it returns; Keys stops at its first
 	// error and returns that.
 	Keys(ctx context.Context, bucket string, fn func(key []byte) error) error
+	// Buckets calls fn, as Keys does, with each bucket that has such a key.
+	Buckets(ctx context.Context, fn func(bucket []byte) error) error
 	// Preflist returns the nodes that are in charge of key.
 	Preflist(key kv.Key) Preflist
 }
@@ -63,6 +65,10 @@ type Buckets interface {
 	// that Props returns, and returns the result. Of two that run at once the
 	// second sees what the first made. An error of change is returned as it is.
 	SetProps(ctx context.Context, bucket string, change func(kv.Props) (kv.Props, error)) (kv.Props, error)
+	// Known tells whether a bucket, or a type of buckets, has properties of its own;
+	// Names are the names of all that have, ascending.
+	Known(bucket string) bool
+	Names() []string
 	// N is the number of owners of each key, which bounds r, w and dw.
 	N() int
 }

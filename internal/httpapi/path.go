@@ -35,6 +35,11 @@ const (
 	pageHealthz
 	pageReadyz
 	pagePprof
+	pageBuckets
+	pageType
+	pageTypes
+	pagePing
+	pageStats
 )
 
 // target is what a request's path names. Bucket and key are as the user means
@@ -121,6 +126,9 @@ var fixedPages = map[string]page{
 	"/metrics":         pageMetrics,
 	"/healthz":         pageHealthz,
 	"/readyz":          pageReadyz,
+	"/types":           pageTypes,
+	"/ping":            pagePing,
+	"/stats":           pageStats,
 }
 
 // fixedPage returns the page of a path outside /buckets/.

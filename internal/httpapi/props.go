@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/riak/pb"
+	"github.com/ringtaildb/ringtail/internal/riak/props"
 )
 
 // propsBody is a bucket's properties as answers show them; DW is nil for "the
@@ -21,7 +23,13 @@ func (s *Server) getProps(w http.ResponseWriter, r *http.Request, t target) erro
 	if _, err := parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
-	writeProps(w, s.parts.Buckets.Props(t.bucket))
+	p := s.parts.Buckets.Props(t.bucket)
+	if typed(r) {
+		_, bucket := kv.SplitBucket(t.bucket)
+		writeRiakProps(w, bucket, p, s.parts.Buckets.N())
+		return nil
+	}
+	writeProps(w, p)
 	return nil
 }
 
@@ -29,6 +37,12 @@ func (s *Server) putProps(w http.ResponseWriter, r *http.Request, t target) erro
 	if _, err := parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
+	return s.changeProps(w, r, t.bucket, typed(r))
+}
+
+// changeProps changes the properties of a bucket, or of a type, as the body of r
+// asks for, in our form or in Riak's.
+func (s *Server) changeProps(w http.ResponseWriter, r *http.Request, name string, form bool) error {
 	var body struct {
 		Props map[string]json.RawMessage `json:"props"`
 	}
@@ -38,8 +52,8 @@ func (s *Server) putProps(w http.ResponseWriter, r *http.Request, t target) erro
 	if body.Props == nil {
 		return badProps(`the body has no props: {"props":{"r":2}}`)
 	}
-	_, err := s.parts.Buckets.SetProps(r.Context(), t.bucket, func(p kv.Props) (kv.Props, error) {
-		return changeProps(p, body.Props, s.parts.Buckets.N())
+	_, err := s.parts.Buckets.SetProps(r.Context(), name, func(p kv.Props) (kv.Props, error) {
+		return changedProps(p, body.Props, s.parts.Buckets.N(), form)
 	})
 	if err != nil {
 		return err
@@ -48,12 +62,19 @@ func (s *Server) putProps(w http.ResponseWriter, r *http.Request, t target) erro
 	return nil
 }
 
-// changeProps returns p with the properties that changes names, checked
-// against n, the number of owners of each key. The error is of KindInvalid and
-// names the property.
-func changeProps(p kv.Props, changes map[string]json.RawMessage, n int) (kv.Props, error) {
+// changedProps returns p with the properties that changes names, checked
+// against n, the number of owners of each key; form tells that they are in Riak's.
+// The error is of KindInvalid and names the property.
+func changedProps(p kv.Props, changes map[string]json.RawMessage, n int, form bool) (kv.Props, error) {
+	var riak pb.Props
 	for name, raw := range changes {
-		var err error
+		taken, err := takeRiak(&riak, name, raw, form)
+		if err != nil {
+			return kv.Props{}, err
+		}
+		if taken {
+			continue
+		}
 		switch name {
 		case "r":
 			p.R, err = propCount(name, raw)
@@ -73,6 +94,10 @@ func changeProps(p kv.Props, changes map[string]json.RawMessage, n int) (kv.Prop
 		if err != nil {
 			return kv.Props{}, err
 		}
+	}
+	p, err := props.Apply(p, riak, n)
+	if err != nil {
+		return kv.Props{}, err
 	}
 	return p, kv.Options{R: p.R, W: p.W, DW: p.DW}.Validate(n)
 }

@@ -10,40 +10,12 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// optionNames are the parameters of a request for a key. All are taken with
-// every method; a get has no use for w, nor a put for r.
+// optionNames are the parameters of a request for a key, beside those that are
+// Riak's. All are taken with every method; a get has no use for w, nor a put for r.
 var optionNames = []string{"r", "w", "dw", "strict", "returnbody", "timeout"}
-
-// parseOptions reads the query of a request for a key. The error is of
-// KindInvalid and names the parameter, also for an r, w or dw that exceeds n,
-// the number of owners of each key.
-func parseOptions(rawQuery string, n int) (kv.Options, error) {
-	q, err := parseQuery(rawQuery, optionNames...)
-	if err != nil {
-		return kv.Defaults(), err
-	}
-	return optionsOf(q, n)
-}
 
 // putNames are the parameters of a put.
 var putNames = append(slices.Clip(optionNames), "ttl")
-
-// parsePut is parseOptions for a put, which may also say how long its value is to
-// live.
-func parsePut(rawQuery string, n int) (kv.Options, kv.Lifetime, error) {
-	q, err := parseQuery(rawQuery, putNames...)
-	if err != nil {
-		return kv.Defaults(), kv.Lifetime{}, err
-	}
-	var life kv.Lifetime
-	if v, ok := q["ttl"]; ok {
-		if life.TTL, err = parseTTL(v); err != nil {
-			return kv.Defaults(), kv.Lifetime{}, err
-		}
-	}
-	o, err := optionsOf(q, n)
-	return o, life, err
-}
 
 // optionsOf reads the parameters of every request for a key.
 func optionsOf(q map[string]string, n int) (kv.Options, error) {

@@ -8,6 +8,15 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
+// parseOptions reads a query of numbers alone.
+func parseOptions(rawQuery string, n int) (kv.Options, error) {
+	q, err := parseQuery(rawQuery, optionNames...)
+	if err != nil {
+		return kv.Defaults(), err
+	}
+	return optionsOf(q, n)
+}
+
 func TestParseOptions(t *testing.T) {
 	const unset = kv.Unset
 	for raw, want := range map[string]kv.Options{

@@ -24,8 +24,13 @@ func (s *Server) routes() map[page]methods {
 	routes := map[page]methods{
 		pageRoot:       {http.MethodGet: s.getRoot},
 		pageKey:        {http.MethodGet: s.getKey, http.MethodPut: s.putKey, http.MethodPost: s.putKey, http.MethodDelete: s.deleteKey},
-		pageKeys:       {http.MethodGet: s.listKeys},
-		pageProps:      {http.MethodGet: s.getProps, http.MethodPut: s.putProps},
+		pageKeys:       {http.MethodGet: s.listKeys, http.MethodPost: s.postKey},
+		pageProps:      {http.MethodGet: s.getProps, http.MethodPut: s.putProps, http.MethodDelete: s.deleteProps},
+		pageBuckets:    {http.MethodGet: s.listBuckets},
+		pageType:       {http.MethodGet: s.getType, http.MethodPut: s.putType},
+		pageTypes:      {http.MethodGet: s.getTypes},
+		pagePing:       {http.MethodGet: getPing},
+		pageStats:      {http.MethodGet: s.getStats},
 		pagePreflist:   {http.MethodGet: s.getPreflist},
 		pageCluster:    {http.MethodGet: s.getCluster},
 		pagePlan:       {http.MethodGet: s.getPlan},
@@ -80,7 +85,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := s.origins.Check(r); err != nil {
 		return statusError{http.StatusForbidden, kv.Wrap(kv.KindRefused, "check origin", err)}
 	}
-	t, err := parsePath(rawPath(r))
+	t, err := s.find(rawPath(r))
 	if err != nil {
 		return err
 	}
@@ -98,7 +103,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		return statusError{http.StatusMethodNotAllowed, kv.Errorf(kv.KindInvalid, "find page",
 			"%s is not for this page, which takes %s", r.Method, m.allow())}
 	}
-	if t.bucket != "" {
+	if t.bucket != "" || t.page == pageBuckets {
 		return s.serveBounded(h, w, r, t)
 	}
 	return h(w, r, t)
@@ -113,7 +118,7 @@ func (s *Server) serveBounded(h handler, w http.ResponseWriter, r *http.Request,
 	default:
 		return kv.Errorf(kv.KindOverloaded, "accept request", "%d requests are being served, the limit", s.cfg.MaxRequests)
 	}
-	if t.page == pageKey {
+	if t.page == pageKey || t.page == pageKeys && r.Method == http.MethodPost {
 		s.parts.Metrics.Requests[metrics.DoorHTTP].Add(1)
 	}
 	return h(w, r, t)

@@ -135,6 +135,8 @@ const (
 	MaxObject = 16 << 20
 	// MaxMessage bounds one message between nodes, in bytes.
 	MaxMessage = 64 << 20
+	// MaxPropsMeta bounds what doors keep beside a bucket's properties, in bytes.
+	MaxPropsMeta = 64
 	// MaxMembers bounds the members of a cluster.
 	MaxMembers = 4096
 	// MaxBuckets bounds the buckets that have properties of their own.

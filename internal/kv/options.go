@@ -89,4 +89,7 @@ type Props struct {
 	Merge Merge
 	// TTL is that of values which are put without one of their own, 0 for none.
 	TTL TTL
+	// Meta is what doors keep beside the rest, up to MaxPropsMeta bytes of which
+	// the store knows nothing.
+	Meta string
 }

@@ -362,15 +362,28 @@ func (c *cursor) buckets() map[string]Bucket {
 	return out
 }
 
-// hasTTL marks, in the byte of the merge rule, that a TTL follows. Without one
-// the properties have the form that the first release reads.
-const hasTTL = 0x80
+// hasTTL and hasMeta mark, in the byte of the merge rule, that a TTL follows, or
+// what doors keep. Without either the properties have the form that the first
+// release reads.
+const (
+	hasTTL  = 0x80
+	hasMeta = 0x40
+)
 
 func appendProps(b []byte, p kv.Props) []byte {
-	b = append(b, byte(p.R), byte(p.W), byte(p.DW), byte(p.Merge))
+	merge := byte(p.Merge)
 	if p.TTL != 0 {
-		b[len(b)-1] |= hasTTL
+		merge |= hasTTL
+	}
+	if p.Meta != "" {
+		merge |= hasMeta
+	}
+	b = append(b, byte(p.R), byte(p.W), byte(p.DW), merge)
+	if p.TTL != 0 {
 		b = binary.BigEndian.AppendUint64(b, uint64(p.TTL))
+	}
+	if p.Meta != "" {
+		b = appendText(b, p.Meta)
 	}
 	return b
 }
@@ -378,9 +391,13 @@ func appendProps(b []byte, p kv.Props) []byte {
 func (c *cursor) props() kv.Props {
 	p := kv.Props{Quorums: kv.Quorums{R: int8(c.u8()), W: int8(c.u8()), DW: int8(c.u8())}}
 	merge := c.u8()
-	if p.Merge = kv.Merge(merge &^ hasTTL); merge&hasTTL != 0 {
+	if p.Merge = kv.Merge(merge &^ (hasTTL | hasMeta)); merge&hasTTL != 0 {
 		p.TTL = kv.TTL(c.u64())
 		c.need(p.TTL > 0 && p.TTL <= kv.MaxTTL)
+	}
+	if merge&hasMeta != 0 {
+		p.Meta = c.text(kv.MaxPropsMeta)
+		c.need(p.Meta != "")
 	}
 	c.need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
 	return p

@@ -84,7 +84,7 @@ var (
 	someBucket = rapid.Custom(func(t *rapid.T) Bucket {
 		q := rapid.Int8Range(1, 3)
 		return Bucket{
-			Props:   kv.Props{Quorums: kv.Quorums{R: q.Draw(t, "r"), W: kv.Unset, DW: 0}, Merge: kv.Merge(rapid.IntRange(0, 1).Draw(t, "merge")), TTL: kv.TTL(rapid.IntRange(0, 2).Draw(t, "ttl"))},
+			Props:   kv.Props{Quorums: kv.Quorums{R: q.Draw(t, "r"), W: kv.Unset, DW: 0}, Merge: kv.Merge(rapid.IntRange(0, 1).Draw(t, "merge")), TTL: kv.TTL(rapid.IntRange(0, 2).Draw(t, "ttl")), Meta: rapid.SampledFrom([]string{"", "m"}).Draw(t, "meta")},
 			Version: someCount.Draw(t, "version"), Author: someID.Draw(t, "author"),
 		}
 	})

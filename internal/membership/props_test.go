@@ -14,7 +14,7 @@ func TestSetProps(t *testing.T) {
 		nodes := cluster(t, f, 3)
 		ctx := context.Background()
 		f.isolate(true, host(3), append(host(1), host(2)...))
-		lww := kv.Props{Quorums: kv.Quorums{R: 1, W: 3, DW: 0}, Merge: kv.MergeLWW, TTL: kv.MaxTTL}
+		lww := kv.Props{Quorums: kv.Quorums{R: 1, W: 3, DW: 0}, Merge: kv.MergeLWW, TTL: kv.MaxTTL, Meta: strings.Repeat("m", kv.MaxPropsMeta)}
 		if err := nodes[0].SetProps(ctx, "b", lww); err != nil {
 			t.Fatal(err)
 		}
@@ -36,6 +36,7 @@ func TestSetProps(t *testing.T) {
 			{"w of 0", "b", kv.Props{Quorums: kv.Quorums{R: 1, W: 0, DW: 1}}, kv.KindInvalid},
 			{"a ttl past the limit", "b", kv.Props{Quorums: anyProps.Quorums, TTL: kv.MaxTTL + 1}, kv.KindInvalid},
 			{"a ttl below 0", "b", kv.Props{Quorums: anyProps.Quorums, TTL: kv.Forever}, kv.KindInvalid},
+			{"too much beside them", "b", kv.Props{Quorums: anyProps.Quorums, Meta: strings.Repeat("m", kv.MaxPropsMeta+1)}, kv.KindInvalid},
 			{"unknown merge", "b", kv.Props{Quorums: anyProps.Quorums, Merge: 9}, kv.KindInvalid},
 			{"no name", "", anyProps, kv.KindInvalid},
 			{"long name", strings.Repeat("b", kv.MaxBucket+1), anyProps, kv.KindTooLarge},

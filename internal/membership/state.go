@@ -208,12 +208,17 @@ func (s *State) Status(id kv.NodeID) Status {
 	return m.Status
 }
 
-// Props returns a bucket's properties: its own, or the cluster's defaults, which
-// but for the merge of kv.BucketRedis are the same for all. So every node has them
-// from the start, and setting others needs no bucket to be made before. It does
-// not allocate.
+// Props returns a bucket's properties: its own, its type's, or the cluster's
+// defaults, which but for the merge of kv.BucketRedis are the same for all. So
+// every node has them from the start, and setting others needs no bucket to be
+// made before. It does not allocate.
 func (s *State) Props(bucket []byte) kv.Props {
 	b, ok := s.buckets[string(bucket)]
+	if !ok {
+		if t := kv.TypeOf(bucket); t != nil {
+			b, ok = s.buckets[string(t)]
+		}
+	}
 	if !ok {
 		p := s.defaults
 		if string(bucket) == kv.BucketRedis {
@@ -229,6 +234,12 @@ func (s *State) Props(bucket []byte) kv.Props {
 		p.W = s.defaults.W
 	}
 	return p
+}
+
+// HasBucket tells whether a bucket has properties of its own.
+func (s *State) HasBucket(name string) bool {
+	_, ok := s.buckets[name]
+	return ok
 }
 
 // Buckets returns the names of the buckets that have properties of their own,

@@ -40,19 +40,24 @@ func TestStatus(t *testing.T) {
 
 func TestProps(t *testing.T) {
 	s := newState(testCluster, nil, testRing(1, 1), nil).
-		withBucket("lww", Bucket{Props: kv.Props{Quorums: kv.Quorums{R: 1, W: kv.Unset, DW: 0}, Merge: kv.MergeLWW}})
+		withBucket("lww", Bucket{Props: kv.Props{Quorums: kv.Quorums{R: 1, W: kv.Unset, DW: 0}, Merge: kv.MergeLWW}}).
+		withBucket(kv.TypedBucket("t", ""), Bucket{Props: kv.Props{Quorums: kv.Quorums{R: 1, W: 1, DW: 1}, Meta: "kept"}}).
+		withBucket(kv.TypedBucket("t", "own"), Bucket{Props: anyProps})
 	for _, c := range []struct {
 		bucket string
 		want   kv.Props
 	}{
 		{"other", kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}},
 		{"lww", kv.Props{Quorums: kv.Quorums{R: 1, W: 2, DW: 0}, Merge: kv.MergeLWW}},
+		{kv.TypedBucket("t", "b"), kv.Props{Quorums: kv.Quorums{R: 1, W: 1, DW: 1}, Meta: "kept"}},
+		{kv.TypedBucket("t", "own"), kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}},
+		{kv.TypedBucket("u", "b"), kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: kv.Unset}}},
 	} {
 		if got := s.Props([]byte(c.bucket)); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.bucket, got, c.want)
 		}
 	}
-	name := []byte("lww")
+	name := []byte(kv.TypedBucket("t", "b"))
 	if n := testing.AllocsPerRun(100, func() { s.Props(name) }); n != 0 {
 		t.Errorf("Props allocates %v times", n)
 	}

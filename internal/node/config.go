@@ -15,6 +15,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/membership"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/resp"
+	"github.com/ringtaildb/ringtail/internal/riak"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
@@ -38,9 +39,9 @@ type Config struct {
 	// Engine is EnginePebble or EngineMemory.
 	Engine string
 
-	// HTTP, Peer, Gossip and RESP are the addresses to listen on, host:port. Peer,
-	// Gossip and RESP default to HTTP's host and its port + 1, + 2 and + 3.
-	HTTP, Peer, Gossip, RESP string
+	// HTTP, Peer, Gossip, RESP and Riak are the addresses to listen on, host:port.
+	// All but HTTP default to HTTP's host and its port + 1, + 2, + 3 and + 4.
+	HTTP, Peer, Gossip, RESP, Riak string
 	// Advertise is the host under which others reach this node; it defaults to
 	// HTTP's host.
 	Advertise string
@@ -72,6 +73,7 @@ type Config struct {
 	Scrub       ScrubConfig
 	Door        httpapi.Config
 	RESPDoor    resp.Config
+	RiakDoor    riak.Config
 	Transport   transport.Config
 	Membership  membership.Config
 	Pebble      pebble.Config
@@ -94,6 +96,7 @@ func Default() Config {
 		Scrub:       DefaultScrub(),
 		Door:        httpapi.Default(),
 		RESPDoor:    resp.Default(),
+		RiakDoor:    riak.Default(),
 		Transport:   transport.Default(),
 		Membership:  membership.Default(),
 		Pebble:      pebble.Default(),
@@ -110,7 +113,8 @@ func (c Config) Validate() error {
 	}
 	checks := []func() error{
 		f.checkEngine, f.checkAddresses,
-		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate, f.Door.Validate, f.RESPDoor.Validate, f.Transport.Validate, f.Membership.Validate,
+		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate,
+		f.Door.Validate, f.RESPDoor.Validate, f.RiakDoor.Validate, f.Transport.Validate, f.Membership.Validate,
 	}
 	if f.Engine == EngineMemory {
 		checks = append(checks, f.Memory.Validate)
@@ -140,6 +144,9 @@ func (c Config) filled() (Config, error) {
 	if c.RESP == "" {
 		c.RESP = join(host, port+3)
 	}
+	if c.Riak == "" {
+		c.Riak = join(host, port+4)
+	}
 	if c.Advertise == "" {
 		c.Advertise = host
 	}
@@ -156,7 +163,7 @@ func (c Config) filled() (Config, error) {
 	for _, a := range []struct {
 		field, listen string
 		advertised    *string
-	}{{"http", c.HTTP, &m.Addrs.HTTP}, {"peer", c.Peer, &m.Addrs.Peer}, {"gossip", c.Gossip, &m.Addrs.Gossip}} {
+	}{{"http", c.HTTP, &m.Addrs.HTTP}, {"peer", c.Peer, &m.Addrs.Peer}, {"gossip", c.Gossip, &m.Addrs.Gossip}, {"riak", c.Riak, &m.Addrs.Riak}} {
 		_, port, err := splitAddress(a.field, a.listen)
 		if err != nil {
 			return c, err
@@ -181,7 +188,7 @@ func (c Config) checkEngine() error {
 // checkAddresses refuses to listen beyond loopback unless told so: nothing is
 // encrypted yet.
 func (c Config) checkAddresses() error {
-	for _, a := range []struct{ field, addr string }{{"http", c.HTTP}, {"peer", c.Peer}, {"gossip", c.Gossip}, {"resp", c.RESP}} {
+	for _, a := range []struct{ field, addr string }{{"http", c.HTTP}, {"peer", c.Peer}, {"gossip", c.Gossip}, {"resp", c.RESP}, {"riak", c.Riak}} {
 		host, _, err := splitAddress(a.field, a.addr)
 		if err != nil {
 			return err

@@ -40,13 +40,19 @@ func (d door) Preflist(key kv.Key) httpapi.Preflist {
 // up tells whether a node answers, itself included.
 func (n *Node) up(id kv.NodeID) bool { return id == n.service.ID() || n.pool.Up(id) }
 
-// buckets makes membership the HTTP door's Buckets.
+// buckets makes membership the doors' Buckets.
 type buckets struct{ node *Node }
 
 // Props implements httpapi.Buckets.
 func (b buckets) Props(bucket string) kv.Props { return b.node.Props([]byte(bucket)) }
 
-// N implements httpapi.Buckets.
+// Known implements riak.Buckets.
+func (b buckets) Known(bucket string) bool { return b.node.service.State().HasBucket(bucket) }
+
+// Names implements httpapi.Buckets.
+func (b buckets) Names() []string { return b.node.service.State().Buckets() }
+
+// N implements httpapi.Buckets and riak.Buckets.
 func (b buckets) N() int {
 	if r := b.node.Ring(); r != nil {
 		return r.Params().N

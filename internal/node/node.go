@@ -20,6 +20,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/resp"
+	"github.com/ringtaildb/ringtail/internal/riak"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
@@ -54,6 +55,7 @@ type Node struct {
 	server  *transport.Server
 	door    *httpapi.Server
 	resp    *resp.Server
+	riak    *riak.Server
 
 	background *background
 	sender     *handoff.Sender
@@ -63,7 +65,7 @@ type Node struct {
 	// damages takes what the engine meets of damage by itself.
 	damages chan storage.Damage
 
-	httpListener, peerListener, respListener net.Listener
+	httpListener, peerListener, respListener, riakListener net.Listener
 
 	sealer atomic.Pointer[object.Sealer]
 	// outdated is State.Outdated of the cluster's state.
@@ -120,14 +122,8 @@ func Run(ctx context.Context, cfg Config) error {
 func (n *Node) open() error {
 	var err error
 	network := transport.TCP{Local: n.cfg.Advertise}
-	if n.httpListener, err = net.Listen("tcp", n.cfg.HTTP); err != nil {
-		return kv.Wrap(kv.KindRefused, "listen at http", err)
-	}
-	if n.peerListener, err = network.Listen(n.cfg.Peer); err != nil {
-		return kv.Wrap(kv.KindRefused, "listen at peer", err)
-	}
-	if n.respListener, err = net.Listen("tcp", n.cfg.RESP); err != nil {
-		return kv.Wrap(kv.KindRefused, "listen at resp", err)
+	if err := n.listen(network); err != nil {
+		return err
 	}
 	n.metrics = metrics.NewNode(n.started)
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
@@ -159,6 +155,37 @@ func (n *Node) open() error {
 		Identity: n.identity, Versions: n.versions, Level: n.level, Admit: n.service.Admit,
 	}, n, n.log)
 	n.addSources()
+	if err := n.openDoors(); err != nil {
+		return err
+	}
+	n.stateChanged(n.service.State())
+	return nil
+}
+
+// listen opens the ports, but for the one of gossip.
+func (n *Node) listen(network transport.Network) error {
+	tcp := func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	for _, port := range []struct {
+		name, addr string
+		listen     func(addr string) (net.Listener, error)
+		l          *net.Listener
+	}{
+		{"http", n.cfg.HTTP, tcp, &n.httpListener},
+		{"peer", n.cfg.Peer, network.Listen, &n.peerListener},
+		{"resp", n.cfg.RESP, tcp, &n.respListener},
+		{"riak", n.cfg.Riak, tcp, &n.riakListener},
+	} {
+		var err error
+		if *port.l, err = port.listen(port.addr); err != nil {
+			return kv.Wrap(kv.KindRefused, "listen at "+port.name, err)
+		}
+	}
+	return nil
+}
+
+// openDoors makes the doors for clients.
+func (n *Node) openDoors() error {
+	var err error
 	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{
 		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Changes: changes{n}, Upkeep: upkeep{n}, Health: health{n},
 		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
@@ -166,8 +193,13 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
-	n.resp, err = n.openRESP()
-	n.stateChanged(n.service.State())
+	if n.resp, err = n.openRESP(); err != nil {
+		return err
+	}
+	n.riak, err = riak.New(n.cfg.RiakDoor, riak.Parts{
+		Store: riakStore{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n},
+		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
+	})
 	return err
 }
 
@@ -188,6 +220,7 @@ func (n *Node) run(ctx context.Context) error {
 	}
 	watch(&doors, outer, func(ctx context.Context) error { return n.door.Serve(ctx, n.httpListener) })
 	watch(&doors, outer, func(ctx context.Context) error { return n.resp.Serve(ctx, n.respListener) })
+	watch(&doors, outer, func(ctx context.Context) error { return n.riak.Serve(ctx, n.riakListener) })
 	watch(&parts, inner, n.pool.Run)
 	watch(&parts, inner, func(ctx context.Context) error { return n.server.Serve(ctx, n.peerListener) })
 	watch(&parts, inner, n.service.Run)
@@ -284,7 +317,7 @@ func (n *Node) fail(err error) {
 // close releases what open opened, from the top down.
 func (n *Node) close() error {
 	var errs []error
-	for _, l := range []net.Listener{n.httpListener, n.peerListener, n.respListener} {
+	for _, l := range []net.Listener{n.httpListener, n.peerListener, n.respListener, n.riakListener} {
 		if l != nil {
 			_ = l.Close() // serving has closed it already, unless open failed
 		}

@@ -1,6 +1,7 @@
 package object
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -170,4 +171,12 @@ func DecodeContext(s string) ([]byte, error) {
 
 func badContext(format string, args ...any) error {
 	return kv.Errorf(kv.KindBadContext, "read context", format, args...)
+}
+
+// SameSeen tells whether two sealed contexts have seen the same, whichever
+// replicas answered first. It does not check that they are whole.
+func SameSeen(a, b []byte) bool {
+	const least = contextHeader + contextMAC
+	return len(a) == len(b) && len(a) >= least && bytes.Equal(a[:3], b[:3]) &&
+		bytes.Equal(a[11:len(a)-contextMAC], b[11:len(b)-contextMAC])
 }

@@ -206,3 +206,28 @@ func TestFastestOfWhatIsNoContext(t *testing.T) {
 		}
 	}
 }
+
+func TestSameSeen(t *testing.T) {
+	base := contextOf(2)
+	other := func(change func(*Context)) []byte {
+		c := base
+		change(&c)
+		return mustSeal(t, c)
+	}
+	a := mustSeal(t, base)
+	if !SameSeen(a, other(func(c *Context) { c.Fastest++ })) {
+		t.Error("which replica was fastest makes a difference")
+	}
+	for name, b := range map[string][]byte{
+		"another clock": other(func(c *Context) { c.Clock = contextOf(1).Clock }),
+		"another time":  other(func(c *Context) { c.Time++ }),
+		"nothing":       nil, "cut": a[:len(a)-1], "long": append(append([]byte(nil), a...), 0),
+	} {
+		if SameSeen(a, b) || SameSeen(b, a) {
+			t.Errorf("%s makes none", name)
+		}
+	}
+	if SameSeen(nil, nil) || SameSeen([]byte("short"), []byte("short")) {
+		t.Error("what is no context has seen the same")
+	}
+}

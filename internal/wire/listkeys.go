@@ -19,7 +19,9 @@ const (
 )
 
 // ListKeys asks a node for the keys of one bucket in some of its partitions, a
-// page at a time.
+// page at a time; or, where Bucket is empty, for the names of the buckets that have
+// keys there, ascending in each partition. A node of an earlier release knows of
+// none.
 type ListKeys struct {
 	Bucket []byte
 	// After is the last key of the page before, empty for the first page; it
@@ -66,7 +68,7 @@ type KeysPage struct {
 	// Partial tells that the next of them was begun: the last of Keys is in it,
 	// and is the next request's After.
 	Partial bool
-	// Keys are the keys found, within the bucket.
+	// Keys are the keys found, within the bucket, or the names of buckets.
 	Keys [][]byte
 }
 
