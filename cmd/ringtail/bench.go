@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/bench"
 	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
 // benchCmd is ringtail bench.
@@ -29,6 +30,7 @@ type benchCmd struct {
 	DW          *int          `name:"dw" placeholder:"COUNT" help:"Replicas that must have it on disk, 0 to N (w)."`
 	Strict      bool          `help:"Only owners of the key count, never stand-ins."`
 	Timeout     time.Duration `placeholder:"DURATION" help:"How long a request may take (2s)."`
+	Door        string        `default:"native" enum:"native,resp" placeholder:"NAME" help:"native: the Go client; resp: GET and SET as Redis's clients send them, in bucket redis (native)."`
 	Routing     string        `default:"client" enum:"client,server" placeholder:"WHO" help:"Who finds an owner of a key: the client, or the nodes, which then pass requests on (client)."`
 	Conns       int           `default:"1" placeholder:"COUNT" help:"Connections to each node (1)."`
 	Seed        uint64        `default:"1" placeholder:"NUMBER" help:"Repeats the draws of keys and values (1)."`
@@ -37,7 +39,7 @@ type benchCmd struct {
 
 // Help is shown by ringtail bench --help.
 func (benchCmd) Help() string {
-	return `Puts the cluster under load through the nodes' peer ports, which --addr tells of. The processor time is
+	return `Puts the cluster under load through the nodes' ports, which --addr tells of. The processor time is
 that of all nodes, from their own accounts. Progress goes to standard error.
 
 The keys stay in the bucket. Numbers of replicas that are not given are the bucket's.
@@ -47,6 +49,7 @@ Examples:
     ringtail bench
     ringtail bench --workload b --concurrency 1,16,64 --duration 10s
     ringtail bench --routing server
+    ringtail bench --door resp
     ringtail bench --workload w --value-size 100 --w 1 --dw 0 --json`
 }
 
@@ -60,7 +63,7 @@ func (c *benchCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	addrs, err := peerAddrs(ctx, d)
+	addrs, err := c.addrs(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -88,6 +91,9 @@ func (c *benchCmd) runs() ([]bench.Config, error) {
 	cfg.Duration, cfg.WarmUp, cfg.Preload = c.Duration, c.Warmup, c.Preload
 	cfg.Bucket, cfg.Strict, cfg.Timeout = string(c.Bucket), c.Strict, c.Timeout
 	cfg.Routing, cfg.Conns, cfg.Seed = bench.Routing(c.Routing), c.Conns, c.Seed
+	if cfg.Door = bench.Door(c.Door); cfg.Door == bench.DoorRESP {
+		cfg.Routing, cfg.Bucket = bench.RoutingServer, kv.BucketRedis
+	}
 	for count, to := range map[*int]*int{c.R: &cfg.R, c.W: &cfg.W, c.DW: &cfg.DW} {
 		if count != nil {
 			*to = *count
@@ -119,8 +125,10 @@ func (c *benchCmd) print(w io.Writer, r bench.Report) error {
 	return err
 }
 
-// peerAddrs returns the peer ports of the nodes that are in the ring and up.
-func peerAddrs(ctx context.Context, d door) ([]string, error) {
+// addrs returns the ports to be loaded of the nodes that are in the ring and up.
+// Nodes do not tell their ports for Redis's clients: those are taken to be where
+// they are unless they are moved.
+func (c *benchCmd) addrs(ctx context.Context, d door) ([]string, error) {
 	var view httpapi.ClusterView
 	if err := d.get(ctx, "/cluster", &view); err != nil {
 		return nil, err
@@ -128,7 +136,11 @@ func peerAddrs(ctx context.Context, d door) ([]string, error) {
 	var addrs []string
 	for _, m := range present(view) {
 		if m.Status == "member" && m.Up {
-			addrs = append(addrs, m.Peer)
+			addr := m.Peer
+			if c.Door == string(bench.DoorRESP) {
+				addr = shift(m.HTTP, respPort)
+			}
+			addrs = append(addrs, addr)
 		}
 	}
 	if len(addrs) == 0 {

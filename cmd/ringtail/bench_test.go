@@ -19,7 +19,7 @@ func TestBenchRunsWhatTheFlagsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := bench.Config{
-		Addrs: bench.Default().Addrs, Routing: bench.RoutingServer, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
+		Door: bench.DoorNative, Addrs: bench.Default().Addrs, Routing: bench.RoutingServer, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
 		Distribution: bench.Uniform, Concurrency: 1, WarmUp: time.Second, Duration: 5 * time.Second, Seed: 9,
 		R: 1, W: client.Default, DW: 0, Strict: true, Timeout: 3 * time.Second,
 	}
@@ -50,9 +50,10 @@ func TestBenchWithoutFlagsIsThePackagesDefault(t *testing.T) {
 
 func TestBenchChecksItsFlagsBeforeItAsksANode(t *testing.T) {
 	for flag, want := range map[string]string{
-		"--workload z": `--workload must be one of "a","b","c","w" but got "z"`,
-		"--routing x":  `--routing must be one of "client","server" but got "x"`,
-		"--keys 0":     "0 keys", "--concurrency 1,0": "0 callers", "--value-size=-1": "-1 bytes", "--duration 0s": "duration of 0s",
+		"--workload z":      `--workload must be one of "a","b","c","w" but got "z"`,
+		"--door x":          `--door must be one of "native","resp" but got "x"`,
+		"--routing x":       `--routing must be one of "client","server" but got "x"`,
+		"--door resp --w 1": "have no options", "--keys 0": "0 keys", "--concurrency 1,0": "0 callers", "--value-size=-1": "-1 bytes", "--duration 0s": "duration of 0s",
 	} {
 		args := append([]string{"bench", "--addr", deadAddr(t)}, strings.Fields(flag)...)
 		got := ringtail(t, "", args...)
@@ -64,15 +65,17 @@ func TestBenchChecksItsFlagsBeforeItAsksANode(t *testing.T) {
 
 func TestBenchFindsTheNodesAndTheirProcessorTime(t *testing.T) {
 	v := httpapi.ClusterView{Members: []httpapi.MemberView{
-		{Name: "n1", ID: 1, Peer: "127.0.0.1:1", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 1.5}},
+		{Name: "n1", ID: 1, HTTP: "127.0.0.1:10", Peer: "127.0.0.1:1", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 1.5}},
 		{Name: "n2", ID: 2, Peer: "127.0.0.1:2", Status: "member"},
 		{Name: "n3", ID: 3, Peer: "127.0.0.1:3", Status: "staged", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 0.25}},
-		{Name: "n4", ID: 4, Peer: "127.0.0.1:4", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 2}},
+		{Name: "n4", ID: 4, HTTP: "127.0.0.1:40", Peer: "127.0.0.1:4", Status: "member", Up: true, Stats: &httpapi.StatsView{CPUSeconds: 2}},
 	}}
 	d := newDoor(serveJSON(t, v).addr)
-	addrs, err := peerAddrs(t.Context(), d)
-	if diff := cmp.Diff([]string{"127.0.0.1:1", "127.0.0.1:4"}, addrs); err != nil || diff != "" {
-		t.Errorf("error %v; addresses differ (-want +got):\n%s", err, diff)
+	for door, want := range map[string][]string{"native": {"127.0.0.1:1", "127.0.0.1:4"}, "resp": {"127.0.0.1:13", "127.0.0.1:43"}} {
+		addrs, err := (&benchCmd{Door: door}).addrs(t.Context(), d)
+		if diff := cmp.Diff(want, addrs); err != nil || diff != "" {
+			t.Errorf("door %s: error %v; addresses differ (-want +got):\n%s", door, err, diff)
+		}
 	}
 	spent, err := cpuMeter{d}.CPU(t.Context())
 	if err != nil || spent != 3750*time.Millisecond {

@@ -47,6 +47,14 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return Report{}, err
 	}
+	if cfg.Door == DoorRESP {
+		s, err := dialRedis(ctx, cfg)
+		if err != nil {
+			return Report{}, err
+		}
+		defer s.close()
+		return run(ctx, cfg, s, out)
+	}
 	c, err := client.Dial(ctx, cfg.Addrs, cfg.options()...)
 	if err != nil {
 		return Report{}, err

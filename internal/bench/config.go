@@ -80,13 +80,27 @@ const (
 	RoutingServer Routing = "server"
 )
 
+// Door says how the load enters the cluster.
+type Door string
+
+const (
+	// DoorNative is the Go client's protocol.
+	DoorNative Door = "native"
+	// DoorRESP is that of Redis's clients: GET and SET, in the bucket
+	// kv.BucketRedis, with its own quorums and no options.
+	DoorRESP Door = "resp"
+)
+
 // Config describes a load.
 type Config struct {
-	// Addrs are the host:port of the nodes' peer ports.
+	Door Door
+	// Addrs are the host:port of the nodes' ports for that.
 	Addrs []string
-	// Routing says to which node an operation goes.
+	// Routing says to which node an operation goes; through DoorRESP it is
+	// RoutingServer.
 	Routing Routing
-	// Conns is the number of connections to each node, 1 to client.MaxConns.
+	// Conns is the number of connections to each node, 1 to client.MaxConns;
+	// through DoorRESP each caller has one of its own instead.
 	Conns int
 	// Bucket holds the keys. With merge lww there are no siblings.
 	Bucket   string
@@ -119,7 +133,7 @@ type Config struct {
 // 13: 64 callers and values of 1 KiB.
 func Default() Config {
 	return Config{
-		Addrs: []string{"127.0.0.1:7401"}, Routing: RoutingClient, Conns: 1, Bucket: "bench", Workload: WorkloadA,
+		Door: DoorNative, Addrs: []string{"127.0.0.1:7401"}, Routing: RoutingClient, Conns: 1, Bucket: "bench", Workload: WorkloadA,
 		ValueBytes: 1024, Keys: 100_000, Distribution: Zipfian, Concurrency: 64,
 		WarmUp: 3 * time.Second, Duration: 20 * time.Second, Preload: true, Seed: 1,
 		R: client.Default, W: client.Default, DW: client.Default,
@@ -137,6 +151,10 @@ func (c Config) Validate() error {
 		return invalid("no address of a node is given")
 	case c.Routing != RoutingClient && c.Routing != RoutingServer:
 		return invalid("routing %q is neither client nor server", c.Routing)
+	case c.Door != DoorNative && c.Door != DoorRESP:
+		return invalid("door %q is neither native nor resp", c.Door)
+	case c.Door == DoorRESP && !c.plain():
+		return invalid("through the door resp operations are of bucket %s and have no options; the nodes route them", kv.BucketRedis)
 	case c.Conns < 1 || c.Conns > client.MaxConns:
 		return invalid("%d connections to each node are not within 1 to %d", c.Conns, client.MaxConns)
 	case kv.CheckBucket(c.Bucket) != nil:
@@ -157,6 +175,12 @@ func (c Config) Validate() error {
 		return invalid("a duration of %v is not within 0 to %v", c.Duration, MaxDuration)
 	}
 	return nil
+}
+
+// plain tells whether Redis's clients could ask for all that the load does.
+func (c Config) plain() bool {
+	return c.Routing == RoutingServer && c.Bucket == kv.BucketRedis && !c.Strict &&
+		c.R == client.Default && c.W == client.Default && c.DW == client.Default
 }
 
 // options returns the client's options.

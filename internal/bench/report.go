@@ -11,6 +11,7 @@ import (
 // Report is what came of a run. As JSON it is one object.
 type Report struct {
 	Workload     Workload     `json:"workload"`
+	Door         Door         `json:"door"`
 	Routing      Routing      `json:"routing"`
 	Distribution Distribution `json:"distribution"`
 	Keys         int          `json:"keys"`
@@ -63,7 +64,7 @@ func (b *bench) report(before, after reading) Report {
 		all.merge(w.record)
 	}
 	r := Report{
-		Workload: b.cfg.Workload, Routing: b.cfg.Routing, Distribution: b.cfg.Distribution, Keys: b.cfg.Keys,
+		Workload: b.cfg.Workload, Door: b.cfg.Door, Routing: b.cfg.Routing, Distribution: b.cfg.Distribution, Keys: b.cfg.Keys,
 		ValueBytes: b.cfg.ValueBytes, Concurrency: b.cfg.Concurrency,
 		Seconds: after.at.Sub(before.at).Seconds(),
 		Errors:  all.errors, Conflicts: all.conflicts, MostSiblings: all.most, Missing: all.missing,

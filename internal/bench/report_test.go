@@ -34,7 +34,7 @@ func TestReportAddsUpTheCallers(t *testing.T) {
 	before := reading{at: began, own: time.Second, cluster: time.Second}
 	after := reading{at: began.Add(10 * time.Second), own: time.Second + 1001*5*time.Microsecond, cluster: time.Second + 1001*30*time.Microsecond}
 	want := Report{
-		Workload: WorkloadA, Routing: RoutingClient, Distribution: Zipfian, Keys: 1000, ValueBytes: 1024, Concurrency: 8,
+		Workload: WorkloadA, Door: DoorNative, Routing: RoutingClient, Distribution: Zipfian, Keys: 1000, ValueBytes: 1024, Concurrency: 8,
 		Seconds: 10, Ops: 1001, OpsPerSec: 100.1,
 		Kinds: []KindReport{
 			{Kind: "read", Count: 1000, P50: 400, P99: 890, P999: 899, Max: 900},

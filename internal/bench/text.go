@@ -17,8 +17,12 @@ import (
 // WriteText writes the report for a person to read. The error is w's.
 func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "workload %s, %s-driven, %s keys %s, values of %s B, %d callers, %.1f s",
-		r.Workload, r.Routing, thousands(int64(r.Keys)), r.Distribution, thousands(int64(r.ValueBytes)), r.Concurrency, r.Seconds)
+	door := ""
+	if r.Door == DoorRESP {
+		door = "as Redis's clients, "
+	}
+	fmt.Fprintf(&b, "workload %s, %s%s-driven, %s keys %s, values of %s B, %d callers, %.1f s",
+		r.Workload, door, r.Routing, thousands(int64(r.Keys)), r.Distribution, thousands(int64(r.ValueBytes)), r.Concurrency, r.Seconds)
 	if r.Interrupted {
 		b.WriteString(" (interrupted)")
 	}
