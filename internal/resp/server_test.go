@@ -129,6 +129,8 @@ SET a b GET → -ERR SET with GET ` + whyAtomic + `
 INCR a → -ERR INCR ` + whyAtomic + `
 GETSET a b → -ERR GETSET ` + whyAtomic + `
 APPEND a b → -ERR APPEND ` + whyAtomic + `
+GETRANGE a 0 1 → -ERR GETRANGE ` + whyPart + `
+COMMAND GETKEYS incr a → *1 $1 a
 MULTI → -ERR MULTI ` + whyTransaction + `
 WATCH a → -ERR WATCH ` + whyTransaction + `
 EVAL x 0 → -ERR EVAL ` + whyScript + `
