@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // batch is the ops of a connection that are under way together. Those of one key
@@ -19,6 +20,10 @@ type batch struct {
 	left atomic.Int32
 	// rounds is how many there are.
 	rounds int16
+	// told is how many of the ops' answers were sent before the others were there,
+	// and late when to look for such.
+	told int
+	late *time.Timer
 	// answered counts the bytes of answers.
 	answered atomic.Int64
 	// keys is where the ops' keys stand.
@@ -114,8 +119,52 @@ func (b *batch) run() {
 			o.start(round)
 		}
 		if b.left.Add(-1) > 0 {
-			<-b.done
+			b.wait()
 		}
+	}
+}
+
+// earlyAfter is how long answers that are there wait for others of their batch: far
+// longer than a batch takes while all is well.
+const earlyAfter = 5 * time.Millisecond
+
+// wait waits for the round to end. What takes long holds up no answers of commands
+// before it.
+func (b *batch) wait() {
+	if len(b.ops) == 1 {
+		<-b.done
+		return
+	}
+	if b.late == nil {
+		b.late = time.NewTimer(earlyAfter)
+	} else {
+		b.late.Reset(earlyAfter)
+	}
+	defer b.late.Stop()
+	for {
+		select {
+		case <-b.done:
+			return
+		case <-b.late.C:
+			b.early()
+			b.late.Reset(earlyAfter)
+		}
+	}
+}
+
+// early sends the answers of the first ops that have ended, up to the first that
+// is a part of a larger answer.
+func (b *batch) early() {
+	from := b.told
+	for ; b.told < len(b.ops); b.told++ {
+		o, outcome := &b.ops[b.told], b.outcome(b.told)
+		if o.lead || o.last || b.c.group.open || outcome.do != idle && !outcome.over.Load() {
+			break
+		}
+		b.c.emit(o, outcome)
+	}
+	if b.told > from {
+		_ = b.c.flush()
 	}
 }
 
@@ -140,7 +189,7 @@ func (b *batch) clear() {
 	for i := range b.ops {
 		b.ops[i].free()
 	}
-	b.ops, b.keys, b.rounds = b.ops[:0], b.keys[:0], 0
+	b.ops, b.keys, b.rounds, b.told = b.ops[:0], b.keys[:0], 0, 0
 	b.table = [2 * maxWindow]uint8{}
 	b.answered.Store(0)
 }

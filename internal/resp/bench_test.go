@@ -59,16 +59,6 @@ func pipeline(t testing.TB, name string, depth int) func() {
 	return round
 }
 
-// TestAllocations: once a connection is warm, a command allocates nothing.
-func TestAllocations(t *testing.T) {
-	for _, name := range []string{"get", "set"} {
-		const depth = 32
-		if n := testing.AllocsPerRun(200, pipeline(t, name, depth)); n > depth/8 {
-			t.Errorf("%d commands %s allocate %v times", depth, name, n)
-		}
-	}
-}
-
 func BenchmarkDoor(b *testing.B) {
 	for _, name := range []string{"get", "set"} {
 		for _, depth := range []int{1, 16} {

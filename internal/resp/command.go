@@ -136,6 +136,7 @@ const (
 		"there is no primary, and two nodes may take writes of one key at once; see RT.GET and RT.PUT, which keep both"
 	whyTransaction = "is not supported: there are no transactions, for no node decides alone; see RT.GET and RT.PUT"
 	whyScript      = "is not supported: scripts read and write in one step, which no node of an always-writable store can"
+	whyPart        = "is not supported: values are read as a whole; use GET"
 	whyType        = "is not supported: values are strings"
 	whyPubSub      = "is not supported: there is no publish and subscribe"
 	whyUsers       = "is not supported: there are no users and no passwords"
@@ -147,8 +148,8 @@ const (
 
 // refusals are the commands that are refused, by reason.
 var refusals = map[string]string{
-	whyAtomic: "append decr decrby getdel getset incr incrby incrbyfloat msetnx rename renamenx copy setnx setrange setbit bitfield bitop " +
-		"getbit bitcount bitpos lcs substr getrange",
+	whyAtomic:      "append decr decrby getdel getset incr incrby incrbyfloat msetnx rename renamenx copy setnx setrange setbit bitfield bitop",
+	whyPart:        "getbit bitcount bitpos bitfield_ro lcs substr getrange",
 	whyTransaction: "multi exec discard watch unwatch",
 	whyScript:      "eval evalsha eval_ro evalsha_ro fcall fcall_ro function script",
 	whyType: "hset hget hgetall hdel hexists hincrby hincrbyfloat hkeys hlen hmget hmset hsetnx hstrlen hvals hscan hrandfield " +
@@ -170,7 +171,7 @@ func refusedCommands() []command {
 	for why, names := range refusals {
 		for name := range strings.FieldsSeq(names) {
 			cmd := command{name: name, why: strings.ToUpper(name) + " " + why}
-			if why == whyAtomic {
+			if why == whyAtomic || why == whyPart {
 				cmd.arity, cmd.flags, cmd.first, cmd.last, cmd.step = -2, "write", 1, 1, 1
 				cmd.summary = "Is refused."
 			}

@@ -334,7 +334,9 @@ func (c *conn) runBatch() {
 		if o.do != idle {
 			served++
 		}
-		c.emit(o, b.outcome(i))
+		if i >= b.told {
+			c.emit(o, b.outcome(i))
+		}
 	}
 	if served > 0 {
 		c.s.parts.Metrics.Requests[metrics.DoorRESP].Add(served)

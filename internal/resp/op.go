@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -66,6 +67,8 @@ type op struct {
 	found   object.Object
 	buf     []byte
 	held    int64
+	// over is set when the outcome is there.
+	over atomic.Bool
 }
 
 // start starts the op's part in a round.
@@ -90,10 +93,17 @@ func (o *op) second(s Store) {
 			return
 		}
 	}
-	o.b.ended()
+	o.end()
 }
 
-// last round in which the op has a part.
+// end tells that the outcome is there.
+func (o *op) end() {
+	b := o.b
+	o.over.Store(true)
+	b.ended()
+}
+
+// until is the last round in which the op has a part.
 func (o *op) until() int16 {
 	if o.do == change {
 		return o.round + 1
@@ -107,7 +117,11 @@ func (o *op) Receive(a wire.Answer, err error) {
 	if err == nil && !o.wrote && (o.do != write || o.all) {
 		o.take(a)
 	}
-	o.b.ended()
+	if o.do == change && !o.wrote {
+		o.b.ended()
+		return
+	}
+	o.end()
 }
 
 // errHeld refuses what there is no room to hold.

@@ -64,6 +64,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	// Whoever reads stops reading; whoever has commands under way ends them first.
 	s.each(func(c *conn) { _ = c.net.SetReadDeadline(time.Now()) })
 	late := time.AfterFunc(s.cfg.DrainTimeout, func() {
+		s.parts.Log.Warn("closed connections of Redis's clients whose commands did not end in time", "waited", s.cfg.DrainTimeout)
 		cancel()
 		s.each(func(c *conn) { _ = c.net.Close() })
 	})

@@ -129,6 +129,8 @@ SET a b GET → -ERR SET with GET ` + whyAtomic + `
 INCR a → -ERR INCR ` + whyAtomic + `
 GETSET a b → -ERR GETSET ` + whyAtomic + `
 APPEND a b → -ERR APPEND ` + whyAtomic + `
+GETRANGE a 0 1 → -ERR GETRANGE ` + whyPart + `
+COMMAND GETKEYS incr a → *1 $1 a
 MULTI → -ERR MULTI ` + whyTransaction + `
 WATCH a → -ERR WATCH ` + whyTransaction + `
 EVAL x 0 → -ERR EVAL ` + whyScript + `
@@ -287,6 +289,35 @@ func (s *gathering) Get(_ kv.Key, _ kv.Options, to Receiver) {
 			w.Receive(wire.Answer{}, nil)
 		}
 	}
+}
+
+// TestSlow: what takes long holds up no answer to what came before it.
+func TestSlow(t *testing.T) {
+	goOn := make(chan struct{})
+	d := startDoor(t, nil)
+	d.parts.Store = &slowStore{d.store, goOn}
+	c := d.dial()
+	c.send("PING\r\nGET a\r\nDEL a\r\nGET slow\r\nSET b x\r\nGET b\r\nMGET a slow\r\n")
+	c.expect("+PONG\r\n$-1\r\n")
+	close(goOn)
+	c.expect(":0\r\n$-1\r\n+OK\r\n$1\r\nx\r\n*2\r\n$-1\r\n$-1\r\n")
+}
+
+// slowStore answers gets of the key slow once it is told to.
+type slowStore struct {
+	*testStore
+	goOn chan struct{}
+}
+
+func (s *slowStore) Get(key kv.Key, o kv.Options, to Receiver) {
+	if string(key.User()) != "slow" {
+		s.testStore.Get(key, o, to)
+		return
+	}
+	go func() {
+		<-s.goOn
+		to.Receive(wire.Answer{}, nil)
+	}()
 }
 
 // TestShared: reads of a key that follow each other are one get, and of writes
