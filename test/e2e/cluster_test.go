@@ -178,14 +178,14 @@ func tail(s string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// freePorts returns the first of 10·n ports of which every tenth and its two
+// freePorts returns the first of 10·n ports of which every tenth and its four
 // neighbours are free.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 search:
 	for base := 21000 + 10*(os.Getpid()%800); base < 32000; base += 10 * n {
 		for i := range n {
-			for j := range 3 {
+			for j := range 5 {
 				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+10*i+j))
 				if err != nil {
 					continue search
