@@ -370,7 +370,7 @@ func TestSupervisedNodeEndsWithItsInput(t *testing.T) {
 }
 
 func TestDevRefusesPortsInUse(t *testing.T) {
-	for _, offset := range []int{0, peerPort, gossipPort, respPort, devStride} {
+	for _, offset := range []int{0, peerPort, gossipPort, respPort, riakPort, devStride} {
 		t.Run(strconv.Itoa(offset), func(t *testing.T) {
 			first := freePorts(t)
 			taken, err := net.Listen("tcp", net.JoinHostPort(devHost, strconv.Itoa(first+offset)))
@@ -397,7 +397,7 @@ func TestServeRefusesAPortInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	addr := taken.Addr().String()
-	flags := []string{"http", "peer", "gossip", "resp"}
+	flags := []string{"http", "peer", "gossip", "resp", "riak"}
 	for _, flag := range flags {
 		args := []string{"serve", "--name", "n1", "--engine", "memory", "--create"}
 		free := deadAddrs(t, len(flags))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -320,6 +321,48 @@ func FuzzLink(f *testing.F) {
 		}
 		if kv.CheckKey(string(l.Bucket), string(l.Key)) != nil {
 			t.Errorf("%q leads to %q, %q", s, l.Bucket, l.Key)
+		}
+	})
+}
+
+// FuzzFind: what a path of any form names is within the limits.
+func FuzzFind(f *testing.F) {
+	for _, seed := range []string{"/types/t/buckets/b/keys/k", "/riak/b/a/b", "/types/%00/props", "/buckets", "/types/default/buckets"} {
+		f.Add(seed)
+	}
+	d := newServer(f, Default(), io.Discard)
+	d.props[kv.TypedBucket("t", "")] = kv.Props{}
+	f.Fuzz(func(t *testing.T, raw string) {
+		got, err := d.server.find(raw)
+		if err != nil || got.bucket == "" {
+			return
+		}
+		if got.key != "" {
+			err = kv.CheckKey(got.bucket, got.key)
+		} else {
+			err = kv.CheckBucket(got.bucket)
+		}
+		if err != nil {
+			t.Errorf("%q: %+v, %v", raw, got, err)
+		}
+	})
+}
+
+// FuzzKeyQuery: a query that is taken asks for what can be had.
+func FuzzKeyQuery(f *testing.F) {
+	for _, seed := range []string{"r=quorum&pr=1", "rw=all&notfound_ok=false", "w=one&pw=3&ttl=1", "n_val=3&vtag=x"} {
+		f.Add(seed)
+	}
+	d := newServer(f, Default(), io.Discard)
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := d.server.keyQuery(raw, "b", true)
+		if err == nil {
+			err = q.Validate(3)
+		} else if kv.KindOf(err) == kv.KindInvalid {
+			return
+		}
+		if err != nil {
+			t.Errorf("%q: %+v, %v", raw, q, err)
 		}
 	})
 }

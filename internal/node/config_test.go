@@ -41,6 +41,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		{"http", func(c *Config) { c.HTTP = "10.0.0.1:7400" }},
 		{"peer", func(c *Config) { c.Peer = "10.0.0.1:7401" }},
 		{"gossip", func(c *Config) { c.Gossip = "0.0.0.0:7402" }},
+		{"riak", func(c *Config) { c.Riak = "0.0.0.0:7404" }},
+		{"riak", func(c *Config) { c.HTTP = "127.0.0.1:65532" }},
 		{"peer", func(c *Config) { c.HTTP = "127.0.0.1:65535" }},
 		{"advertise", func(c *Config) { c.Advertise = "0.0.0.0" }},
 		{"weight", func(c *Config) { c.Weight = 0 }},

@@ -15,7 +15,7 @@ type riakStore struct {
 // Holders implements riak.Store: the owners that answer, and a stand-in for each
 // that does not.
 func (s riakStore) Holders(key kv.Key) []pb.Holder {
-	list := door{s.Blocking, s.node}.Preflist(key)
+	list := door(s).Preflist(key)
 	var holders []pb.Holder
 	stand := list.StandIns
 	for _, o := range list.Owners {

@@ -185,7 +185,7 @@ func freePorts(t *testing.T, n int) int {
 search:
 	for base := 21000 + 10*(os.Getpid()%800); base < 32000; base += 10 * n {
 		for i := range n {
-			for j := range 4 {
+			for j := range 5 {
 				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+10*i+j))
 				if err != nil {
 					continue search

@@ -118,6 +118,10 @@ const checks = {
         const found = await call(b.client, 'listKeys', { bucket, stream: false });
         assert(found.keys.includes(key));
     },
+    'the preference list': async (a, b, key) => {
+        const list = (await call(a.client, 'fetchPreflist', { bucket, key })).preflist;
+        assert(list.length >= 2 && list.every((p) => p.primary && /^n[123]$/.test(p.node)));
+    },
     'a bucket type that is not there': async (a, b, key) => {
         await assert.rejects(call(a.client, 'fetchValue', { bucketType: 'nowhere', bucket, key }), /No bucket-type named 'nowhere'/);
     },
