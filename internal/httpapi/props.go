@@ -10,13 +10,14 @@ import (
 )
 
 // propsBody is a bucket's properties as answers show them; DW is nil for "the
-// request's w".
+// request's w". Riak's follow, for its clients ask for them on this path.
 type propsBody struct {
 	R     int8   `json:"r"`
 	W     int8   `json:"w"`
 	DW    *int8  `json:"dw"`
 	Merge string `json:"merge"`
 	TTL   kv.TTL `json:"ttl"`
+	riakOnly
 }
 
 func (s *Server) getProps(w http.ResponseWriter, r *http.Request, t target) error {
@@ -29,7 +30,7 @@ func (s *Server) getProps(w http.ResponseWriter, r *http.Request, t target) erro
 		writeRiakProps(w, bucket, p, s.parts.Buckets.N())
 		return nil
 	}
-	writeProps(w, p)
+	writeProps(w, t.bucket, p, s.parts.Buckets.N())
 	return nil
 }
 
@@ -67,6 +68,7 @@ func (s *Server) changeProps(w http.ResponseWriter, r *http.Request, name string
 // The error is of KindInvalid and names the property.
 func changedProps(p kv.Props, changes map[string]json.RawMessage, n int, form bool) (kv.Props, error) {
 	var riak pb.Props
+	was := p
 	for name, raw := range changes {
 		taken, err := takeRiak(&riak, name, raw, form)
 		if err != nil {
@@ -95,11 +97,25 @@ func changedProps(p kv.Props, changes map[string]json.RawMessage, n int, form bo
 			return kv.Props{}, err
 		}
 	}
+	if p.Merge != was.Merge {
+		forgetMerge(&riak, props.Show(was, n))
+	}
 	p, err := props.Apply(p, riak, n)
 	if err != nil {
 		return kv.Props{}, err
 	}
 	return p, kv.Options{R: p.R, W: p.W, DW: p.DW}.Validate(n)
+}
+
+// forgetMerge takes Riak's words for the merge rule out of c where they are as they
+// were: who sends back what a GET has shown, and changes merge, has not changed them.
+func forgetMerge(c *pb.Props, was pb.Props) {
+	if c.AllowMult == was.AllowMult {
+		c.AllowMult = pb.Unset
+	}
+	if c.LastWriteWins == was.LastWriteWins {
+		c.LastWriteWins = pb.Unset
+	}
 }
 
 // propCount reads a number of replicas. A null or a negative number is none, so
@@ -129,8 +145,8 @@ func propTTL(raw json.RawMessage) (kv.TTL, error) {
 	return *v, nil
 }
 
-func writeProps(w http.ResponseWriter, p kv.Props) {
-	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String(), TTL: p.TTL}
+func writeProps(w http.ResponseWriter, name string, p kv.Props, n int) {
+	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String(), TTL: p.TTL, riakOnly: riakOnlyOf(name, props.Show(p, n))}
 	if p.DW != kv.Unset {
 		body.DW = &p.DW
 	}

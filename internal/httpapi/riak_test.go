@@ -218,8 +218,8 @@ func TestBucketTypes(t *testing.T) {
 		"/buckets/b/keys?keys=stream":         `{"keys":["k"]}`,
 		"/buckets/b/keys?keys=false":          `{"keys":[]}`,
 		"/buckets/none/keys?keys=true":        `{"keys":[]}`,
-		"/types/t/props":                      `{"props":{"name":"t","n_val":3,"allow_mult":false,"last_write_wins":false,"basic_quorum":false,"notfound_ok":true,"r":1,"w":"quorum","dw":"quorum","rw":"quorum","pr":0,"pw":0}}`,
-		"/types/default/buckets/b%2Fc/props":  `{"props":{"name":"b/c","n_val":3,"allow_mult":true,"last_write_wins":false,"basic_quorum":false,"notfound_ok":true,"r":"quorum","w":"quorum","dw":"quorum","rw":"quorum","pr":0,"pw":0}}`,
+		"/types/t/props":                      `{"props":{"name":"t","n_val":3,"allow_mult":false,"last_write_wins":false,"basic_quorum":false,"notfound_ok":true,"rw":"quorum","pr":0,"pw":0,"r":1,"w":"quorum","dw":"quorum"}}`,
+		"/types/default/buckets/b%2Fc/props":  `{"props":{"name":"b/c","n_val":3,"allow_mult":true,"last_write_wins":false,"basic_quorum":false,"notfound_ok":true,"rw":"quorum","pr":0,"pw":0,"r":"quorum","w":"quorum","dw":"quorum"}}`,
 		"/types/t/buckets/b/keys/k/preflist":  `{"partition":1,"owners":[{"node":"n1","id":"0000000000000007","http":"127.0.0.1:7400","zone":"a","up":true}],"stand_ins":[]}`,
 		"/types/t/buckets/b/keys?keys=stream": `{"keys":["k"]}`,
 	} {
@@ -258,12 +258,40 @@ func TestRiakProps(t *testing.T) {
 	}
 	for _, body := range []string{
 		`{"props":{"n_val":5}}`, `{"props":{"n_val":null}}`, `{"props":{"allow_mult":1}}`, `{"props":{"pr":"some"}}`, `{"props":{"pr":4}}`, `{"props":{"r":"most"}}`,
-		`{"props":{"datatype":"map"}}`, `{"props":{"precommit":[{}]}}`, `{"props":{"allow_mult":true,"last_write_wins":true}}`, `{"props":{"basic_quorum":null}}`,
+		`{"props":{"datatype":"map"}}`, `{"props":{"precommit":[{}]}}`, `{"props":{"basic_quorum":null}}`,
 	} {
 		d.wantError(d.do("PUT", "/buckets/other/props", body), 400, kv.KindInvalid)
 	}
 	if d.Known("other") {
 		t.Error("properties that were refused were set")
+	}
+}
+
+// TestPropsThatAreSentBack, with one of them changed, change that one, whichever
+// names it goes by.
+func TestPropsThatAreSentBack(t *testing.T) {
+	d := newDoor(t)
+	for _, path := range []string{pathProps, "/types/default" + pathProps} {
+		for _, c := range []struct {
+			from, to string
+			want     kv.Merge
+		}{
+			{`"merge":"siblings"`, `"merge":"lww"`, kv.MergeLWW},
+			{`"merge":"lww"`, `"merge":"siblings"`, kv.MergeSiblings},
+			{`"allow_mult":true`, `"allow_mult":false`, kv.MergeLWW},
+			{`"allow_mult":false`, `"allow_mult":true`, kv.MergeSiblings},
+			{`"last_write_wins":false`, `"last_write_wins":true`, kv.MergeLWW},
+			{`"allow_mult":false`, `"allow_mult":true`, kv.MergeSiblings},
+		} {
+			shown := string(d.want(d.do("GET", path, ""), 200).body)
+			if !strings.Contains(shown, c.from) {
+				continue // Riak's own form has no merge
+			}
+			d.want(d.do("PUT", path, strings.Replace(shown, c.from, c.to, 1)), 204)
+			if got := d.Props("b").Merge; got != c.want {
+				t.Errorf("%s, %s: %v", path, c.to, got)
+			}
+		}
 	}
 }
 

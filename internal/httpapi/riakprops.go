@@ -9,32 +9,41 @@ import (
 	"github.com/ringtaildb/ringtail/internal/riak/props"
 )
 
-// riakProps are a bucket's properties as Riak's HTTP shows them. A quorum is a
+// riakOnly are properties that Riak's HTTP shows and ours does not. A quorum is a
 // number or a name.
-type riakProps struct {
+type riakOnly struct {
 	Name          string `json:"name"`
 	NVal          uint32 `json:"n_val"`
 	AllowMult     bool   `json:"allow_mult"`
 	LastWriteWins bool   `json:"last_write_wins"`
 	BasicQuorum   bool   `json:"basic_quorum"`
 	NotFoundOK    bool   `json:"notfound_ok"`
-	R             any    `json:"r"`
-	W             any    `json:"w"`
-	DW            any    `json:"dw"`
 	RW            any    `json:"rw"`
 	PR            any    `json:"pr"`
 	PW            any    `json:"pw"`
-	TTL           uint32 `json:"ttl,omitempty"`
+}
+
+// riakProps are a bucket's properties as Riak's HTTP shows them.
+type riakProps struct {
+	riakOnly
+	R   any    `json:"r"`
+	W   any    `json:"w"`
+	DW  any    `json:"dw"`
+	TTL uint32 `json:"ttl,omitempty"`
+}
+
+func riakOnlyOf(name string, v pb.Props) riakOnly {
+	return riakOnly{
+		Name: name, NVal: *v.NVal,
+		AllowMult: v.AllowMult == pb.Yes, LastWriteWins: v.LastWriteWins == pb.Yes,
+		BasicQuorum: v.BasicQuorum == pb.Yes, NotFoundOK: v.NotFoundOK == pb.Yes,
+		RW: shown(*v.RW), PR: shown(*v.PR), PW: shown(*v.PW),
+	}
 }
 
 func writeRiakProps(w http.ResponseWriter, name string, p kv.Props, n int) {
 	v := props.Show(p, n)
-	b := riakProps{
-		Name: name, NVal: *v.NVal,
-		AllowMult: v.AllowMult == pb.Yes, LastWriteWins: v.LastWriteWins == pb.Yes,
-		BasicQuorum: v.BasicQuorum == pb.Yes, NotFoundOK: v.NotFoundOK == pb.Yes,
-		R: shown(*v.R), W: shown(*v.W), DW: shown(*v.DW), RW: shown(*v.RW), PR: shown(*v.PR), PW: shown(*v.PW),
-	}
+	b := riakProps{riakOnly: riakOnlyOf(name, v), R: shown(*v.R), W: shown(*v.W), DW: shown(*v.DW)}
 	if v.TTL != nil {
 		b.TTL = *v.TTL
 	}

@@ -106,7 +106,7 @@ func (s *Server) admit(ctx context.Context, nc net.Conn) {
 	if len(s.mu.conns) >= s.cfg.MaxConnections {
 		old := s.idlest()
 		if old == nil {
-			go refuse(nc)
+			s.serving.Go(func() { refuse(nc) })
 			return
 		}
 		delete(s.mu.conns, old)

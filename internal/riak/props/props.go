@@ -167,8 +167,6 @@ func Apply(p kv.Props, c pb.Props, n int) (kv.Props, error) {
 		return p, bad("%s: Ringtail does not have it", c.Lacking)
 	case c.NVal != nil && int64(*c.NVal) != int64(n):
 		return p, bad("n_val=%d: it belongs to the cluster, and is %d", *c.NVal, n)
-	case c.AllowMult == pb.Yes && c.LastWriteWins == pb.Yes:
-		return p, bad("allow_mult and last_write_wins are not both possible")
 	}
 	e := ExtraOf(p)
 	e.merge(&p, c)
@@ -208,10 +206,11 @@ func Apply(p kv.Props, c pb.Props, n int) (kv.Props, error) {
 var names = [numQuorums]string{"r", "w", "dw", "rw", "pr", "pw"}
 
 // merge sets the merge rule. Riak keeps siblings with allow_mult, unless
-// last_write_wins overrules it: who asks for siblings means to have them.
+// last_write_wins overrules it: who asks for siblings alone means to have them. So
+// does who sends back a last_write_wins that is as it was.
 func (e *Extra) merge(p *kv.Props, c pb.Props) {
 	switch {
-	case c.LastWriteWins == pb.Yes:
+	case c.LastWriteWins == pb.Yes && !(c.AllowMult == pb.Yes && e.lastWriteWins):
 		p.Merge, e.lastWriteWins = kv.MergeLWW, true
 	case c.AllowMult == pb.Yes:
 		p.Merge, e.lastWriteWins = kv.MergeSiblings, false

@@ -40,6 +40,8 @@ func TestMergeRules(t *testing.T) {
 		{"no allow_mult", fresh, pb.Props{AllowMult: pb.No}, pb.No, pb.No, kv.MergeLWW},
 		{"last_write_wins", fresh, pb.Props{LastWriteWins: pb.Yes}, pb.No, pb.Yes, kv.MergeLWW},
 		{"no last_write_wins changes no rule", fresh, pb.Props{LastWriteWins: pb.No}, pb.Yes, pb.No, kv.MergeSiblings},
+		{"both", fresh, pb.Props{AllowMult: pb.Yes, LastWriteWins: pb.Yes}, pb.No, pb.Yes, kv.MergeLWW},
+		{"both, of which one is not new", apply(t, fresh, pb.Props{LastWriteWins: pb.Yes}), pb.Props{AllowMult: pb.Yes, LastWriteWins: pb.Yes}, pb.Yes, pb.No, kv.MergeSiblings},
 		{"neither", fresh, pb.Props{AllowMult: pb.No, LastWriteWins: pb.No}, pb.No, pb.No, kv.MergeLWW},
 		{"siblings rather than the last", apply(t, fresh, pb.Props{LastWriteWins: pb.Yes}), pb.Props{AllowMult: pb.Yes}, pb.Yes, pb.No, kv.MergeSiblings},
 	} {
@@ -98,7 +100,6 @@ func TestRefusals(t *testing.T) {
 		"n_val=5":               {NVal: u(5)},
 		"n_val_violation,3":     {R: q(4)},
 		"w=4294967290":          {W: q(4294967290)},
-		"last_write_wins":       {AllowMult: pb.Yes, LastWriteWins: pb.Yes},
 		"datatype: Ringtail do": {Lacking: "datatype"},
 	} {
 		if _, err := Apply(fresh, c, 3); err == nil || kv.KindOf(err) != kv.KindInvalid || !strings.Contains(err.Error(), text) {
