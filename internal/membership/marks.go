@@ -103,7 +103,7 @@ func (s *Service) tellMarks(ctx context.Context) {
 
 // marksPause is how long own marks are collected before they are told, so that
 // many go in one message.
-const marksPause = 5 * time.Millisecond
+const marksPause = time.Millisecond
 
 // maxTold is up to how many nodes all are told each mark; in larger clusters
 // only the owners of its partition are.

@@ -12,12 +12,15 @@ import (
 const (
 	// judgeEvery is how often it is judged how requests of clients fare.
 	judgeEvery = 500 * time.Millisecond
-	// knownFrom is the number of requests of the last minute from which their 99th
-	// percentile is taken for the usual one, unusual what is slow until then, and
-	// quick what never is.
+	// What is usual is learnt anew every learnFor from at least enough requests, or
+	// from those of longest, if these are at least knownFrom.
+	learnFor  = 5 * time.Second
+	longest   = time.Minute
+	enough    = 1000
 	knownFrom = 100
-	unusual   = 50 * time.Millisecond
-	quick     = 3 * time.Millisecond
+	// unusual is what is slow as long as nothing is known, quick what never is.
+	unusual = 50 * time.Millisecond
+	quick   = 3 * time.Millisecond
 	// mayBeSlow is the part of all requests that may take longer, and few is how
 	// many more are too few to say anything.
 	mayBeSlow = 0.01
@@ -36,7 +39,11 @@ type strain struct {
 	judged time.Time
 	// ended and slow are the requests that are evidence, faded.
 	ended, slow float64
-	ops         [2]struct {
+	// learning is since when what is usual is learnt, zero for not now.
+	learning time.Time
+	ops      [2]struct {
+		// slow is what is longer than usual; past is what had been counted when the
+		// learning began, or when it was last judged.
 		slow time.Duration
 		past metrics.Snapshot
 	}
@@ -44,14 +51,35 @@ type strain struct {
 
 var judgedOps = [2]metrics.Op{metrics.OpGet, metrics.OpPut}
 
-// usual notes what requests take while no data moves.
-func (s *strain) usual(sla metrics.SLA) {
-	for i, l := range [2]metrics.Latency{sla.Get, sla.Put} {
-		s.ops[i].slow = unusual
-		if l.Count >= knownFrom {
-			s.ops[i].slow = max(time.Duration(1.5*l.P99*float64(time.Millisecond)), quick)
-		}
+// learn learns what requests take while no data moves: of late, since an hour ago
+// there may have been ten times as many.
+func (s *strain) learn(now time.Time, m *metrics.Node) {
+	whole := !s.learning.IsZero()
+	if age := now.Sub(s.learning); whole && age < learnFor {
+		return
 	}
+	var recent [2]metrics.Snapshot
+	var totals [2]metrics.Snapshot
+	for i, op := range judgedOps {
+		m.Read(op, &totals[i])
+		recent[i] = totals[i]
+		recent[i].Sub(&s.ops[i].past)
+	}
+	over := now.Sub(s.learning) >= longest
+	if whole && !over && recent[0].Count()+recent[1].Count() < enough {
+		return
+	}
+	for i := range s.ops {
+		o := &s.ops[i]
+		switch n := recent[i].Count(); {
+		case whole && n >= knownFrom:
+			o.slow = max(recent[i].Percentile(990)*3/2, quick)
+		case o.slow == 0 || whole && over:
+			o.slow = unusual
+		}
+		o.past = totals[i]
+	}
+	s.learning = now
 }
 
 // judge looks at the requests that ended since it last did, and a little at those
@@ -62,6 +90,7 @@ func (s *strain) judge(now time.Time, m *metrics.Node, queued bool) {
 	if now.Sub(s.judged) >= 3*judgeEvery {
 		s.ended, s.slow = 0, 0 // and what ended since then says nothing either
 	}
+	s.learning = time.Time{}
 	served := s.gather(m, now.Sub(s.judged) < 3*judgeEvery)
 	s.judged = now
 	load := pace.Calm
@@ -98,7 +127,7 @@ func (n *Node) load() pace.Load { return pace.Load(n.strain.load.Load()) }
 // watchStrain judges while data moves, and learns what is usual while none does.
 func (n *Node) watchStrain(now time.Time) {
 	if n.course.view().epoch == 0 {
-		n.strain.usual(n.metrics.SLA(now))
+		n.strain.learn(now, n.metrics)
 	} else {
 		n.strain.judge(now, n.metrics, n.coord.InFlight() > n.cfg.BusyAt)
 	}

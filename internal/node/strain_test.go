@@ -23,8 +23,11 @@ func TestStrain(t *testing.T) {
 		s.judge(now, m, queued)
 		return pace.Load(s.load.Load())
 	}
+	serve(1000, time.Second)
+	s.learn(now, m) // what came before is not learnt
 	serve(1000, 4*time.Millisecond)
-	s.usual(m.SLA(now))
+	now = now.Add(learnFor)
+	s.learn(now, m)
 	look(false) // what came before is not judged
 	for _, tc := range []struct {
 		what   string
@@ -66,7 +69,7 @@ func TestStrain(t *testing.T) {
 func TestStrainOfANewNode(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	m, s := metrics.NewNode(now), &strain{}
-	s.usual(m.SLA(now))
+	s.learn(now, m)
 	for i, tc := range []struct {
 		took time.Duration
 		want pace.Load
@@ -80,6 +83,36 @@ func TestStrainOfANewNode(t *testing.T) {
 		s.judge(now, m, false)
 		if got := pace.Load(s.load.Load()); got != tc.want {
 			t.Errorf("case %d: load %d, want %d", i, got, tc.want)
+		}
+	}
+}
+
+// What is usual is what was so of late, of enough requests.
+func TestUsual(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	m, s := metrics.NewNode(now), &strain{}
+	s.learn(now, m)
+	for _, tc := range []struct {
+		what  string
+		after time.Duration
+		gets  int
+		took  time.Duration
+		want  time.Duration
+	}{
+		{"too early", learnFor - 1, 10 * enough, 4 * time.Millisecond, unusual},
+		{"now", 1, 0, 0, 6 * time.Millisecond},
+		{"too few", learnFor, enough - 1, 40 * time.Millisecond, 6 * time.Millisecond},
+		{"in the end these few", longest, 0, 0, 60 * time.Millisecond},
+		{"they are never slow", learnFor, enough, time.Microsecond, quick},
+		{"no more than these in a minute", longest, knownFrom - 1, time.Second, unusual},
+	} {
+		for range tc.gets {
+			m.Done(metrics.OpGet, tc.took, nil)
+		}
+		now = now.Add(tc.after)
+		s.learn(now, m)
+		if got := s.ops[0].slow; got < tc.want || got > tc.want*21/20 {
+			t.Errorf("%s: longer than %v is slow, want %v", tc.what, got, tc.want)
 		}
 	}
 }
