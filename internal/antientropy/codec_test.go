@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
@@ -56,12 +57,12 @@ func samples() map[string][]byte {
 // again decodes a message of any kind and encodes it again. An error means that
 // it is none.
 func again(name string, b []byte) ([]byte, error) {
-	r := reader{b: b}
+	r := reader{Reader: parse.Reader{Rest: b}}
 	var h head
 	if name == "roots" || name == "fill" || name == "branches" || name == "keys" || name == "objects" || name == "adopt" {
 		var k kind
 		k, h = r.ask()
-		if r.bad || k != map[string]kind{"roots": kindRoots, "fill": kindRoots, "branches": kindBranches, "keys": kindKeys, "objects": kindObjects, "adopt": kindAdopt}[name] {
+		if r.Bad || k != map[string]kind{"roots": kindRoots, "fill": kindRoots, "branches": kindBranches, "keys": kindKeys, "objects": kindObjects, "adopt": kindAdopt}[name] {
 			return nil, errUnreadable
 		}
 	}

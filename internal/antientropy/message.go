@@ -7,6 +7,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/pace"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
@@ -47,7 +48,7 @@ func (s standing) appendTo(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, s.repairs)
 }
 
-func (r *reader) standing() standing { return standing{r.u64(), kv.Level(r.u64()), r.u64()} }
+func (r *reader) standing() standing { return standing{r.U64(), kv.Level(r.U64()), r.U64()} }
 
 // head is what every request of an exchange begins with, beside its kind.
 type head struct {
@@ -61,9 +62,9 @@ func (h head) begin(k kind) []byte {
 
 // readAsk reads the beginning of a request.
 func (r *reader) ask() (kind, head) {
-	k, why := kind(r.u8()), purpose(r.u8())
-	r.bad = r.bad || int(why) >= len(purposeNames)
-	return k, head{why, kv.Level(r.u64())}
+	k, why := kind(r.U8()), purpose(r.U8())
+	r.Bad = r.Bad || int(why) >= len(purposeNames)
+	return k, head{why, kv.Level(r.U64())}
 }
 
 // loadAt is where an answer tells how requests of clients fare at its node.
@@ -81,11 +82,11 @@ func beginAnswer(k kind, s standing) []byte { return s.appendTo([]byte{byte(k), 
 
 // answerReader reads the beginning of an answer to a request of kind k.
 func answerReader(k kind, b []byte) (reader, standing) {
-	r := reader{b: b}
-	if kind(r.u8()) != k {
-		r.bad = true
+	r := reader{Reader: parse.Reader{Rest: b}}
+	if kind(r.U8()) != k {
+		r.Bad = true
 	}
-	r.bad = pace.Load(r.u8()) > pace.Strained || r.bad
+	r.Bad = pace.Load(r.U8()) > pace.Strained || r.Bad
 	return r, r.standing()
 }
 
@@ -111,10 +112,10 @@ func (m *rootsAsk) encode() []byte {
 }
 
 func parseRootsAsk(r reader, h head) (rootsAsk, error) {
-	m := rootsAsk{head: h, hash: r.u64(), parts: r.partitions()}
+	m := rootsAsk{head: h, hash: r.U64(), parts: r.partitions()}
 	if h.why == forFill {
 		for range m.parts {
-			m.levels = append(m.levels, kv.Level(r.u64()))
+			m.levels = append(m.levels, kv.Level(r.U64()))
 		}
 	}
 	return m, r.end("roots")
@@ -160,24 +161,24 @@ func (m *rootsAnswer) encode() []byte {
 func parseRootsAnswer(b []byte) (rootsAnswer, error) {
 	r, s := answerReader(kindRoots, b)
 	m := rootsAnswer{standing: s}
-	if m.same = r.flag(); !m.same {
+	if m.same = r.Flag(); !m.same {
 		m.sums = r.hashes(r.count(8))
 		for range r.count(4) {
-			at := int(r.u32())
+			at := int(r.U32())
 			if at >= len(m.sums) {
-				r.bad = true
+				r.Bad = true
 			}
 			m.closed = append(m.closed, at)
 		}
 		for range r.count(16) {
-			m.stages = append(m.stages, stage{kv.Level(r.u64()), kv.Level(r.u64())})
+			m.stages = append(m.stages, stage{kv.Level(r.U64()), kv.Level(r.U64())})
 		}
 		if n := len(m.stages); n != 0 && n != len(m.sums) {
-			r.bad = true
+			r.Bad = true
 		}
 		m.sizes = r.hashes(r.count(8))
 		if n := len(m.sizes); n != 0 && n != len(m.sums) {
-			r.bad = true
+			r.Bad = true
 		}
 	}
 	return m, r.end("roots answer")
@@ -262,7 +263,7 @@ func parseBranchesAnswer(b []byte) (branchesAnswer, error) {
 	m := branchesAnswer{standing: s}
 	r.table()
 	for range r.count(branchLeavesSize) {
-		p := branchLeaves{closed: r.flag(), floor: r.floor(), mask: r.u32()}
+		p := branchLeaves{closed: r.Flag(), floor: r.floor(), mask: r.U32()}
 		p.hashes = r.hashes(merkle.Fanout * bits.OnesCount32(p.mask))
 		m.parts = append(m.parts, p)
 	}
@@ -300,7 +301,7 @@ func (m *adoptAsk) encode() []byte {
 }
 
 func parseAdoptAsk(r reader, h head) (adoptAsk, error) {
-	m := adoptAsk{head: h, boot: r.u64(), repairs: r.u64()}
+	m := adoptAsk{head: h, boot: r.U64(), repairs: r.U64()}
 	r.table()
 	for range r.count(4) {
 		m.parts = append(m.parts, adoption{r.partition(), r.floor()})

@@ -78,9 +78,9 @@ func parseKeysAsk(r reader, h head) (keysAsk, error) {
 	for range r.count(leafKeysSize) {
 		l := leafKeys{p: r.partition(), leaf: r.leaf(), joined: r.floor(), after: r.keyOrNone(), until: r.keyOrNone()}
 		for i := range r.count(keyDigestSize) {
-			l.keys = append(l.keys, keyDigest{r.key(), r.u64()})
+			l.keys = append(l.keys, keyDigest{r.key(), r.U64()})
 			if i > 0 && compareKeys(l.keys[i-1].key, l.keys[i].key) >= 0 {
-				r.bad = true
+				r.Bad = true
 			}
 		}
 		m.leaves = append(m.leaves, l)
@@ -148,14 +148,14 @@ func parseKeysAnswer(b []byte) (keysAnswer, error) {
 	r.table()
 	m.rest = r.keyOrNone()
 	for range r.count(leafCopiesSize) {
-		l := leafCopies{closed: r.flag(), floor: r.floor()}
+		l := leafCopies{closed: r.Flag(), floor: r.floor()}
 		for range r.count(keyCopySize) {
-			l.keys = append(l.keys, keyCopy{r.key(), r.bytes32()})
+			l.keys = append(l.keys, keyCopy{r.key(), r.Bytes32()})
 		}
 		m.leaves = append(m.leaves, l)
 	}
 	if len(m.rest) > 0 && len(m.leaves) == 0 {
-		r.bad = true
+		r.Bad = true
 	}
 	return m, r.end("keys answer")
 }
@@ -194,7 +194,7 @@ func parseObjectsAsk(r reader, h head) (objectsAsk, error) {
 	m := objectsAsk{head: h}
 	r.table()
 	for range r.count(handedSize) {
-		m.objects = append(m.objects, handed{r.partition(), r.floor(), r.key(), r.bytes32()})
+		m.objects = append(m.objects, handed{r.partition(), r.floor(), r.key(), r.Bytes32()})
 	}
 	return m, r.end("objects")
 }

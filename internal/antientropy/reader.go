@@ -3,74 +3,27 @@ package antientropy
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
-// reader takes fields off the front of b. Past the end, or for a field that
-// cannot be, it returns zeros and sets bad; callers look once, at the end. What
-// it returns are parts of b.
+// reader reads a message. What it returns are parts of it.
 type reader struct {
-	b      []byte
-	bad    bool
+	parse.Reader
 	floors []vclock.Floor
 }
 
-func (r *reader) take(n int) []byte {
-	if n < 0 || n > len(r.b) {
-		r.bad, r.b = true, nil
-		return nil
-	}
-	v := r.b[:n:n]
-	r.b = r.b[n:]
-	return v
-}
+func (r *reader) partition() kv.Partition { return kv.Partition(r.U16()) }
 
-func (r *reader) u8() uint8 {
-	if v := r.take(1); v != nil {
-		return v[0]
-	}
-	return 0
-}
-
-func (r *reader) u16() uint16 {
-	if v := r.take(2); v != nil {
-		return binary.BigEndian.Uint16(v)
-	}
-	return 0
-}
-
-func (r *reader) u32() uint32 {
-	if v := r.take(4); v != nil {
-		return binary.BigEndian.Uint32(v)
-	}
-	return 0
-}
-
-func (r *reader) u64() uint64 {
-	if v := r.take(8); v != nil {
-		return binary.BigEndian.Uint64(v)
-	}
-	return 0
-}
-
-func (r *reader) partition() kv.Partition { return kv.Partition(r.u16()) }
-
-// count reads the number of elements that follow, each of at least size bytes:
-// so many are there, or the message is bad.
-func (r *reader) count(size int) int {
-	n := r.u32()
-	if uint64(n)*uint64(size) > uint64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	return int(n)
-}
+// count reads the number of elements that follow, each of at least size bytes.
+func (r *reader) count(size int) int { return r.Count(math.MaxInt, size) }
 
 func (r *reader) hashes(n int) []uint64 {
-	b := r.take(8 * n)
+	b := r.Take(8 * n)
 	if b == nil {
 		return nil
 	}
@@ -82,36 +35,28 @@ func (r *reader) hashes(n int) []uint64 {
 }
 
 func (r *reader) key() kv.Key {
-	k, err := kv.ParseKey(r.take(int(r.u16())))
+	k, err := kv.ParseKey(r.Take(int(r.U16())))
 	if err != nil {
-		r.bad = true
+		r.Bad = true
 	}
 	return k
 }
 
 // keyOrNone reads a key that may be missing.
 func (r *reader) keyOrNone() kv.Key {
-	if len(r.b) >= 2 && r.b[0]|r.b[1] == 0 {
-		r.take(2)
+	if len(r.Rest) >= 2 && r.Rest[0]|r.Rest[1] == 0 {
+		r.Take(2)
 		return nil
 	}
 	return r.key()
 }
 
-func (r *reader) bytes32() []byte { return r.take(int(r.u32())) }
-
 func (r *reader) leaf() merkle.Leaf {
-	l := merkle.Leaf(r.u16())
+	l := merkle.Leaf(r.U16())
 	if l >= merkle.Leaves {
-		r.bad, l = true, 0
+		r.Bad, l = true, 0
 	}
 	return l
-}
-
-func (r *reader) flag() bool {
-	v := r.u8()
-	r.bad = r.bad || v > 1
-	return v == 1
 }
 
 func (r *reader) partitions() []kv.Partition {
@@ -123,7 +68,7 @@ func (r *reader) partitions() []kv.Partition {
 	for i := range out {
 		out[i] = r.partition()
 		if i > 0 && out[i] <= out[i-1] {
-			r.bad = true
+			r.Bad = true
 		}
 	}
 	return out
@@ -131,13 +76,13 @@ func (r *reader) partitions() []kv.Partition {
 
 // table reads the floors that the rest of the message refers to.
 func (r *reader) table() {
-	n := int(r.u16())
+	n := int(r.U16())
 	for range n {
-		f, err := vclock.ParseFloor(r.bytes32())
+		f, err := vclock.ParseFloor(r.Bytes32())
 		if err != nil || len(f) == 0 {
-			r.bad = true
+			r.Bad = true
 		}
-		if r.bad {
+		if r.Bad {
 			return
 		}
 		r.floors = append(r.floors, f)
@@ -146,12 +91,12 @@ func (r *reader) table() {
 
 // floor reads a reference to the table.
 func (r *reader) floor() vclock.Floor {
-	i := int(r.u16())
+	i := int(r.U16())
 	switch {
 	case i == 0:
 		return nil
 	case i > len(r.floors):
-		r.bad = true
+		r.Bad = true
 		return nil
 	}
 	return r.floors[i-1]
@@ -159,7 +104,7 @@ func (r *reader) floor() vclock.Floor {
 
 // end returns an error of KindInvalid unless the message was read in full.
 func (r *reader) end(what string) error {
-	if r.bad || len(r.b) > 0 {
+	if !r.End() {
 		return kv.Errorf(kv.KindInvalid, "read "+what, "the message is cut or malformed")
 	}
 	return nil

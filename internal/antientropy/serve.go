@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -20,7 +21,7 @@ type question struct {
 
 // serveExchange answers a request of an exchange.
 func (l *local) serveExchange(from kv.NodeID, payload []byte) ([]byte, error) {
-	r := reader{b: payload}
+	r := reader{Reader: parse.Reader{Rest: payload}}
 	k, h := r.ask()
 	c, err := l.sameEra(from, h.era)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 )
 
@@ -85,13 +86,13 @@ func (m *sweepAsk) encode() []byte {
 }
 
 func parseSweepAsk(b []byte) (sweepAsk, error) {
-	r := reader{b: b}
-	m := sweepAsk{step: step(r.u8()), round: round{kv.NodeID(r.u64()), r.u64(), r.u64()}, era: kv.Level(r.u64())}
-	m.members, m.removed = r.u64(), r.u64()
+	r := reader{Reader: parse.Reader{Rest: b}}
+	m := sweepAsk{step: step(r.U8()), round: round{kv.NodeID(r.U64()), r.U64(), r.U64()}, era: kv.Level(r.U64())}
+	m.members, m.removed = r.U64(), r.U64()
 	m.told, m.parts = r.standing(), r.partitions()
-	f, err := vclock.ParseFloor(r.bytes32())
+	f, err := vclock.ParseFloor(r.Bytes32())
 	if err != nil || m.step == stepNone || m.step > stepFloor {
-		r.bad = true
+		r.Bad = true
 	}
 	if len(f) > 0 {
 		m.floor = f
@@ -137,11 +138,11 @@ func (m *sweepAnswer) encode() []byte {
 }
 
 func parseSweepAnswer(b []byte) (sweepAnswer, error) {
-	r := reader{b: b}
-	m := sweepAnswer{step: step(r.u8()), standing: r.standing(), removed: r.flag(), done: r.flag()}
+	r := reader{Reader: parse.Reader{Rest: b}}
+	m := sweepAnswer{step: step(r.U8()), standing: r.standing(), removed: r.Flag(), done: r.Flag()}
 	for range r.count(16) {
-		l := lowMark{kv.NodeID(r.u64()), r.u64()}
-		r.bad = r.bad || l.id == clockMark && l.seq > uint64(kv.MaxExpiry)
+		l := lowMark{kv.NodeID(r.U64()), r.U64()}
+		r.Bad = r.Bad || l.id == clockMark && l.seq > uint64(kv.MaxExpiry)
 		m.low = append(m.low, l)
 	}
 	m.parts = r.partitions()

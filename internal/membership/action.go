@@ -142,14 +142,14 @@ func appendOrders(b []byte, orders []Order) []byte {
 
 // orders takes orders that are strictly ascending by node.
 func (c *cursor) orders() []Order {
-	out := make([]Order, c.count(maxStateMembers, orderSize))
+	out := make([]Order, c.Count(maxStateMembers, orderSize))
 	for i := range out {
 		o := &out[i]
-		o.Node = kv.NodeID(c.u64())
-		o.Action, o.By, o.Weight, o.Gone = Action(c.u8()), kv.NodeID(c.u64()), c.u32(), c.bool()
-		o.Version, o.Author = c.u64(), kv.NodeID(c.u64())
-		c.need(o.Node != 0 && (i == 0 || o.Node > out[i-1].Node))
-		c.need(o.Action < numActions && o.Weight <= ring.MaxWeight)
+		o.Node = kv.NodeID(c.U64())
+		o.Action, o.By, o.Weight, o.Gone = Action(c.U8()), kv.NodeID(c.U64()), c.U32(), c.Flag()
+		o.Version, o.Author = c.U64(), kv.NodeID(c.U64())
+		c.Need(o.Node != 0 && (i == 0 || o.Node > out[i-1].Node))
+		c.Need(o.Action < numActions && o.Weight <= ring.MaxWeight)
 	}
 	return out
 }

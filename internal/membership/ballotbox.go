@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -24,12 +25,12 @@ func (a Acceptor) append(b []byte) []byte {
 // parseAcceptor reads what append wrote; anything else is an error of
 // KindCorrupt.
 func parseAcceptor(b []byte) (Acceptor, error) {
-	c := cursor{b: b}
+	c := cursor{parse.Reader{Rest: b}}
 	a := Acceptor{Slot: c.slot(), Promised: c.ballot(), Accepted: c.ballot()}
-	if len(c.b) > 0 {
-		a.Value = c.b
+	if len(c.Rest) > 0 {
+		a.Value = c.Rest
 	}
-	if c.bad || (a.Accepted != Ballot{}) != (a.Value != nil) || a.Accepted.compare(a.Promised) > 0 {
+	if c.Bad || (a.Accepted != Ballot{}) != (a.Value != nil) || a.Accepted.compare(a.Promised) > 0 {
 		return Acceptor{}, kv.Errorf(kv.KindCorrupt, "read vote file", "%d bytes are no vote", len(b))
 	}
 	return a, nil
@@ -139,15 +140,15 @@ func (a Ask) AppendTo(b []byte) []byte {
 
 // parseAsk reads what AppendTo wrote; the value is a part of b.
 func parseAsk(b []byte) (Ask, error) {
-	c := cursor{b: b}
-	if v := c.u8(); !c.bad && v != voteVersion {
+	c := cursor{parse.Reader{Rest: b}}
+	if v := c.U8(); !c.Bad && v != voteVersion {
 		return Ask{}, kv.Errorf(kv.KindWrongVersion, "read vote", "version %d, this release reads %d", v, voteVersion)
 	}
 	a := Ask{Slot: c.slot(), Ballot: c.ballot()}
-	if len(c.b) > 0 {
-		a.Value = c.b
+	if len(c.Rest) > 0 {
+		a.Value = c.Rest
 	}
-	if c.bad || a.Epoch == 0 || a.Round == 0 || a.Ballot.Node == 0 {
+	if c.Bad || a.Epoch == 0 || a.Round == 0 || a.Ballot.Node == 0 {
 		return Ask{}, kv.Errorf(kv.KindInvalid, "read vote", "%d bytes are malformed", len(b))
 	}
 	return a, nil
@@ -166,15 +167,15 @@ func (a Answer) append(b []byte) []byte {
 
 // parseVerdict reads what append wrote; the value is a part of b.
 func parseVerdict(b []byte) (Answer, error) {
-	c := cursor{b: b}
-	if v := c.u8(); !c.bad && v != voteVersion {
+	c := cursor{parse.Reader{Rest: b}}
+	if v := c.U8(); !c.Bad && v != voteVersion {
 		return Answer{}, kv.Errorf(kv.KindWrongVersion, "read vote", "version %d, this release reads %d", v, voteVersion)
 	}
-	a := Answer{Slot: c.slot(), Ballot: c.ballot(), Accept: c.bool(), Verdict: Verdict(c.u8()), Promised: c.ballot(), Accepted: c.ballot()}
-	if len(c.b) > 0 {
-		a.Value = c.b
+	a := Answer{Slot: c.slot(), Ballot: c.ballot(), Accept: c.Flag(), Verdict: Verdict(c.U8()), Promised: c.ballot(), Accepted: c.ballot()}
+	if len(c.Rest) > 0 {
+		a.Value = c.Rest
 	}
-	if c.bad || a.Verdict >= numVerdicts || (a.Accepted != Ballot{}) != (a.Value != nil) {
+	if c.Bad || a.Verdict >= numVerdicts || (a.Accepted != Ballot{}) != (a.Value != nil) {
 		return Answer{}, kv.Errorf(kv.KindInvalid, "read vote", "%d bytes are malformed", len(b))
 	}
 	return a, nil
@@ -189,7 +190,7 @@ func appendSlot(b []byte, s Slot) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, s.Epoch), s.Amendment)
 }
 
-func (c *cursor) slot() Slot { return Slot{Epoch: c.u64(), Amendment: c.u32()} }
+func (c *cursor) slot() Slot { return Slot{Epoch: c.U64(), Amendment: c.U32()} }
 
 func appendBallot(b []byte, v Ballot) []byte {
 	b = binary.BigEndian.AppendUint64(b, v.Round)
@@ -198,5 +199,5 @@ func appendBallot(b []byte, v Ballot) []byte {
 }
 
 func (c *cursor) ballot() Ballot {
-	return Ballot{Round: c.u64(), Node: kv.NodeID(c.u64()), Try: c.u64()}
+	return Ballot{Round: c.U64(), Node: kv.NodeID(c.U64()), Try: c.U64()}
 }

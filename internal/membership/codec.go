@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -112,11 +113,11 @@ func (s *State) AppendTo(b []byte) []byte {
 // ParseState reads what AppendTo wrote and copies what it keeps. Its errors are
 // of KindInvalid, or of KindWrongVersion for a section of another release.
 func ParseState(b []byte) (*State, error) {
-	c := cursor{b: b}
-	cluster := kv.ClusterID(c.u64())
+	c := cursor{parse.Reader{Rest: b}}
+	cluster := kv.ClusterID(c.U64())
 	var encoded encodings
 	c.parts(encoded.set)
-	if c.bad || len(c.b) > 0 {
+	if c.Bad || len(c.Rest) > 0 {
 		return nil, kv.Errorf(kv.KindInvalid, "read cluster state", "%d bytes are no cluster state", len(b))
 	}
 	return parseSections(cluster, encoded)
@@ -160,12 +161,12 @@ func appendParts(b []byte, parts []part) []byte {
 // parts hands out what appendParts wrote, as parts of the input.
 func (c *cursor) parts(take func(number uint8, b []byte)) {
 	last := -1
-	for range c.u8() {
-		number := c.u8()
-		c.need(int(number) > last)
+	for range c.U8() {
+		number := c.U8()
+		c.Need(int(number) > last)
 		last = int(number)
-		b := c.take(int(c.u32()))
-		if c.bad {
+		b := c.Take(int(c.U32()))
+		if c.Bad {
 			return
 		}
 		take(number, b)
@@ -180,15 +181,15 @@ func parseSections(cluster kv.ClusterID, encoded encodings) (*State, error) {
 		if b == nil {
 			continue
 		}
-		c := cursor{b: b}
-		if v := c.u16(); !c.bad && v != sectionVersion {
+		c := cursor{parse.Reader{Rest: b}}
+		if v := c.U16(); !c.Bad && v != sectionVersion {
 			return nil, kv.Errorf(kv.KindWrongVersion, "read cluster state", "section %s has version %d, this release reads %d", sectionNames[i], v, sectionVersion)
 		}
 		next, err := s.parseSection(section(i), &c)
 		if err != nil {
 			return nil, err
 		}
-		if c.bad || len(c.b) > 0 || next.hashes[i] != hashOf(b) {
+		if c.Bad || len(c.Rest) > 0 || next.hashes[i] != hashOf(b) {
 			return nil, kv.Errorf(kv.KindInvalid, "read cluster state", "section %s is malformed", sectionNames[i])
 		}
 		s = next
@@ -217,7 +218,7 @@ func (s *State) parseSection(which section, c *cursor) (*State, error) {
 	case sectionLeast:
 		return s.withLeast(c.leastVersion()), nil
 	}
-	b := c.take(len(c.b))
+	b := c.Take(len(c.Rest))
 	if len(b) == 0 {
 		return s, nil
 	}
@@ -233,11 +234,11 @@ func (s *State) parseSection(which section, c *cursor) (*State, error) {
 
 // secret takes all that is left: a secret, or nothing.
 func (c *cursor) secret() []byte {
-	if len(c.b) == 0 {
+	if len(c.Rest) == 0 {
 		return nil
 	}
-	c.need(len(c.b) == SecretSize)
-	return bytes.Clone(c.take(len(c.b)))
+	c.Need(len(c.Rest) == SecretSize)
+	return bytes.Clone(c.Take(len(c.Rest)))
 }
 
 // minMember is the size of the smallest encoded member, in bytes; it bounds
@@ -260,16 +261,16 @@ func appendMembers(b []byte, members []Member) []byte {
 }
 
 func (c *cursor) members() []Member {
-	out := make([]Member, c.count(maxStateMembers, minMember))
+	out := make([]Member, c.Count(maxStateMembers, minMember))
 	for i := range out {
 		m := &out[i]
-		m.ID = kv.NodeID(c.u64())
-		c.need(m.ID != 0 && (i == 0 || m.ID > out[i-1].ID))
+		m.ID = kv.NodeID(c.U64())
+		c.Need(m.ID != 0 && (i == 0 || m.ID > out[i-1].ID))
 		m.Profile = c.profile()
-		m.Seen = Seen{Boot: c.u64(), Nonce: c.u64(), Limit: c.u64()}
-		m.Decision = Decision{Status: Status(c.u8()), Version: c.u64(), Author: kv.NodeID(c.u64())}
-		c.need(m.Status < numStatuses)
-		if c.bad {
+		m.Seen = Seen{Boot: c.U64(), Nonce: c.U64(), Limit: c.U64()}
+		m.Decision = Decision{Status: Status(c.U8()), Version: c.U64(), Author: kv.NodeID(c.U64())}
+		c.Need(m.Status < numStatuses)
+		if c.Bad {
 			return nil
 		}
 	}
@@ -302,10 +303,10 @@ func (c *cursor) profile() Profile {
 		*a = c.text(MaxAddress)
 	}
 	p.Zone = c.text(ring.MaxZone)
-	p.Weight = c.u32()
-	p.Speaks = wire.Version(c.u16())
+	p.Weight = c.U32()
+	p.Speaks = wire.Version(c.U16())
 	p.Aliases = c.aliases()
-	p.Boot, p.Counter = c.u64(), c.u64()
+	p.Boot, p.Counter = c.U64(), c.U64()
 	return p
 }
 
@@ -314,14 +315,14 @@ func (c *cursor) aliases() []kv.NodeID { return c.ids(MaxAliases) }
 
 // ids takes ids that are strictly ascending, at most limit.
 func (c *cursor) ids(limit int) []kv.NodeID {
-	n := c.count(limit, 8)
+	n := c.Count(limit, 8)
 	if n == 0 {
 		return nil
 	}
 	out := make([]kv.NodeID, n)
 	for i := range out {
-		out[i] = kv.NodeID(c.u64())
-		c.need(out[i] != 0 && (i == 0 || out[i] > out[i-1]))
+		out[i] = kv.NodeID(c.U64())
+		c.Need(out[i] != 0 && (i == 0 || out[i] > out[i-1]))
 	}
 	return out
 }
@@ -347,15 +348,15 @@ func appendBuckets(b []byte, s *State) []byte {
 }
 
 func (c *cursor) buckets() map[string]Bucket {
-	n := c.count(maxStateBuckets, minBucket)
+	n := c.Count(maxStateBuckets, minBucket)
 	out := make(map[string]Bucket, n)
 	last := ""
 	for range n {
 		name := c.text(kv.MaxBucket)
-		c.need(name > last)
+		c.Need(name > last)
 		last = name
-		out[name] = Bucket{Props: c.props(), Version: c.u64(), Author: kv.NodeID(c.u64())}
-		if c.bad {
+		out[name] = Bucket{Props: c.props(), Version: c.U64(), Author: kv.NodeID(c.U64())}
+		if c.Bad {
 			return nil
 		}
 	}
@@ -389,17 +390,17 @@ func appendProps(b []byte, p kv.Props) []byte {
 }
 
 func (c *cursor) props() kv.Props {
-	p := kv.Props{Quorums: kv.Quorums{R: int8(c.u8()), W: int8(c.u8()), DW: int8(c.u8())}}
-	merge := c.u8()
+	p := kv.Props{Quorums: kv.Quorums{R: int8(c.U8()), W: int8(c.U8()), DW: int8(c.U8())}}
+	merge := c.U8()
 	if p.Merge = kv.Merge(merge &^ (hasTTL | hasMeta)); merge&hasTTL != 0 {
-		p.TTL = kv.TTL(c.u64())
-		c.need(p.TTL > 0 && p.TTL <= kv.MaxTTL)
+		p.TTL = kv.TTL(c.U64())
+		c.Need(p.TTL > 0 && p.TTL <= kv.MaxTTL)
 	}
 	if merge&hasMeta != 0 {
 		p.Meta = c.text(kv.MaxPropsMeta)
-		c.need(p.Meta != "")
+		c.Need(p.Meta != "")
 	}
-	c.need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
+	c.Need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
 	return p
 }
 

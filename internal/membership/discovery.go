@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // Gossip needs the cluster's id before it can talk to anybody. Who does not
@@ -63,9 +64,9 @@ func parseAnswer(b []byte) (seedAnswer, error) {
 	if err != nil {
 		return seedAnswer{}, err
 	}
-	c := cursor{b: body}
-	a := seedAnswer{cluster: kv.ClusterID(c.u64()), node: kv.NodeID(c.u64()), peer: c.text(MaxAddress)}
-	if c.bad || len(c.b) > 0 || a.node == 0 {
+	c := cursor{parse.Reader{Rest: body}}
+	a := seedAnswer{cluster: kv.ClusterID(c.U64()), node: kv.NodeID(c.U64()), peer: c.text(MaxAddress)}
+	if c.Bad || len(c.Rest) > 0 || a.node == 0 {
 		return seedAnswer{}, kv.Errorf(kv.KindInvalid, "read seed's answer", "%d bytes are malformed", len(b))
 	}
 	return a, nil

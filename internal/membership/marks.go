@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -218,22 +219,22 @@ func (w way) append(b []byte) []byte {
 }
 
 func (c *cursor) way() (w way) {
-	w.epoch = c.u64()
-	copy(w.to[:], c.take(len(w.to)))
+	w.epoch = c.U64()
+	copy(w.to[:], c.Take(len(w.to)))
 	return w
 }
 
 // parseMarks reads what AppendTo wrote; the marks are a part of b.
 func parseMarks(b []byte) (*markMessage, error) {
-	c := cursor{b: b}
-	if v := c.u8(); !c.bad && v != marksVersion {
+	c := cursor{parse.Reader{Rest: b}}
+	if v := c.U8(); !c.Bad && v != marksVersion {
 		return nil, kv.Errorf(kv.KindWrongVersion, "read marks", "version %d, this release reads %d", v, marksVersion)
 	}
 	m := &markMessage{way: c.way()}
-	if c.bad {
+	if c.Bad {
 		return nil, kv.Errorf(kv.KindInvalid, "read marks", "%d bytes are malformed", len(b))
 	}
-	m.marks = c.b
+	m.marks = c.Rest
 	return m, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // verb says what a TypeState request asks for. Append only.
@@ -90,29 +91,29 @@ func (m *message) AppendTo(b []byte) []byte {
 
 // parseMessage reads what AppendTo wrote; the sections are parts of b.
 func parseMessage(b []byte) (*message, error) {
-	c := cursor{b: b}
-	if v := c.u8(); !c.bad && v != messageVersion {
+	c := cursor{parse.Reader{Rest: b}}
+	if v := c.U8(); !c.Bad && v != messageVersion {
 		return nil, kv.Errorf(kv.KindWrongVersion, "read state message", "version %d, this release reads %d", v, messageVersion)
 	}
-	m := &message{verb: verb(c.u8()), cluster: kv.ClusterID(c.u64()), received: int64(c.u64()), sent: int64(c.u64()), knows: firstSections}
+	m := &message{verb: verb(c.U8()), cluster: kv.ClusterID(c.U64()), received: int64(c.U64()), sent: int64(c.U64()), knows: firstSections}
 	c.hashes(&m.hashes, 0, firstSections)
 	c.parts(func(number uint8, b []byte) {
-		part := cursor{b: b}
+		part := cursor{parse.Reader{Rest: b}}
 		switch number {
 		case partHashes:
 			m.knows += section(min(len(b)/len(hash{}), int(numSections-firstSections)))
 			part.hashes(&m.hashes, firstSections, m.knows)
 		case partWay:
 			m.way = part.way()
-			copy(m.sum[:], part.take(len(m.sum)))
+			copy(m.sum[:], part.Take(len(m.sum)))
 		case partMarks:
 			m.marks = b
 		default:
 			m.sections.set(number, b)
 		}
-		c.bad = c.bad || part.bad
+		c.Bad = c.Bad || part.Bad
 	})
-	if c.bad || len(c.b) > 0 || m.verb != verbExchange && m.verb != verbAnnounce {
+	if c.Bad || len(c.Rest) > 0 || m.verb != verbExchange && m.verb != verbAnnounce {
 		return nil, kv.Errorf(kv.KindInvalid, "read state message", "%d bytes are malformed", len(b))
 	}
 	return m, nil
@@ -147,7 +148,7 @@ func (h hashes) append(b []byte, from, to section) []byte {
 
 func (c *cursor) hashes(h *hashes, from, to section) {
 	for i := from; i < to; i++ {
-		copy(h[i][:], c.take(len(h[i])))
+		copy(h[i][:], c.Take(len(h[i])))
 	}
 }
 
@@ -183,18 +184,18 @@ func (d digest) append(b []byte) []byte {
 }
 
 func parseDigest(b []byte) (digest, bool) {
-	c := cursor{b: b}
-	version := c.u8()
+	c := cursor{parse.Reader{Rest: b}}
+	version := c.U8()
 	if version != 1 && version != digestVersion {
 		return digest{}, false
 	}
-	d := digest{node: kv.NodeID(c.u64()), peer: c.text(MaxAddress), knows: firstSections}
+	d := digest{node: kv.NodeID(c.U64()), peer: c.text(MaxAddress), knows: firstSections}
 	knows := firstSections
 	if version > 1 {
-		knows = section(c.u8())
+		knows = section(c.U8())
 		d.knows = min(knows, numSections)
 	}
 	c.hashes(&d.hashes, 0, d.knows)
-	c.take(int(knows-d.knows) * len(hash{})) // a later release's
-	return d, !c.bad && len(c.b) == 0 && d.node != 0 && d.knows >= firstSections
+	c.Take(int(knows-d.knows) * len(hash{})) // a later release's
+	return d, !c.Bad && len(c.Rest) == 0 && d.node != 0 && d.knows >= firstSections
 }

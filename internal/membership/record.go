@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -78,11 +79,11 @@ func (r record) append(b []byte) []byte {
 // parseRecord reads what append wrote; anything else is an error of
 // KindCorrupt.
 func parseRecord(b []byte) (record, error) {
-	c := cursor{b: b}
-	r := record{node: kv.NodeID(c.u64()), name: c.text(MaxName), cluster: kv.ClusterID(c.u64())}
-	r.boot, r.nonce, r.reserved = c.u64(), c.u64(), c.u64()
+	c := cursor{parse.Reader{Rest: b}}
+	r := record{node: kv.NodeID(c.U64()), name: c.text(MaxName), cluster: kv.ClusterID(c.U64())}
+	r.boot, r.nonce, r.reserved = c.U64(), c.U64(), c.U64()
 	r.aliases = c.aliases()
-	if c.bad || len(c.b) > 0 || r.node == 0 || r.boot == 0 {
+	if c.Bad || len(c.Rest) > 0 || r.node == 0 || r.boot == 0 {
 		return record{}, kv.Errorf(kv.KindCorrupt, "read node file", "%d bytes are no node's record", len(b))
 	}
 	return r, nil

@@ -3,6 +3,8 @@ package membership
 import (
 	"encoding/binary"
 	"testing"
+
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // The first release knew four sections. Its messages, digests and files are
@@ -22,11 +24,11 @@ func firstMessage(s *State, sections []part) []byte {
 
 // parseFirst reads a message as the first release did.
 func parseFirst(b []byte) (hashes [4]hash, sections map[uint8][]byte, ok bool) {
-	c := cursor{b: b}
-	version, v := c.u8(), verb(c.u8())
-	c.take(24)
+	c := cursor{parse.Reader{Rest: b}}
+	version, v := c.U8(), verb(c.U8())
+	c.Take(24)
 	for i := range hashes {
-		copy(hashes[i][:], c.take(16))
+		copy(hashes[i][:], c.Take(16))
 	}
 	sections = make(map[uint8][]byte)
 	c.parts(func(number uint8, b []byte) {
@@ -34,7 +36,7 @@ func parseFirst(b []byte) (hashes [4]hash, sections map[uint8][]byte, ok bool) {
 			sections[number] = b
 		}
 	})
-	return hashes, sections, version == 1 && v == verbExchange && !c.bad && len(c.b) == 0
+	return hashes, sections, version == 1 && v == verbExchange && !c.Bad && len(c.Rest) == 0
 }
 
 func changingState(t *testing.T) *State {
@@ -106,10 +108,10 @@ func TestFirstReleaseFiles(t *testing.T) {
 	if err != nil || !same(again, st) {
 		t.Errorf("an old file: %v", err)
 	}
-	c := cursor{b: changingState(t).AppendTo(nil)[8:]}
+	c := cursor{parse.Reader{Rest: changingState(t).AppendTo(nil)[8:]}}
 	var numbers []uint8
 	c.parts(func(number uint8, _ []byte) { numbers = append(numbers, number) })
-	if c.bad || len(c.b) != 0 || len(numbers) != int(numSections) || string(numbers[:4]) != "\x00\x01\x02\x03" {
+	if c.Bad || len(c.Rest) != 0 || len(numbers) != int(numSections) || string(numbers[:4]) != "\x00\x01\x02\x03" {
 		t.Errorf("a new file has sections %v", numbers)
 	}
 }
@@ -120,7 +122,7 @@ func TestLaterReleaseIsUnderstood(t *testing.T) {
 	m := &message{verb: verbExchange, cluster: st.cluster, hashes: st.hashes, knows: numSections, sections: st.encoded, way: way{epoch: 5}, marks: []byte{1, 1}}
 	b := m.AppendTo(nil)
 	at := 2 + 8 + 8 + 8 + 4*16
-	c := cursor{b: b[at:]}
+	c := cursor{parse.Reader{Rest: b[at:]}}
 	var parts []part
 	c.parts(func(number uint8, b []byte) {
 		if number == partHashes {

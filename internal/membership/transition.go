@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
@@ -48,16 +49,16 @@ func (t *Transition) Value() []byte {
 // none. Its errors are of KindInvalid and KindWrongVersion.
 func ParseValue(b []byte) (*Transition, error) {
 	const op = "read change of the ring"
-	c := cursor{b: b}
-	if v := c.u8(); !c.bad && v != valueVersion {
+	c := cursor{parse.Reader{Rest: b}}
+	if v := c.U8(); !c.Bad && v != valueVersion {
 		return nil, kv.Errorf(kv.KindWrongVersion, op, "version %d, this release reads %d", v, valueVersion)
 	}
-	t := &Transition{Slot: Slot{Epoch: c.u64(), Amendment: c.u32()}, Proposer: kv.NodeID(c.u64())}
+	t := &Transition{Slot: Slot{Epoch: c.U64(), Amendment: c.U32()}, Proposer: kv.NodeID(c.U64())}
 	t.Lost, t.Changes = c.ids(maxStateMembers), c.orders()
-	if c.bad || len(c.b) > maxRing {
+	if c.Bad || len(c.Rest) > maxRing {
 		return nil, kv.Errorf(kv.KindInvalid, op, "%d bytes are malformed", len(b))
 	}
-	to, err := ring.Parse(c.b)
+	to, err := ring.Parse(c.Rest)
 	if err != nil {
 		return nil, kv.Wrap(kv.KindInvalid, op, err)
 	}
@@ -81,11 +82,11 @@ func appendTransition(b []byte, t *Transition) []byte {
 
 // transition takes all that is left: a transition, or nothing.
 func (c *cursor) transition() (*Transition, error) {
-	if len(c.b) == 0 {
+	if len(c.Rest) == 0 {
 		return nil, nil
 	}
-	cert := Certificate{Ballot: c.ballot(), Forced: c.bool(), Accepted: c.ids(maxStateMembers)}
-	t, err := ParseValue(c.take(len(c.b)))
+	cert := Certificate{Ballot: c.ballot(), Forced: c.Flag(), Accepted: c.ids(maxStateMembers)}
+	t, err := ParseValue(c.Take(len(c.Rest)))
 	if err != nil {
 		return nil, err
 	}

@@ -31,11 +31,11 @@ func (s *State) withLeast(least wire.Version) *State {
 
 // leastVersion takes all that is left: a version, or nothing.
 func (c *cursor) leastVersion() wire.Version {
-	if len(c.b) == 0 {
+	if len(c.Rest) == 0 {
 		return 0
 	}
-	v := wire.Version(c.u16())
-	c.need(v > wire.MinVersion)
+	v := wire.Version(c.U16())
+	c.Need(v > wire.MinVersion)
 	return v
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // maxErrorText bounds the operation and the text of an error on the wire, in
@@ -31,10 +32,10 @@ func AppendError(b []byte, err error) []byte {
 // ParseError reads what AppendError wrote; the result is always a *kv.Error. A
 // kind that this release does not know counts as KindInternal.
 func ParseError(b []byte) error {
-	r := reader{b: b}
-	e := &kv.Error{Kind: kv.Kind(r.u8()), Applied: kv.Applied(r.u8()), Node: kv.NodeID(r.u64())}
-	op, text := r.bytes16(), r.bytes16()
-	if r.bad {
+	r := parse.Reader{Rest: b}
+	e := &kv.Error{Kind: kv.Kind(r.U8()), Applied: kv.Applied(r.U8()), Node: kv.NodeID(r.U64())}
+	op, text := r.Bytes16(), r.Bytes16()
+	if r.Bad {
 		return &kv.Error{Op: "read error", Kind: kv.KindInvalid, Applied: kv.AppliedUnknown, Err: errors.New("the answer is malformed")}
 	}
 	if e.Kind >= kv.NumKinds {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // Handoff hands a hint over to an owner of its key (§4.6): the receiver merges
@@ -28,10 +29,10 @@ func (m *Handoff) AppendTo(b []byte) []byte {
 
 // ParseHandoff reads a Handoff; the object is not parsed.
 func ParseHandoff(b []byte) (Handoff, error) {
-	r := reader{b: b}
-	key := r.bytes16()
-	m := Handoff{Object: r.b}
-	if r.bad {
+	r := parse.Reader{Rest: b}
+	key := r.Bytes16()
+	m := Handoff{Object: r.Rest}
+	if r.Bad {
 		return Handoff{}, cut("handoff")
 	}
 	var err error
@@ -56,9 +57,9 @@ func (m *HandoffAck) AppendTo(b []byte) []byte {
 
 // ParseHandoffAck reads a HandoffAck.
 func ParseHandoffAck(b []byte) (HandoffAck, error) {
-	r := reader{b: b}
-	m := HandoffAck{Boot: r.u64()}
-	if r.bad || len(r.b) > 0 {
+	r := parse.Reader{Rest: b}
+	m := HandoffAck{Boot: r.U64()}
+	if r.Bad || len(r.Rest) > 0 {
 		return HandoffAck{}, cut("handoff acknowledgement")
 	}
 	return m, nil

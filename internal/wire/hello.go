@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // Magic opens every Hello and HelloAck.
@@ -63,10 +64,10 @@ func AppendHello(b []byte, h Hello) []byte {
 // ParseHello reads the body of a Hello, without its frame. Bytes past the
 // fields that it knows are a later version's and are left alone.
 func ParseHello(b []byte) (Hello, error) {
-	r := reader{b: b}
-	h := Hello{Versions: Versions{Version(r.u16()), Version(r.u16())}, Role: Role(r.u8()), Cluster: kv.ClusterID(r.u64())}
-	h.Identity = r.identity()
-	if r.bad {
+	r := parse.Reader{Rest: b}
+	h := Hello{Versions: Versions{Version(r.U16()), Version(r.U16())}, Role: Role(r.U8()), Cluster: kv.ClusterID(r.U64())}
+	h.Identity = parseIdentity(&r)
+	if r.Bad {
 		return Hello{}, kv.Errorf(kv.KindInvalid, "read hello", "%d bytes are too few", len(b))
 	}
 	switch {
@@ -94,14 +95,14 @@ func AppendHelloAck(b []byte, a HelloAck) []byte {
 
 // ParseHelloAck reads the body of a HelloAck, without its frame.
 func ParseHelloAck(b []byte) (HelloAck, error) {
-	r := reader{b: b}
-	a := HelloAck{Version: Version(r.u16()), Cluster: kv.ClusterID(r.u64())}
-	a.Identity = r.identity()
+	r := parse.Reader{Rest: b}
+	a := HelloAck{Version: Version(r.U16()), Cluster: kv.ClusterID(r.U64())}
+	a.Identity = parseIdentity(&r)
 	switch {
-	case r.bad:
+	case r.Bad:
 		return HelloAck{}, kv.Errorf(kv.KindInvalid, "read hello answer", "%d bytes are too few", len(b))
 	case a.Version == 0:
-		a.Err = ParseError(r.b)
+		a.Err = ParseError(r.Rest)
 	case a.Version < MinVersion || a.Version > MaxVersion:
 		return HelloAck{}, kv.Errorf(kv.KindWrongVersion, "read hello answer", "version %d was not offered", a.Version)
 	}
@@ -149,6 +150,6 @@ func appendIdentity(b []byte, i Identity) []byte {
 	return binary.BigEndian.AppendUint64(b, i.Limit)
 }
 
-func (r *reader) identity() Identity {
-	return Identity{Node: kv.NodeID(r.u64()), Boot: r.u64(), Nonce: r.u64(), Base: r.u64(), Limit: r.u64()}
+func parseIdentity(r *parse.Reader) Identity {
+	return Identity{Node: kv.NodeID(r.U64()), Boot: r.U64(), Nonce: r.U64(), Base: r.U64(), Limit: r.U64()}
 }

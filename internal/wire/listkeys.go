@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 const (
@@ -48,14 +49,14 @@ func (m *ListKeys) AppendTo(b []byte) []byte {
 
 // ParseListKeys reads a ListKeys; bucket and key are parts of b.
 func ParseListKeys(b []byte) (ListKeys, error) {
-	r := reader{b: b}
-	m := ListKeys{Bucket: r.take(int(r.u8())), After: r.bytes16()}
-	if r.bad || len(r.b) == 0 || len(r.b)%2 != 0 || len(r.b) > 2*maxListed {
+	r := parse.Reader{Rest: b}
+	m := ListKeys{Bucket: r.Take(int(r.U8())), After: r.Bytes16()}
+	if r.Bad || len(r.Rest) == 0 || len(r.Rest)%2 != 0 || len(r.Rest) > 2*maxListed {
 		return m, cut("list keys")
 	}
-	m.Partitions = make([]kv.Partition, len(r.b)/2)
+	m.Partitions = make([]kv.Partition, len(r.Rest)/2)
 	for i := range m.Partitions {
-		m.Partitions[i] = kv.Partition(r.u16())
+		m.Partitions[i] = kv.Partition(r.U16())
 	}
 	return m, nil
 }
@@ -94,21 +95,21 @@ func (m *KeysPage) AppendTo(b []byte) []byte {
 
 // ParseKeysPage reads a KeysPage; its keys are parts of b.
 func ParseKeysPage(b []byte) (KeysPage, error) {
-	r := reader{b: b}
-	m := KeysPage{Done: int(r.u32())}
-	partial := r.u8()
+	r := parse.Reader{Rest: b}
+	m := KeysPage{Done: int(r.U32())}
+	partial := r.U8()
 	if len(b) > maxPage || partial > 1 {
 		return KeysPage{}, cut("keys page")
 	}
 	m.Partial = partial == 1
-	for len(r.b) > 0 {
-		k := r.bytes16()
+	for len(r.Rest) > 0 {
+		k := r.Bytes16()
 		if len(k) == 0 {
 			return KeysPage{}, cut("keys page")
 		}
 		m.Keys = append(m.Keys, k)
 	}
-	if r.bad {
+	if r.Bad {
 		return KeysPage{}, cut("keys page")
 	}
 	return m, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // ReplicaRead asks a replica for its object of a key. A replica whose object
@@ -34,14 +35,14 @@ func (m *ReplicaRead) AppendTo(b []byte) []byte {
 
 // ParseReplicaRead reads a ReplicaRead.
 func ParseReplicaRead(b []byte) (ReplicaRead, error) {
-	r := reader{b: b}
-	hints := r.u8()
-	m := ReplicaRead{Hints: hints == 1, Have: r.u64(), Floor: r.u64()}
-	if r.bad || hints > 1 {
+	r := parse.Reader{Rest: b}
+	hints := r.U8()
+	m := ReplicaRead{Hints: hints == 1, Have: r.U64(), Floor: r.U64()}
+	if r.Bad || hints > 1 {
 		return m, cut("replica read")
 	}
 	var err error
-	m.Key, err = kv.ParseKey(r.b)
+	m.Key, err = kv.ParseKey(r.Rest)
 	return m, err
 }
 
@@ -92,14 +93,14 @@ func (m *ReplicaCopy) AppendTo(b []byte) []byte {
 
 // ParseReplicaCopy reads a ReplicaCopy; floor and object are not parsed.
 func ParseReplicaCopy(b []byte) (ReplicaCopy, error) {
-	r := reader{b: b}
-	first := r.u8()
+	r := parse.Reader{Rest: b}
+	first := r.U8()
 	m := ReplicaCopy{Copy: Copy(first &^ otherFloor), OtherFloor: first&otherFloor != 0}
 	if m.OtherFloor {
-		m.Floor = r.bytes32()
+		m.Floor = r.Bytes32()
 	}
-	m.Object = r.b
-	if r.bad {
+	m.Object = r.Rest
+	if r.Bad {
 		return ReplicaCopy{}, cut("replica copy")
 	}
 	if m.Copy > CopyObject || m.Copy != CopyObject && len(m.Object) > 0 {
@@ -152,11 +153,11 @@ func (m *ReplicaPut) AppendTo(b []byte) []byte {
 
 // ParseReplicaPut reads a ReplicaPut; the object is not parsed.
 func ParseReplicaPut(b []byte) (ReplicaPut, error) {
-	r := reader{b: b}
-	m := ReplicaPut{Ack: Ack(r.u8()), For: kv.NodeID(r.u64()), Floor: r.u64()}
-	key := r.bytes16()
-	m.Object = r.b
-	if r.bad || m.Ack < AckApplied || m.Ack > AckBoth {
+	r := parse.Reader{Rest: b}
+	m := ReplicaPut{Ack: Ack(r.U8()), For: kv.NodeID(r.U64()), Floor: r.U64()}
+	key := r.Bytes16()
+	m.Object = r.Rest
+	if r.Bad || m.Ack < AckApplied || m.Ack > AckBoth {
 		return m, cut("replica put")
 	}
 	var err error
@@ -226,13 +227,13 @@ func (m *Get) AppendTo(b []byte) []byte {
 
 // ParseGet reads a Get. Its quorums are not checked.
 func ParseGet(b []byte) (Get, error) {
-	r := reader{b: b}
-	m := Get{Flags: RequestFlags(r.u8()), R: int8(r.u8()), W: int8(r.u8()), DW: int8(r.u8())}
-	if r.bad || m.Flags&^knownRequestFlags != 0 {
+	r := parse.Reader{Rest: b}
+	m := Get{Flags: RequestFlags(r.U8()), R: int8(r.U8()), W: int8(r.U8()), DW: int8(r.U8())}
+	if r.Bad || m.Flags&^knownRequestFlags != 0 {
 		return m, cut("get")
 	}
 	var err error
-	m.Key, err = kv.ParseKey(r.b)
+	m.Key, err = kv.ParseKey(r.Rest)
 	return m, err
 }
 
@@ -255,10 +256,10 @@ func (m *Answer) AppendTo(b []byte) []byte {
 
 // ParseAnswer reads an Answer; the object is not parsed.
 func ParseAnswer(b []byte) (Answer, error) {
-	r := reader{b: b}
-	m := Answer{Context: r.bytes32()}
-	m.Object = r.b
-	if r.bad {
+	r := parse.Reader{Rest: b}
+	m := Answer{Context: r.Bytes32()}
+	m.Object = r.Rest
+	if r.Bad {
 		return m, cut("answer")
 	}
 	return m, nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // Put has a node coordinate a put or delete.
@@ -57,18 +58,18 @@ func (m *Put) AppendTo(b []byte) []byte {
 // ParsePut reads a Put. Its context is not opened and its limits, but for the
 // key's, are not checked.
 func ParsePut(b []byte) (Put, error) {
-	r := reader{b: b}
-	m := Put{Get: Get{Flags: RequestFlags(r.u8()), R: int8(r.u8()), W: int8(r.u8()), DW: int8(r.u8())}}
-	key := r.bytes16()
-	m.Context, m.ContentType = r.bytes32(), r.bytes16()
+	r := parse.Reader{Rest: b}
+	m := Put{Get: Get{Flags: RequestFlags(r.U8()), R: int8(r.U8()), W: int8(r.U8()), DW: int8(r.U8())}}
+	key := r.Bytes16()
+	m.Context, m.ContentType = r.Bytes32(), r.Bytes16()
 	if m.Flags&flagBeside != 0 {
 		m.Flags &^= flagBeside
-		m.Life = kv.Lifetime{TTL: kv.TTL(r.u64()), At: kv.Expiry(r.u64())}
-		m.Meta = r.bytes32()
-		r.bad = r.bad || !m.beside()
+		m.Life = kv.Lifetime{TTL: kv.TTL(r.U64()), At: kv.Expiry(r.U64())}
+		m.Meta = r.Bytes32()
+		r.Bad = r.Bad || !m.beside()
 	}
-	m.Value = r.b
-	if r.bad || m.Flags&^knownRequestFlags != 0 {
+	m.Value = r.Rest
+	if r.Bad || m.Flags&^knownRequestFlags != 0 {
 		return m, cut("put")
 	}
 	var err error

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/parse"
 )
 
 // The encoding of a RingInfo, all numbers big-endian:
@@ -48,9 +49,9 @@ func (m *RingQuery) AppendTo(b []byte) []byte { return binary.BigEndian.AppendUi
 
 // ParseRingQuery reads a RingQuery.
 func ParseRingQuery(b []byte) (RingQuery, error) {
-	r := reader{b: b}
-	m := RingQuery{Known: r.u64()}
-	if r.bad || len(r.b) > 0 {
+	r := parse.Reader{Rest: b}
+	m := RingQuery{Known: r.U64()}
+	if r.Bad || len(r.Rest) > 0 {
 		return m, cut("ring query")
 	}
 	return m, nil
@@ -175,20 +176,20 @@ func ParseRingInfo(b []byte) (RingInfo, error) {
 	if len(b) > MaxRing {
 		return RingInfo{}, kv.Errorf(kv.KindInvalid, "read ring", "%d bytes, the limit is %d", len(b), MaxRing)
 	}
-	r := reader{b: b}
-	m := RingInfo{Hash: r.u64(), Same: len(b) == ringHash}
+	r := parse.Reader{Rest: b}
+	m := RingInfo{Hash: r.U64(), Same: len(b) == ringHash}
 	switch {
-	case r.bad || m.Hash == 0:
+	case r.Bad || m.Hash == 0:
 		return RingInfo{}, cut("ring")
 	case m.Same:
 		return m, nil
 	}
-	if format := r.u8(); format != ringFormat {
+	if format := r.U8(); format != ringFormat {
 		return RingInfo{}, kv.Errorf(kv.KindWrongVersion, "read ring", "format %d, this release reads %d", format, ringFormat)
 	}
-	log := r.u8()
-	m.Partitions, m.Width, m.Epoch = 1<<min(log, 32), int(r.u8()), r.u64()
-	m.Partitioner = string(r.take(int(r.u8())))
+	log := r.U8()
+	m.Partitions, m.Width, m.Epoch = 1<<min(log, 32), int(r.U8()), r.U64()
+	m.Partitioner = string(r.Take(int(r.U8())))
 	if !m.parseNodes(&r) || m.Partitions > maxPartitions || m.Width < 1 || m.Width > min(kv.MaxReplicas, len(m.Nodes)) {
 		return RingInfo{}, cut("ring")
 	}
@@ -199,26 +200,26 @@ func ParseRingInfo(b []byte) (RingInfo, error) {
 	return m, nil
 }
 
-func (m *RingInfo) parseNodes(r *reader) bool {
-	count := int(r.u16())
-	if count < 1 || count > kv.MaxMembers || count*minRingNode > len(r.b) {
+func (m *RingInfo) parseNodes(r *parse.Reader) bool {
+	count := int(r.U16())
+	if count < 1 || count > kv.MaxMembers || count*minRingNode > len(r.Rest) {
 		return false
 	}
 	m.Nodes = make([]RingNode, count)
 	for i := range m.Nodes {
-		id, up, addr := kv.NodeID(r.u64()), r.u8(), r.bytes16()
+		id, up, addr := kv.NodeID(r.U64()), r.U8(), r.Bytes16()
 		m.Nodes[i] = RingNode{ID: id, Up: up == 1, Peer: string(addr)}
-		if r.bad || up > 1 || len(addr) > maxRingAddr || id == 0 || i > 0 && id <= m.Nodes[i-1].ID {
+		if r.Bad || up > 1 || len(addr) > maxRingAddr || id == 0 || i > 0 && id <= m.Nodes[i-1].ID {
 			return false
 		}
 	}
 	return true
 }
 
-func (m *RingInfo) parsePlaces(r *reader, count int) ([]uint16, bool) {
+func (m *RingInfo) parsePlaces(r *parse.Reader, count int) ([]uint16, bool) {
 	size := m.placeSize()
-	raw := r.take(count * size)
-	if r.bad {
+	raw := r.Take(count * size)
+	if r.Bad {
 		return nil, false
 	}
 	places := make([]uint16, count)
@@ -233,10 +234,10 @@ func (m *RingInfo) parsePlaces(r *reader, count int) ([]uint16, bool) {
 	return places, true
 }
 
-func (m *RingInfo) parseMoving(r *reader) bool {
-	for last := -1; len(r.b) > 0; {
-		p, count := kv.Partition(r.u16()), int(r.u8())
-		v := RingMove{Partition: p, Readers: r.u32()}
+func (m *RingInfo) parseMoving(r *parse.Reader) bool {
+	for last := -1; len(r.Rest) > 0; {
+		p, count := kv.Partition(r.U16()), int(r.U8())
+		v := RingMove{Partition: p, Readers: r.U32()}
 		ok := false
 		if v.Owners, ok = m.parsePlaces(r, count); !ok {
 			return false
