@@ -52,6 +52,8 @@ func (s *Service) steer(st *State) bool {
 	if was != nil && was.way == next.way && next.Progress != nil {
 		// What Progress appends, Join reads.
 		_, _ = next.Progress.Join(was.Progress.AppendTo(nil))
+	} else {
+		clear(s.marks.fresh) // they are of another transition's steps
 	}
 	s.course.Store(next)
 	return true

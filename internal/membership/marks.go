@@ -1,9 +1,9 @@
 package membership
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -17,36 +17,34 @@ import (
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// markBook holds own marks between Mark and the sending of them.
+// markBook holds own marks between Mark and the moment at which this node uses and
+// tells them.
 type markBook struct {
-	// mu guards the course's marks against its replacement, and fresh. It is not
-	// held while anything is sent.
+	// mu guards the course's marks against its replacement, and fresh: the marks of
+	// steps of that course. It is not held while anything is sent.
 	mu    sync.Mutex
-	fresh []ring.Mark
+	fresh map[int]ring.Marks
 	wake  chan struct{}
 	// last says that an own mark was the last one of the transition.
 	last atomic.Bool
 }
 
-// Mark tells everybody what this node has to say of steps of a transition. It is
-// durable here already, and true for ever; after a restart the caller tells it
-// again. Marks of a transition that is over are left out. It does not wait.
+// Mark tells everybody what this node has to say of steps of a transition, this
+// node included, and at the same moment: a node that knew them before the others
+// would refuse their requests, and wait with its own. It is durable here already,
+// and true for ever; after a restart the caller tells it again. Marks of a
+// transition that is over are left out. It does not wait.
 func (s *Service) Mark(of *ring.Progress, marks []ring.Mark) error {
-	if !s.note(of, marks) {
-		return nil
+	if s.note(of, marks) {
+		select {
+		case s.marks.wake <- struct{}{}:
+		default:
+		}
 	}
-	if c := s.course.Load(); c.Progress != nil && c.Progress.Over() {
-		s.marks.last.Store(true)
-	}
-	select {
-	case s.marks.wake <- struct{}{}:
-	default:
-	}
-	s.moved()
 	return nil
 }
 
-// note adds own marks to the current transition, and says whether any was news.
+// note keeps own marks of the current transition, and says whether any was news.
 func (s *Service) note(of *ring.Progress, marks []ring.Mark) (news bool) {
 	s.marks.mu.Lock()
 	defer s.marks.mu.Unlock()
@@ -55,29 +53,34 @@ func (s *Service) note(of *ring.Progress, marks []ring.Mark) (news bool) {
 		return false
 	}
 	for _, m := range marks {
-		if m.Step < 0 || m.Step >= c.Progress.Len() {
+		if m.Step < 0 || m.Step >= c.Progress.Len() || m.Marks&^(c.Progress.Marks(m.Step)|s.marks.fresh[m.Step]) == 0 {
 			continue
 		}
-		if c.Progress.Add(m.Step, m.Marks) {
-			s.marks.fresh = append(s.marks.fresh, m)
-			news = true
+		if s.marks.fresh == nil {
+			s.marks.fresh = make(map[int]ring.Marks)
 		}
+		s.marks.fresh[m.Step] |= m.Marks
+		news = true
 	}
 	return news
 }
 
-// take returns the marks that were not sent yet, ascending by step, and the
-// course they belong to.
-func (b *markBook) take(course *atomic.Pointer[course]) ([]ring.Mark, *course) {
+// use adds the noted marks to the course, and returns them, ascending by step.
+func (b *markBook) use(course *atomic.Pointer[course]) ([]ring.Mark, *course) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	fresh := b.fresh
-	b.fresh = nil
-	slices.SortFunc(fresh, func(x, y ring.Mark) int { return cmp.Compare(x.Step, y.Step) })
-	return fresh, course.Load()
+	c := course.Load()
+	var fresh []ring.Mark
+	for _, step := range slices.Sorted(maps.Keys(b.fresh)) {
+		if m := b.fresh[step]; c.Progress.Add(step, m) {
+			fresh = append(fresh, ring.Mark{Step: step, Marks: m})
+		}
+	}
+	clear(b.fresh)
+	return fresh, c
 }
 
-// tellMarks sends own marks at once to those whom they concern, until ctx is
+// tellMarks uses own marks and sends them to those whom they concern, until ctx is
 // done. Who does not get them, and everybody else, has them by exchanges.
 func (s *Service) tellMarks(ctx context.Context) {
 	for {
@@ -89,10 +92,14 @@ func (s *Service) tellMarks(ctx context.Context) {
 		if !pause(ctx, marksPause) {
 			return
 		}
-		fresh, c := s.marks.take(&s.course)
-		if len(fresh) == 0 || c == nil || c.Progress == nil {
+		fresh, c := s.marks.use(&s.course)
+		if len(fresh) == 0 {
 			continue
 		}
+		if c.Progress.Over() {
+			s.marks.last.Store(true)
+		}
+		s.moved()
 		for id, marks := range concerned(c.Progress, fresh, s.ID()) {
 			if m, _ := s.State().Member(id); m.Speaks < changesNeed {
 				continue // an older release ends the connection
@@ -102,9 +109,9 @@ func (s *Service) tellMarks(ctx context.Context) {
 	}
 }
 
-// marksPause is how long own marks are collected before they are told, so that
-// many go in one message.
-const marksPause = time.Millisecond
+// marksPause is how long own marks are collected before they are used and told, so
+// that many go in one message.
+const marksPause = 5 * time.Millisecond
 
 // maxTold is up to how many nodes all are told each mark; in larger clusters
 // only the owners of its partition are.

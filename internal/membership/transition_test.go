@@ -282,9 +282,10 @@ func TestAmendment(t *testing.T) {
 		if err := nodes[1].Mark(p, marksOf(p, nodes[1].ID())); err != nil {
 			t.Error(err)
 		}
-		if m := marksOf(p, nodes[1].ID())[0]; nodes[1].Current().Progress.Marks(m.Step)&m.Marks == 0 {
-			t.Error("a mark by the progress from before the amendment is lost")
-		}
+		eventually(t, "a mark by the progress from before the amendment is known", func() bool {
+			m := marksOf(p, nodes[1].ID())[0]
+			return nodes[1].Current().Progress.Marks(m.Step)&m.Marks != 0
+		})
 		for _, n := range nodes[:4] {
 			n.idle.Store(false)
 			n.wake <- struct{}{}
