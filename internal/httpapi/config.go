@@ -40,7 +40,7 @@ type Config struct {
 // Default returns the bounds that fit a machine with 2 GiB of memory or more.
 func Default() Config {
 	return Config{
-		MaxConnections: 4096,
+		MaxConnections: 16384,
 		MaxRequests:    1024,
 		MaxHeader:      64 << 10,
 		HeaderTimeout:  5 * time.Second,

@@ -30,7 +30,7 @@ type Config struct {
 // Default returns the bounds that fit a machine with 2 GiB of memory or more.
 func Default() Config {
 	return Config{
-		MaxConnections: 4096,
+		MaxConnections: 16384,
 		MaxRequests:    1024,
 		ReadTimeout:    30 * time.Second,
 		WriteTimeout:   2 * time.Minute,
