@@ -85,6 +85,16 @@ func (n *Node) level() kv.Level { return kv.LevelOf(n.service.State().Epoch()) }
 
 func (n *Node) accepted(id kv.NodeID, ack wire.HelloAck) { n.service.Accepted(id, ack) }
 
+// admit decides about whoever connects. Another node that does so has started, or
+// can reach this one again: it is not waited for any longer.
+func (n *Node) admit(h wire.Hello) error {
+	err := n.service.Admit(h)
+	if err == nil && h.Role == wire.RoleNode {
+		n.pool.Hurry(h.Node)
+	}
+	return err
+}
+
 func (n *Node) refused(id kv.NodeID, err error) { n.service.Refused(id, err) }
 
 // stateChanged takes a new cluster state to the parts that depend on it. Until

@@ -152,7 +152,7 @@ func (n *Node) open() error {
 	}
 	n.openCare()
 	n.server = transport.NewServer(n.cfg.Transport, transport.Hooks{
-		Identity: n.identity, Versions: n.versions, Level: n.level, Admit: n.service.Admit,
+		Identity: n.identity, Versions: n.versions, Level: n.level, Admit: n.admit,
 	}, n, n.log)
 	n.addSources()
 	if err := n.openDoors(); err != nil {

@@ -28,13 +28,16 @@ type peer struct {
 	away    atomic.Pointer[kv.Error] // what a call gets without a connection
 	latency latency
 
+	// hurried tells that the peer has just been heard of.
+	hurried chan struct{}
+
 	trouble kv.Kind // of the last failure that was logged, while down
 	cancel  context.CancelFunc
 	ended   chan struct{}
 }
 
 func newPeer(p *Pool, at Peer) *peer {
-	r := &peer{pool: p, id: at.ID, addr: at.Addr, ended: make(chan struct{})}
+	r := &peer{pool: p, id: at.ID, addr: at.Addr, ended: make(chan struct{}), hurried: make(chan struct{}, 1)}
 	r.setAway(kv.KindUnavailable, errors.New("not connected yet"))
 	return r
 }
@@ -67,17 +70,30 @@ func (r *peer) run(ctx context.Context) {
 			if ctx.Err() == nil {
 				r.goDown(err)
 			}
-			sleep(ctx, pauses.pause())
+			r.rest(ctx, pauses)
 			continue
 		}
 		if why := r.keep(ctx, c); c.now() > cfg.BackoffMax {
 			pauses.reset() // it was of use: try again at once
 		} else if ctx.Err() == nil {
 			r.goDown(why)
-			sleep(ctx, pauses.pause())
+			r.rest(ctx, pauses)
 		}
 	}
 	r.setAway(kv.KindClosed, errors.New("this node is shutting down, or the peer was removed"))
+}
+
+// rest waits until it is time to try again: when the pause is over, or at once if
+// the peer has just been heard of.
+func (r *peer) rest(ctx context.Context, pauses *backoff) {
+	t := time.NewTimer(pauses.pause())
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-r.hurried:
+		pauses.reset()
+	}
 }
 
 // connect makes a connection, or fails within DownAfter.

@@ -143,6 +143,17 @@ func (p *Pool) Up(id kv.NodeID) bool {
 	return r != nil && r.up.Load()
 }
 
+// Hurry has a peer that is down tried again at once: it was heard of by another
+// way, as it is when it has just started and connects to this node.
+func (p *Pool) Hurry(id kv.NodeID) {
+	if r := p.peer(id); r != nil && !r.up.Load() {
+		select {
+		case r.hurried <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // Latency returns the usual round trip to a peer of late, handling included, 0
 // while there was no connection yet. Timed are handshakes and pings, and of the
 // reads and writes of replicas one in eight, none over wire.MaxChunk: what a peer
