@@ -398,6 +398,11 @@ func TestMarksAreBatched(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		for _, m := range all {
+			if p.Marks(m.Step)&m.Marks != 0 {
+				t.Errorf("the node uses %+v before the others are told", m)
+			}
+		}
 		time.Sleep(100 * time.Millisecond)
 		if len(all) < 2 || len(sent) != 3 {
 			t.Errorf("%d marks went in %d messages, want one to each node", len(all), len(sent))

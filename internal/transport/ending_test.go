@@ -109,6 +109,29 @@ func TestEndingNodeIsSilent(t *testing.T) {
 	})
 }
 
+// A peer that was heard of is tried at once, however long the pause would be.
+func TestHurriedPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, echo)
+		w.stop()
+		w.net.Kill("b")
+		w.waitFor(t, false)
+		for range 20 {
+			time.Sleep(time.Hour)
+			_, stop := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, echo, nil), w.net.Host("b"), "b:1")
+			w.pool.Hurry(2)
+			if d := w.waitFor(t, true); d > time.Millisecond {
+				t.Errorf("up %v after it was heard of", d)
+			}
+			w.pool.Hurry(2) // it is up: nothing
+			stop()
+			w.net.Kill("b")
+			w.waitFor(t, false)
+		}
+		w.pool.Hurry(9) // a stranger
+	})
+}
+
 // An announcement from the side that dialled is a breach.
 func TestClientsDoNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -262,29 +262,6 @@ func TestPeerReturns(t *testing.T) {
 	})
 }
 
-// A peer that was heard of is tried at once, however long the pause would be.
-func TestHurriedPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, echo)
-		w.stop()
-		w.net.Kill("b")
-		w.waitFor(t, false)
-		for range 20 {
-			time.Sleep(time.Hour)
-			_, stop := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, echo, nil), w.net.Host("b"), "b:1")
-			w.pool.Hurry(2)
-			if d := w.waitFor(t, true); d > time.Millisecond {
-				t.Errorf("up %v after it was heard of", d)
-			}
-			w.pool.Hurry(2) // it is up: nothing
-			stop()
-			w.net.Kill("b")
-			w.waitFor(t, false)
-		}
-		w.pool.Hurry(9) // a stranger
-	})
-}
-
 // A lost connection that can be made again at once is no reason to be down.
 func TestLostConnectionIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
