@@ -53,17 +53,23 @@ func Run(ctx context.Context, cfg Config, out io.Writer) (Report, error) {
 			return Report{}, err
 		}
 		defer s.close()
-		return run(ctx, cfg, s, out)
+		return RunOn(ctx, cfg, s, out)
 	}
 	c, err := client.Dial(ctx, cfg.Addrs, cfg.options()...)
 	if err != nil {
 		return Report{}, err
 	}
 	defer c.Close()
-	return run(ctx, cfg, c.Bucket(cfg.Bucket), out)
+	return RunOn(ctx, cfg, c.Bucket(cfg.Bucket), out)
 }
 
-func run(ctx context.Context, cfg Config, store Store, out io.Writer) (Report, error) {
+// RunOn is Run for a store of the caller's, which need not be Ringtail: so others
+// are measured as we are. Of cfg, Door, Addrs, Routing, Conns, Bucket and what
+// requests ask for are the caller's business.
+func RunOn(ctx context.Context, cfg Config, store Store, out io.Writer) (Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return Report{}, err
+	}
 	b := newBench(cfg, store)
 	if cfg.Preload {
 		if err := b.preload(ctx, out); err != nil {

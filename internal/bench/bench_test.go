@@ -38,7 +38,7 @@ func TestMix(t *testing.T) {
 	for w, share := range map[Workload]float64{WorkloadA: 0.5, WorkloadB: 0.95, WorkloadC: 1, WorkloadW: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			store := &fakeStore{getTime: time.Millisecond, putTime: time.Millisecond}
-			r, err := run(t.Context(), small(w), store, io.Discard)
+			r, err := RunOn(t.Context(), small(w), store, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestMix(t *testing.T) {
 func TestLatencies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &fakeStore{getTime: 1500 * time.Microsecond, putTime: 70 * time.Millisecond}
-		r, err := run(t.Context(), small(WorkloadA), store, io.Discard)
+		r, err := RunOn(t.Context(), small(WorkloadA), store, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestSiblingsDoNotPileUp(t *testing.T) {
 				store := &fakeStore{getTime: time.Millisecond, putTime: time.Millisecond}
 				cfg := small(w)
 				cfg.Distribution, cfg.Keys = d, 50
-				r, err := run(t.Context(), cfg, store, io.Discard)
+				r, err := RunOn(t.Context(), cfg, store, io.Discard)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -106,7 +106,7 @@ func TestPreloadLeavesOneValueOfEachKey(t *testing.T) {
 		cfg.Preload = true
 		var out bytes.Buffer
 		for range 2 { // the second finds the first one's keys
-			r, err := run(t.Context(), cfg, store, &out)
+			r, err := RunOn(t.Context(), cfg, store, &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestPreloadLeavesOneValueOfEachKey(t *testing.T) {
 				t.Errorf("%d keys of %d, %d reads saw none, %d several", len(store.keys), cfg.Keys, r.Missing, r.Conflicts)
 			}
 		}
-		r, err := run(t.Context(), small(WorkloadC), &fakeStore{getTime: time.Millisecond}, io.Discard)
+		r, err := RunOn(t.Context(), small(WorkloadC), &fakeStore{getTime: time.Millisecond}, io.Discard)
 		if err != nil || r.Missing != uint64(r.Ops) {
 			t.Errorf("without preload: %d of %d reads are missing, %v", r.Missing, r.Ops, err)
 		}
@@ -126,7 +126,7 @@ func TestPreloadGivesUp(t *testing.T) {
 		cfg := small(WorkloadA)
 		cfg.Preload = true
 		refused := &client.Error{Op: "put", Kind: client.KindDiskFull, Err: errTest}
-		_, err := run(t.Context(), cfg, &fakeStore{fail: func(int) error { return refused }}, io.Discard)
+		_, err := RunOn(t.Context(), cfg, &fakeStore{fail: func(int) error { return refused }}, io.Discard)
 		if !errors.Is(err, errTest) {
 			t.Errorf("got %v", err)
 		}
@@ -144,7 +144,7 @@ func TestPreloadOutlastsAFewErrors(t *testing.T) {
 			}
 			return nil
 		}}
-		r, err := run(t.Context(), cfg, store, io.Discard)
+		r, err := RunOn(t.Context(), cfg, store, io.Discard)
 		if err != nil || r.Missing > 0 || r.MostSiblings != 1 {
 			t.Errorf("%v, %+v", err, r)
 		}
@@ -160,7 +160,7 @@ func TestErrorsAreCountedByKindAndPaced(t *testing.T) {
 			return &client.Error{Op: "test", Kind: client.KindUnavailable, Err: errTest}
 		}}
 		var out bytes.Buffer
-		r, err := run(t.Context(), small(WorkloadA), store, &out)
+		r, err := RunOn(t.Context(), small(WorkloadA), store, &out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestWarmUpIsNotReported(t *testing.T) {
 			return nil
 		}}
 		var out bytes.Buffer
-		r, err := run(t.Context(), cfg, store, &out)
+		r, err := RunOn(t.Context(), cfg, store, &out)
 		if err != nil || r.Ops != 80_000 || len(r.Errors) > 0 {
 			t.Errorf("%v, %+v", err, r)
 		}
@@ -216,7 +216,7 @@ func TestInterruption(t *testing.T) {
 				defer cancel()
 				cfg := small(WorkloadC)
 				cfg.Preload, cfg.WarmUp, cfg.Duration = true, 2*time.Second, time.Minute // the preload takes 125 ms
-				r, err := run(ctx, cfg, &fakeStore{getTime: time.Millisecond, putTime: time.Millisecond}, io.Discard)
+				r, err := RunOn(ctx, cfg, &fakeStore{getTime: time.Millisecond, putTime: time.Millisecond}, io.Discard)
 				switch {
 				case c.ops < 0 && !errors.Is(err, context.DeadlineExceeded):
 					t.Errorf("got %v", err)
@@ -255,7 +255,7 @@ func TestClusterCPU(t *testing.T) {
 					}
 					return c.after, c.err
 				})
-				r, err := run(t.Context(), cfg, &fakeStore{getTime: time.Millisecond}, io.Discard)
+				r, err := RunOn(t.Context(), cfg, &fakeStore{getTime: time.Millisecond}, io.Discard)
 				if err != nil || r.ClusterCPU != c.want || !strings.Contains(r.ClusterCPUNote, c.note) || (c.note == "") != (r.ClusterCPUNote == "") {
 					t.Errorf("%v, %v µs, %q", err, r.ClusterCPU, r.ClusterCPUNote)
 				}
