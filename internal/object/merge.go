@@ -87,13 +87,17 @@ func (m *mixing) registers() {
 }
 
 // outcome tells whether the result is a, and whether it is b.
-func (m *mixing) outcome() (isA, isB bool) {
+func (m *mixing) outcome() (isA, isB bool) { return m.sides(bytes.Equal) }
+
+// sides is outcome, of objects whose siblings are the same where same tells so of
+// the result's encoding, if it has the sibling, and a side's.
+func (m *mixing) sides(same func(s, in []byte) bool) (isA, isB bool) {
 	order := m.a.clock.Compare(m.b.clock)
 	isA = (order == vclock.After || order == vclock.Equal) && m.regA == m.reg
 	isB = (order == vclock.Before || order == vclock.Equal) && m.regB == m.reg
 	for p := m.pairs(); (isA || isB) && p.next(); {
 		s := m.survivor(&p)
-		isA, isB = isA && bytes.Equal(s, p.inA), isB && bytes.Equal(s, p.inB)
+		isA, isB = isA && same(s, p.inA), isB && same(s, p.inB)
 	}
 	return isA, isB
 }

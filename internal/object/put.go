@@ -45,16 +45,7 @@ type Write struct {
 // The error is of KindTooManySiblings when the object would exceed
 // kv.MaxSiblings or kv.MaxObject; then dst is as it was.
 func Put(dst []byte, local Object, w Write) (Object, []byte, int, error) {
-	s := Sibling{
-		Dot: vclock.Dot(w.Own), Seq: w.Seq, Time: w.Now, Deleted: w.Deleted,
-		LWW: w.Merge == kv.MergeLWW, ContentType: w.ContentType, Value: w.Value, Expires: w.Expires, Meta: w.Meta,
-	}
-	reg := local.register().max(w.Context.register())
-	p := putting{Sibling: s, ctx: w.Context.Clock, local: local, reg: reg}
-	if s.LWW {
-		p.Time = clock.Next(w.Now, reg.tag.time, w.Context.Time)
-		p.reg = p.register()
-	}
+	p := newPutting(local, w)
 	b := begin(dst)
 	dropped := p.clock(&b, w.MaxClock)
 	b.horizon(p.reg)
@@ -76,6 +67,20 @@ type putting struct {
 	ctx   vclock.Clock
 	local Object
 	reg   register
+}
+
+func newPutting(local Object, w Write) putting {
+	s := Sibling{
+		Dot: vclock.Dot(w.Own), Seq: w.Seq, Time: w.Now, Deleted: w.Deleted,
+		LWW: w.Merge == kv.MergeLWW, ContentType: w.ContentType, Value: w.Value, Expires: w.Expires, Meta: w.Meta,
+	}
+	reg := local.register().max(w.Context.register())
+	p := putting{Sibling: s, ctx: w.Context.Clock, local: local, reg: reg}
+	if s.LWW {
+		p.Time = clock.Next(w.Now, reg.tag.time, w.Context.Time)
+		p.reg = p.register()
+	}
+	return p
 }
 
 // keeps tells whether s, a sibling of the local copy, outlives the put.

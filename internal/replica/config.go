@@ -14,6 +14,10 @@ type Config struct {
 	// exists still grows. Hints that were for an owner which the ring has no more,
 	// and are kept for each present owner instead, are declined past twice as much.
 	MaxHintBytes uint64
+	// MaxHeadBytes bounds the memory for heads of records, 272 bytes for each key
+	// that was written of late; 0 is none. With it, writes and the questions of
+	// other nodes rarely read from the engine.
+	MaxHeadBytes uint64
 	// Wall is the wall clock by which listings leave out what has expired; nil is
 	// the system's.
 	Wall func() kv.Time
@@ -38,8 +42,9 @@ type Hooks struct {
 	Wrong func(p kv.Partition, l merkle.Leaf)
 }
 
-// Default returns the Config of an ordinary machine: 1 GiB of hints.
-func Default() Config { return Config{MaxHintBytes: 1 << 30} }
+// Default returns the Config of an ordinary machine: 1 GiB of hints, and heads of
+// some 250,000 keys.
+func Default() Config { return Config{MaxHintBytes: 1 << 30, MaxHeadBytes: 64 << 20} }
 
 // Validate returns an error of KindInvalid that names the first field out of
 // its range.

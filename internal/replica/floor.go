@@ -145,7 +145,9 @@ func (s *Store) DropCopy(p kv.Partition, changes uint64) (bool, error) {
 	if err := part.resetFill(); err != nil {
 		return false, err
 	}
-	if err := s.engine.Drop(leafRange(p, 0, merkle.Leaves)); err != nil {
+	err = s.engine.Drop(leafRange(p, 0, merkle.Leaves))
+	part.drops.Add(1)
+	if err != nil {
 		part.restart()
 		return false, err
 	}

@@ -57,7 +57,7 @@ func (s *Store) PutHint(level kv.Level, owner kv.NodeID, p kv.Partition, k kv.Ke
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
 	scratch.key = appendHintKey(scratch.key[:0], owner, p, k)
-	return s.put(level, p, scratch, spot{shelf, scratch.key, k}, w, buf, durable)
+	return s.put(level, p, scratch, spot{shelf: shelf, at: scratch.key, k: k}, w, buf, durable)
 }
 
 // ReadHints appends what this node keeps of k for any owner to buf, merged, and
@@ -202,7 +202,7 @@ func (s *Store) DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version ui
 		return false, nil
 	}
 	old := entry{size: uint64(len(w.key) + len(w.old)), obj: rec.obj}
-	if err := s.apply(w, spot{shelf, w.key, k}, old, entry{}, nil, nil); err != nil {
+	if err := s.apply(w, spot{shelf: shelf, at: w.key, k: k}, old, entry{}, nil, nil); err != nil {
 		return false, err
 	}
 	return true, nil
@@ -229,7 +229,7 @@ func (s *Store) mergeHint(owner kv.NodeID, p kv.Partition, k kv.Key, in object.O
 	w := s.work.Get().(*work)
 	defer s.release(w)
 	w.key = appendHintKey(w.key[:0], owner, p, k)
-	at := spot{here, w.key, k}
+	at := spot{shelf: here, at: w.key, k: k}
 	if again {
 		at.shelf = readdressed{here}
 	}

@@ -155,10 +155,10 @@ func (n *node) spotOf(hint bool) spot {
 		if err != nil {
 			panic(err)
 		}
-		return spot{part, appendDataKey(nil, historyPartition, historyKey), historyKey}
+		return new(work).data(part, historyKey)
 	}
 	p := storage.NewPrefix(storage.SpaceHints, historyPartition)
-	return spot{pile{}, append(p[:], historyKey...), historyKey}
+	return spot{shelf: pile{}, at: append(p[:], historyKey...), k: historyKey}
 }
 
 // pile is a shelf that counts nothing.
@@ -248,6 +248,7 @@ func (h *history) do(c command) {
 		}
 	case "drop":
 		h.must(n.engine.Drop(storage.NewPrefix(storage.SpaceData, historyPartition).Range()))
+		n.spotOf(false).head.part.drops.Add(1)
 	default:
 		h.t.Fatalf("%q is no verb", c.verb)
 	}

@@ -26,6 +26,9 @@ type partition struct {
 	damaged atomic.Bool
 	// shut refuses writes, while the copy is dropped.
 	shut atomic.Bool
+	// drops counts the times that records were dropped; heads from before a drop
+	// do not count.
+	drops atomic.Uint32
 	// stage is how far the copy is, durable what of that is on stable storage.
 	// Neither is nil. The stage is raised first, and then written.
 	stage, durable atomic.Pointer[stage]

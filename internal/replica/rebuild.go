@@ -150,7 +150,9 @@ func (s *Store) cut(part *partition, l merkle.Leaf, turn uint64) error {
 		return nil // it can be read after all, and the next window will
 	}
 	low, high := leafRange(part.id, l, end)
-	if err := s.engine.Drop(low, high); err != nil {
+	err := s.engine.Drop(low, high)
+	part.drops.Add(1)
+	if err != nil {
 		return err
 	}
 	for ; l < end; l++ {

@@ -31,6 +31,8 @@ type record struct {
 	own    vclock.Own
 	digest uint64
 	obj    object.Object
+	// bare tells that obj is the object's head.
+	bare bool
 }
 
 // parseRecord reads a record. The error is of KindCorrupt, or KindWrongVersion:
@@ -73,6 +75,11 @@ func appendDataKey(dst []byte, p kv.Partition, k kv.Key) []byte {
 	dst = append(dst, prefix[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, merkle.Position(k))
 	return append(dst, k...)
+}
+
+// sizeOf returns the size of k's record with its engine key.
+func sizeOf(k kv.Key, rec []byte) uint64 {
+	return uint64(storage.PrefixLen + positionLen + len(k) + len(rec))
 }
 
 // dataKey is the inverse of appendDataKey. It is not ok for a key that

@@ -7,7 +7,6 @@ import (
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
-	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -33,8 +32,9 @@ func (s *Store) Handle(req wire.Request) {
 
 // reading is the scratch space of one served read.
 type reading struct {
-	buf []byte
-	msg wire.ReplicaCopy
+	buf  []byte
+	head headSpot
+	msg  wire.ReplicaCopy
 }
 
 func (s *Store) serveRead(req wire.Request) error {
@@ -51,36 +51,89 @@ func (s *Store) serveRead(req wire.Request) error {
 		if cap(r.buf) > maxScratch {
 			r.buf = nil
 		}
-		r.msg = wire.ReplicaCopy{}
+		r.msg, r.head = wire.ReplicaCopy{}, headSpot{}
 		s.reads.Put(r)
 	}()
-	var o object.Object
-	var f vclock.Floor
-	var version uint64
-	level := req.Level
-	if m.Hints {
-		level = unplanned // what a stand-in adds is not counted
-	}
-	o, f, version, r.buf, err = s.ReadUnder(level, p, m.Key, r.buf[:0])
-	if m.Hints && (err == nil || kv.KindOf(err) == kv.KindCorrupt) {
-		// A stand-in answers with its hints, whatever became of a copy of its own.
-		o, r.buf, err = s.withHints(p, m.Key, o, f, r.buf)
-	}
-	if err != nil {
+	if err := s.answerRead(r, p, req.Level, &m); err != nil {
 		return err
-	}
-	r.msg = wire.ReplicaCopy{Copy: wire.CopyObject, Object: o.Bytes()}
-	if version != m.Floor {
-		r.msg.OtherFloor, r.msg.Floor = true, f
-	}
-	switch {
-	case o.Bytes() == nil:
-		r.msg.Copy = wire.CopyAbsent
-	case m.Have != 0 && m.Have == object.Digest(o, f):
-		r.msg.Copy, r.msg.Object = wire.CopySame, nil
 	}
 	req.Reply.Send(&r.msg)
 	return nil
+}
+
+// answerRead sets r.msg to the answer to m.
+func (s *Store) answerRead(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead) error {
+	f, same, err := s.same(r, p, level, m)
+	if err != nil {
+		return err
+	}
+	r.msg.Copy = wire.CopySame
+	if !same {
+		if f, err = s.readFor(r, p, level, m); err != nil {
+			return err
+		}
+	}
+	if f.version != m.Floor {
+		r.msg.OtherFloor, r.msg.Floor = true, f.Floor
+	}
+	return nil
+}
+
+// same tells whether the copy is known to be what the asker has, without reading
+// it, and under which floor.
+func (s *Store) same(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead) (floor, bool, error) {
+	if m.Have == 0 || m.Hints {
+		return floor{}, false, nil
+	}
+	part, err := s.part(p)
+	if err != nil {
+		return floor{}, false, err
+	}
+	f := part.floor.Load()
+	if part.damaged.Load() {
+		return floor{}, false, errDamaged(p)
+	}
+	r.head = headOf(part, m.Key)
+	var size uint32
+	if r.buf, size = s.heads.find(&r.head, r.buf[:0]); size == 0 {
+		return floor{}, false, nil
+	}
+	rec, err := parseRecord(r.buf)
+	if err != nil {
+		return floor{}, false, err
+	}
+	// As in ReadUnder, only now.
+	if err := part.answers(level); err != nil {
+		return floor{}, false, err
+	}
+	return *f, m.Have == object.Digest(rec.obj, f.Floor) && part.floor.Load() == f, nil
+}
+
+// readFor reads what m asks for into r.
+func (s *Store) readFor(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead) (f floor, err error) {
+	if m.Hints {
+		level = unplanned // what a stand-in adds is not counted
+	}
+	var o object.Object
+	o, f.Floor, f.version, r.buf, err = s.ReadUnder(level, p, m.Key, r.buf[:0])
+	switch {
+	case m.Hints && (err == nil || kv.KindOf(err) == kv.KindCorrupt):
+		// A stand-in answers with its hints, whatever became of a copy of its own.
+		o, r.buf, err = s.withHints(p, m.Key, o, f.Floor, r.buf)
+	case err == nil && m.Have != 0 && o.Bytes() != nil:
+		s.heads.keep(&r.head, r.buf, o, sizeOf(m.Key, r.buf))
+	}
+	if err != nil {
+		return f, err
+	}
+	r.msg.Copy, r.msg.Object = wire.CopyObject, o.Bytes()
+	switch {
+	case o.Bytes() == nil:
+		r.msg.Copy = wire.CopyAbsent
+	case m.Have != 0 && m.Have == object.Digest(o, f.Floor):
+		r.msg.Copy, r.msg.Object = wire.CopySame, nil
+	}
+	return f, nil
 }
 
 func (s *Store) servePut(req wire.Request) error {

@@ -52,6 +52,7 @@ type Store struct {
 	locks  [merkle.Leaves]lock
 	parts  partitions
 	hints  hintTable
+	heads  heads
 	self   kv.NodeID
 	// first is the first sequence number of this process, and names its stop;
 	// keptBy is the stop whose kept trees are valid, 0 for none.
@@ -84,7 +85,7 @@ func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, ring
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, self: self, engine: engine, source: source, rings: rings, first: first}
+	s := &Store{cfg: cfg, self: self, engine: engine, source: source, rings: rings, first: first, heads: newHeads(cfg.MaxHeadBytes)}
 	for i := range s.locks {
 		s.locks[i].from = first
 	}

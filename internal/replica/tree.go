@@ -182,8 +182,7 @@ func (s *Store) refresh(part *partition, k kv.Key, joined vclock.Floor) error {
 func (s *Store) rewrite(part *partition, k kv.Key, fn func(rec record, w *work) (is entry, value []byte, write bool)) error {
 	w := s.work.Get().(*work)
 	defer s.release(w)
-	w.key = appendDataKey(w.key[:0], part.id, k)
-	at := spot{part, w.key, k}
+	at := w.data(part, k)
 	mu := s.lockOf(k)
 	mu.Lock()
 	defer mu.Unlock()

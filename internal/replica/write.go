@@ -32,6 +32,8 @@ type spot struct {
 	shelf
 	at []byte
 	k  kv.Key
+	// head is where the record's head is kept; nil for hints.
+	head *headSpot
 }
 
 // entry is what a shelf knows of a record; the zero entry is none.
@@ -46,7 +48,15 @@ type entry struct {
 // work is the scratch space of one operation.
 type work struct {
 	key, old, out []byte
+	head          headSpot
 	batch         storage.Batch
+}
+
+// data returns the spot of k's data record, which refers to w.
+func (w *work) data(part *partition, k kv.Key) spot {
+	w.key = appendDataKey(w.key[:0], part.id, k)
+	w.head = headOf(part, k)
+	return spot{part, w.key, k, &w.head}
 }
 
 // maxScratch bounds the buffers that are kept for the next operation, in bytes.
@@ -56,6 +66,7 @@ func (s *Store) release(w *work) {
 	if cap(w.old) > maxScratch || cap(w.out) > maxScratch {
 		w.old, w.out = nil, nil
 	}
+	w.head = headSpot{}
 	s.work.Put(w)
 }
 
@@ -82,8 +93,7 @@ func (s *Store) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, bu
 	}
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
-	scratch.key = appendDataKey(scratch.key[:0], p, k)
-	return s.put(level, p, scratch, spot{part, scratch.key, k}, w, buf, durable)
+	return s.put(level, p, scratch, scratch.data(part, k), w, buf, durable)
 }
 
 // put is Put for any record of p, data or hint.
@@ -100,11 +110,16 @@ func (s *Store) put(level kv.Level, p kv.Partition, scratch *work, at spot, w ob
 	if now := s.level(p); now > level {
 		return object.Object{}, buf, 0, kv.Errorf(kv.KindStaleRing, "put", "partition %d is at %v, the write was planned at %v; try again", p, now, level)
 	}
-	rec, old, err := s.held(scratch, at)
+	rec, old, err := s.known(scratch, at)
 	if err != nil {
 		return object.Object{}, buf, 0, err
 	}
 	w.Own, w.Seq = s.issue(rec, node, seq, mu.from), seq
+	if rec.bare && !object.Supersedes(w, rec.obj) {
+		if rec, old, err = s.held(scratch, at); err != nil {
+			return object.Object{}, buf, 0, err
+		}
+	}
 	start := len(buf)
 	buf = appendRecordHeader(buf, w.Own, 0)
 	o, buf, dropped, err := object.Put(buf, rec.obj, w)
@@ -182,8 +197,7 @@ func (s *Store) mergeData(p kv.Partition, k kv.Key, in object.Object, from sende
 	}
 	w := s.work.Get().(*work)
 	defer s.release(w)
-	w.key = appendDataKey(w.key[:0], p, k)
-	return s.mergeFrom(w, spot{part, w.key, k}, in, from, durable)
+	return s.mergeFrom(w, w.data(part, k), in, from, durable)
 }
 
 // merge is Merge for any record, data or hint, of a sender without a floor.
@@ -198,17 +212,26 @@ func (s *Store) mergeFrom(w *work, at spot, in object.Object, from sender, durab
 	if err := at.serves(from.level); err != nil {
 		return err
 	}
-	rec, old, err := s.held(w, at)
+	rec, old, err := s.known(w, at)
 	if err != nil {
 		return err
 	}
 	f := at.under()
+	outcome := object.Second
+	if rec.bare {
+		outcome = object.CompareHead(rec.obj, in, f.vector(), from.under(f))
+	}
+	if rec.bare && outcome != object.Second && (outcome != object.First || durable != nil) {
+		if rec, old, err = s.held(w, at); err != nil {
+			return err
+		}
+	}
 	w.out = appendRecordHeader(w.out[:0], s.ownAfter(rec, in), 0)
-	var outcome object.Outcome
-	var o object.Object
-	o, w.out, outcome, err = object.MergeUnder(w.out, rec.obj, in, f.vector(), from.under(f))
-	if err != nil {
-		return err
+	o := in
+	if !rec.bare {
+		if o, w.out, outcome, err = object.MergeUnder(w.out, rec.obj, in, f.vector(), from.under(f)); err != nil {
+			return err
+		}
 	}
 	if outcome == object.First && durable == nil {
 		return nil
@@ -234,6 +257,26 @@ func (s *Store) drop(w *work, at spot, old entry, durable storage.Waiter) error 
 		durable.Durable(nil)
 	}
 	return nil
+}
+
+// known is held, but where the record's head is kept it returns that in place of
+// the record, which is bare then.
+func (s *Store) known(w *work, at spot) (record, entry, error) {
+	if at.head == nil {
+		return s.held(w, at)
+	}
+	head, size := s.heads.find(at.head, w.old[:0])
+	if size == 0 {
+		return s.held(w, at)
+	}
+	w.old = head
+	rec, err := parseRecord(head)
+	if err != nil {
+		return record{}, entry{}, err
+	}
+	rec.bare = true
+	old := entry{size: uint64(size), digest: rec.digest, obj: rec.obj}
+	return rec, old, at.admit(old)
 }
 
 // held reads the record at a spot, into w.old, and returns it with its entry.
@@ -271,10 +314,16 @@ func (s *Store) apply(w *work, at spot, old, new entry, value []byte, durable st
 	if s.omits(OmitLog) {
 		told = nil
 	}
+	if at.head != nil {
+		s.heads.forget(at.head)
+	}
 	err := s.engine.Apply(&w.batch, told)
 	w.batch.Reset()
 	if err != nil {
 		return err
+	}
+	if at.head != nil && value != nil {
+		s.heads.keep(at.head, value, new.obj, new.size)
 	}
 	at.changed(at.k, old, new)
 	if told != durable {
