@@ -28,6 +28,8 @@ type disk struct {
 	full, failReads, failSync bool
 	// floorsFirst is Scenario.FloorsFirst.
 	floorsFirst bool
+	// twin is a real engine beside this model, nil for none.
+	twin *twin
 	// syncTime draws how long an fsync takes.
 	syncTime func() time.Duration
 }
@@ -80,6 +82,24 @@ func (s *Scenario) newDisk(rng *rand.Rand) *disk {
 	return &disk{applied: newTable(), synced: newTable(), floorsFirst: s.FloorsFirst, syncTime: syncTime}
 }
 
+// newDisk returns an empty disk, with a twin where that is asked for.
+func (w *World) newDisk(rng *rand.Rand) *disk {
+	d := w.Scenario.newDisk(rng)
+	if w.Engine != nil && !w.FloorsFirst {
+		wrong := func(format string, args ...any) { w.violate("the engine's contract", nil, format, args...) }
+		d.twin = newTwin(w.Engine, w.random("twin %d", len(w.twins)), wrong)
+		w.twins = append(w.twins, d.twin)
+	}
+	return d
+}
+
+// watchTwin has the twin of a copied disk ended with the run.
+func (w *World) watchTwin(d *disk) {
+	if d.twin != nil {
+		w.twins = append(w.twins, d.twin)
+	}
+}
+
 func changeOf(b *storage.Batch) change {
 	c := change{ops: make([]stored, 0, b.Len())}
 	for _, op := range b.Ops() {
@@ -93,6 +113,9 @@ func (d *disk) apply(c change) {
 	d.changes++
 	c.to(d.applied, d.changes)
 	d.log = append(d.log, c)
+	if d.twin != nil {
+		d.twin.apply(c, d.changes)
+	}
 }
 
 // syncTo makes the changes up to number n durable.
@@ -120,12 +143,31 @@ func (c change) to(t *table, number uint64) {
 	}
 }
 
-// crash loses the changes that are not durable but for the first keep.
+// durable returns how many of the changes are on stable storage.
+func (d *disk) durable() uint64 { return d.changes - uint64(len(d.log)) }
+
+// crash loses the changes that are not durable but for the first keep, or those
+// that the twin keeps.
 func (d *disk) crash(keep int) {
-	done := d.changes - uint64(len(d.log))
-	d.syncTo(done + uint64(keep))
-	d.changes, d.log = done+uint64(keep), nil
+	left := d.durable() + uint64(keep)
+	if d.twin != nil {
+		left = d.kept(d.twin.lose())
+	}
+	d.syncTo(left)
+	d.changes, d.log = left, nil
 	d.applied = d.synced.clone()
+	if d.twin != nil {
+		d.twin.compare(d.applied)
+	}
+}
+
+// kept holds the number of changes that the twin says it has after a crash
+// against what it may have.
+func (d *disk) kept(n uint64) uint64 {
+	if n < d.durable() || n > d.changes {
+		d.twin.wrong("after a crash %d changes are left of %d, of which %d were durable", n, d.changes, d.durable())
+	}
+	return min(max(n, d.durable()), d.changes)
 }
 
 // aside tells whether c goes into a file of its own: then it is durable at once,
@@ -148,8 +190,15 @@ func (d *disk) aside(c change) bool {
 // takes it.
 func (d *disk) copied() *disk {
 	c := *d
-	c.applied, c.synced, c.log = d.synced.clone(), d.synced.clone(), nil
-	c.changes = d.changes - uint64(len(d.log))
+	c.synced, c.log = d.synced.clone(), slices.Clone(d.log)
+	left := d.durable()
+	if d.twin != nil {
+		c.twin = d.twin.copied()
+		left = c.kept(c.twin.survey())
+		c.twin.stop()
+	}
+	c.syncTo(left)
+	c.applied, c.changes, c.log = c.synced.clone(), left, nil
 	c.damage = append([]span(nil), d.damage...)
 	c.full, c.failReads, c.failSync = false, false, false
 	return &c

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"sort"
 	"sync"
 	"time"
 
@@ -64,6 +65,10 @@ func (e *engine) Get(key, dst []byte) ([]byte, bool, error) {
 		return dst, false, errDamaged("get")
 	}
 	r, ok := e.disk.applied.rows[string(key)]
+	if e.disk.twin != nil {
+		dst, ok = e.disk.twin.get(key, dst, r, ok)
+		return dst, ok, nil
+	}
 	if !ok {
 		return dst, false, nil
 	}
@@ -144,6 +149,9 @@ func (e *engine) sync(upTo uint64) error {
 		e.failure = kv.Errorf(kv.KindStorage, "fsync", "the disk failed")
 		return unknown(e.failure)
 	}
+	if e.disk.twin != nil {
+		e.disk.twin.check("sync", e.disk.twin.engine.Sync())
+	}
 	e.disk.syncTo(upTo)
 	e.stats.Syncs++
 	return nil
@@ -172,6 +180,9 @@ func (e *engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 	if err != nil {
 		return err
 	}
+	if twin := e.disk.twin; twin != nil {
+		return e.scanTwin(twin, p, from, keys, rows, damaged, fn)
+	}
 	for i, key := range keys {
 		if damaged != nil && key >= *damaged {
 			break
@@ -181,6 +192,18 @@ func (e *engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 		}
 	}
 	if damaged != nil {
+		return errDamaged("scan")
+	}
+	return nil
+}
+
+// scanTwin is a scan of the twin, of which the model has keys and rows.
+func (e *engine) scanTwin(t *twin, p storage.Prefix, from []byte, keys []string, rows []row, damaged *string, fn func(key, value []byte) bool) error {
+	if damaged != nil {
+		n := sort.SearchStrings(keys, *damaged)
+		keys, rows = keys[:n], rows[:n]
+	}
+	if t.scan(p, from, keys, rows, fn, damaged != nil) && damaged != nil {
 		return errDamaged("scan")
 	}
 	return nil

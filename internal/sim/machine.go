@@ -136,6 +136,7 @@ func (m *machine) wipe() { m.replace(m.world.newDisk(m.rng), "an empty one") }
 
 func (m *machine) backUp() {
 	m.backup = m.disk.copied()
+	m.world.watchTwin(m.backup)
 	m.world.fault("the disk of %v is copied", m)
 }
 
@@ -143,7 +144,9 @@ func (m *machine) backUp() {
 // is a new node, whose data is that of the copy.
 func (m *machine) restore() {
 	if m.backup != nil {
-		m.replace(m.backup.copied(), "the old copy")
+		d := m.backup.copied()
+		m.world.watchTwin(d)
+		m.replace(d, "the old copy")
 	}
 }
 

@@ -69,6 +69,11 @@ type held struct {
 
 func newNode(m *machine) (*node, error) {
 	w, f := m.world, &m.disk.files
+	if t := m.disk.twin; t != nil {
+		if err := t.start(); err != nil {
+			return nil, err
+		}
+	}
 	f.boot++
 	if w.broken.ForgetVotes {
 		f.vote = membership.Acceptor{}

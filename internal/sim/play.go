@@ -29,6 +29,7 @@ func Play(s *Scenario, seed uint64, v *Variant, t Trace) Result {
 		v = &Variant{}
 	}
 	w := newWorld(s, seed, v)
+	defer w.endTwins()
 	w.trace.Trace = t
 	n := &nemesis{world: w, undo: map[int]func(){}}
 	for _, m := range w.machines {
@@ -57,7 +58,7 @@ func newWorld(s *Scenario, seed uint64, v *Variant) *World {
 	for i := range s.Nodes {
 		m := &machine{world: w, index: i, rng: w.random("machine %d", i)}
 		id := w.newID()
-		m.disk = s.newDisk(m.rng)
+		m.disk = w.newDisk(m.rng)
 		m.disk.files.id = id
 		w.ids[id] = m
 		w.machines = append(w.machines, m)

@@ -53,6 +53,10 @@ type Scenario struct {
 	// written before them.
 	LateAnswers, FloorsFirst bool
 	Steps                    []Step
+	// Engine, which no file has, opens the engine in which nodes store what they
+	// store, and from which they read it, beside the model of one. FloorsFirst
+	// goes without.
+	Engine OpenEngine
 	// Run is how long faults and clients go on, Settle how long the cluster may
 	// take to converge after that.
 	Run, Settle time.Duration

@@ -15,6 +15,7 @@ import (
 var (
 	seeds = flag.Int("seeds", defaultSeeds, "worlds to play, dealt out among the scenarios")
 	only  = flag.Int64("seed", -1, "the one seed to play, with its trace")
+	real  = flag.String("engine", "", "a real storage engine in which nodes store: pebble")
 	watch = flag.Int("write", 0, "the write of that key whose copies the trace follows")
 	about = flag.String("key", "", "the key that the trace is about, all if empty")
 )
@@ -52,6 +53,7 @@ func load(t testing.TB) []*Scenario {
 // command that plays it alone, with its trace.
 func TestSim(t *testing.T) {
 	scenarios := load(t)
+	onEngine(t, scenarios, *real)
 	random := 0
 	for _, s := range scenarios {
 		if s.random() {
@@ -146,8 +148,8 @@ func playAgain(t *testing.T, s *Scenario, seed uint64, failed Result) {
 	trace.Out = &out
 	Play(s, seed, nil, trace)
 	lines := strings.SplitAfter(out.String(), "\n")
-	t.Errorf("%v\n\n  go test ./internal/sim -run 'TestSim/%s$' -seed %d -v -key %q -write %d\n\nthe last lines of that, of %d:\n%s",
-		failed.Violations, s.Name, seed, trace.Key, trace.Write, len(lines), strings.Join(lines[max(0, len(lines)-last):], ""))
+	t.Errorf("%v\n\n  go test ./internal/sim -run 'TestSim/%s$' -seed %d -v -engine %q -key %q -write %d\n\nthe last lines of that, of %d:\n%s",
+		failed.Violations, s.Name, seed, *real, trace.Key, trace.Write, len(lines), strings.Join(lines[max(0, len(lines)-last):], ""))
 }
 
 // trace is about what the first violation is about.

@@ -34,6 +34,8 @@ type World struct {
 	*Scenario
 	seed   uint64
 	broken *Variant
+	// twins are the real engines of all disks that there ever were.
+	twins  []*twin
 	now    time.Duration
 	agenda agenda
 	order  uint64
