@@ -97,6 +97,7 @@ func (e *Engine) sample() {
 		e.logger.Error("look up free space", "err", err)
 	}
 	e.unstick()
+	e.sealRest()
 	e.mergeSoon()
 }
 
@@ -113,7 +114,7 @@ func (e *Engine) Close() error {
 	e.jobs.Shut()
 	e.jobs.Wait()
 	e.end()
-	e.damages.finish(e)
+	e.inspect() // what was met and not yet told
 	e.closeFiles()
 	err := kv.Wrap(kv.KindStorage, "unlock data directory", e.lock.Close())
 	if failure := e.health.Outcome(); failure != nil {

@@ -3,7 +3,6 @@ package logstore
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,6 +19,7 @@ import (
 //	u32      number of the segment
 //	u64      clean of the segment
 //	u64      where its last record ends
+//	u32      1 for the output of a merge, else 0
 //	u32      checksum of all before
 //
 // then blocks, the last of which is empty:
@@ -39,7 +39,7 @@ import (
 //	key, and of a drop the value
 const (
 	hintMagic     = "rtloghnt"
-	hintHeader    = 36
+	hintHeader    = 40
 	hintEntry     = 20
 	hintBlock     = 256 << 10
 	maxHintBlock  = hintBlock + hintEntry + 2*maxBound
@@ -55,23 +55,26 @@ type hintWriter struct {
 	size  int64
 }
 
-func newHintWriter(fs vfs.FS, path string, s *segment) (*hintWriter, error) {
+func newHintWriter(fs vfs.FS, path string) (*hintWriter, error) {
 	file, err := fs.Create(path+tempSuffix, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
-	w := &hintWriter{fs: fs, path: path, file: file}
+	w := &hintWriter{fs: fs, path: path, file: file, size: hintHeader}
+	if _, err := file.Write(make([]byte, hintHeader)); err != nil { // room for what is known in the end
+		return nil, errors.Join(err, file.Close(), fs.Remove(path+tempSuffix))
+	}
 	return w, nil
 }
 
-// head returns what the hint of s begins with. It is written last, into its
-// place at the beginning.
+// hintHead returns what the hint of s begins with.
 func hintHead(s *segment, end int64) []byte {
 	b := append(make([]byte, 0, hintHeader), hintMagic...)
 	b = binary.LittleEndian.AppendUint32(b, version)
 	b = binary.LittleEndian.AppendUint32(b, s.number)
 	b = binary.LittleEndian.AppendUint64(b, s.clean)
 	b = binary.LittleEndian.AppendUint64(b, uint64(end))
+	b = binary.LittleEndian.AppendUint32(b, s.mergedFlag())
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
 
@@ -113,42 +116,47 @@ func (w *hintWriter) flush() error {
 // blockSum returns the checksum of a block, all but the checksum itself.
 func blockSum(b []byte) uint32 { return sum(b[:4]) ^ sum(b[hintBlockHead:]) }
 
-// close makes the hint durable under its name.
-func (w *hintWriter) close(rename bool) error {
-	err := w.finish()
-	if err != nil || !rename {
-		return err
-	}
-	return w.fs.Rename(w.path+tempSuffix, w.path)
-}
-
-func (w *hintWriter) finish() error {
+// close makes the hint of s, whose records end at end, durable, all but its name.
+func (w *hintWriter) close(s *segment, end int64) error {
+	var err error
 	if len(w.block) > hintBlockHead {
-		if err := w.flush(); err != nil {
-			return errors.Join(err, w.file.Close())
-		}
+		err = w.flush()
 	}
-	err := w.flush() // the empty one
+	if err == nil {
+		err = w.flush() // the empty one
+	}
+	if err == nil {
+		_, err = w.file.WriteAt(hintHead(s, end), 0)
+	}
 	if err == nil {
 		err = w.file.Sync()
 	}
-	return errors.Join(err, w.file.Close())
+	return errors.Join(err, w.drop())
 }
 
-// writeHint writes the hint of s, whose records up to end are looked through by
-// scan.
+// drop closes the file as it is.
+func (w *hintWriter) drop() error {
+	if w.file == nil {
+		return nil
+	}
+	file := w.file
+	w.file = nil
+	return file.Close()
+}
+
+// writeHint writes the hint of s, whose records up to end scan shows.
 func writeHint(fs vfs.FS, path string, s *segment, end int64, scan func(fn func(*entry) error) error) (size int64, err error) {
-	w, err := newHintWriter(fs, path, s)
+	w, err := newHintWriter(fs, path)
 	if err != nil {
 		return 0, err
 	}
-	if _, err = w.file.Write(hintHead(s, end)); err == nil {
-		err = scan(func(e *entry) error { return w.add(&e.header, e.offset, e.key, e.value) })
-	}
-	if err != nil {
+	if err := scan(func(e *entry) error { return w.add(&e.header, e.offset, e.key, e.value) }); err != nil {
 		return 0, errors.Join(err, w.file.Close())
 	}
-	return w.size + hintHeader, w.close(true)
+	if err := w.close(s, end); err != nil {
+		return 0, err
+	}
+	return w.size, fs.Rename(path+tempSuffix, path)
 }
 
 // seal writes the hint of a segment that has its last record, so that it can be
@@ -168,19 +176,34 @@ func (e *Engine) seal(s *segment) {
 		s.hintBytes.Store(size)
 		s.sealed.Store(true)
 	case kv.KindOf(err) == kv.KindCorrupt:
-		_ = e.met(s, nil, errTorn)
+		s.full.Store(false) // the next start will not do without what is damaged
+		e.logger.Error("stored data is damaged: no hint can be written", "file", s.path, "err", err)
 	case !disk.IsFull(err):
 		e.fail("write hint", err)
 	}
 }
 
+// sealRest has those segments sealed for whose hints there was no space.
+func (e *Engine) sealRest() {
+	for _, s := range e.tables.now.Load().segments {
+		if s.full.Load() && !s.sealed.Load() {
+			e.finished(s)
+		}
+	}
+}
+
 // finished has the segment before the present one sealed.
 func (e *Engine) finished(s *segment) {
+	s.full.Store(true)
 	e.cfg.Go(func() {
 		if !e.jobs.Enter() {
 			return
 		}
 		defer e.jobs.Leave()
+		if s.sealed.Load() || s.sealing.Swap(true) {
+			return
+		}
+		defer s.sealing.Store(false)
 		if !e.health.Failed() {
 			e.seal(s)
 			e.mergeSoon()
@@ -258,6 +281,9 @@ func (r *hintReader) head(path string, s *segment, known bool) (end int64, err e
 		return 0, errHint
 	}
 	s.clean = clean
+	if merged := binary.LittleEndian.Uint32(b[32:]) == 1; !known {
+		s.merge = merged
+	}
 	end = int64(binary.LittleEndian.Uint64(b[24:]))
 	if end < preamble || end > 2*maxSegment {
 		return 0, errHint
@@ -288,29 +314,40 @@ func (r *hintReader) block() ([]byte, error) {
 // showHints shows fn the entries of a block.
 func showHints(b []byte, end int64, fn func(*entry) error) error {
 	for len(b) > 0 {
-		if len(b) < hintEntry {
-			return errHint
+		e, left, err := cutHint(b, end)
+		if err != nil {
+			return err
 		}
-		var e entry
-		e.seq = binary.LittleEndian.Uint64(b)
-		e.offset = int64(binary.LittleEndian.Uint32(b[8:]))
-		e.valueLen = binary.LittleEndian.Uint32(b[12:])
-		e.keyLen = binary.LittleEndian.Uint16(b[16:])
-		e.kind, e.flags = kind(b[18]), b[19]
-		b = b[hintEntry:]
-		n := int(e.keyLen)
-		if e.kind == kindDrop {
-			n += int(e.valueLen)
-		}
-		if len(b) < n || e.offset < preamble || e.offset+e.size() > end ||
-			e.kind < kindSet || e.kind > kindDrop || e.kind != kindDrop && n < storage.PrefixLen {
-			return errHint
-		}
-		e.key, e.value = b[:e.keyLen], b[e.keyLen:n]
-		b = b[n:]
 		if err := fn(&e); err != nil {
-			return fmt.Errorf("take hint: %w", err)
+			return err
 		}
+		b = left
 	}
 	return nil
+}
+
+// cutHint takes an entry off the front of b.
+func cutHint(b []byte, end int64) (e entry, left []byte, err error) {
+	if len(b) < hintEntry {
+		return e, nil, errHint
+	}
+	e.seq = binary.LittleEndian.Uint64(b)
+	e.offset = int64(binary.LittleEndian.Uint32(b[8:]))
+	e.valueLen = binary.LittleEndian.Uint32(b[12:])
+	e.keyLen = binary.LittleEndian.Uint16(b[16:])
+	e.kind, e.flags = kind(b[18]), b[19]
+	b = b[hintEntry:]
+	n := int(e.keyLen)
+	if e.kind == kindDrop {
+		n += int(e.valueLen)
+	}
+	if len(b) < n || e.offset < preamble || e.offset+e.size() > end ||
+		e.kind < kindSet || e.kind > kindDrop || e.kind != kindDrop && n < storage.PrefixLen {
+		return e, nil, errHint
+	}
+	e.key, e.value = b[:e.keyLen], b[e.keyLen:n]
+	if e.kind == kindDrop {
+		e.valueSum = sum(e.value)
+	}
+	return e, b[n:], nil
 }

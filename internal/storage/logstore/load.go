@@ -147,6 +147,9 @@ func (l *loading) byHint(s *segment, known bool) (bool, error) {
 	s.written.Store(end)
 	s.hintBytes.Store(size)
 	s.sealed.Store(true)
+	if s.file == nil && s.merge {
+		s.path = segmentPath(e.cfg.FS, e.cfg.Dir, s.number, mergedSuffix)
+	}
 	return true, nil
 }
 
@@ -276,12 +279,33 @@ func (l *loading) finish() {
 		x.drop(everyStripe, nil, nil, func(l *loc) bool { return l.length == 0 }, none)
 	}
 	segments := e.tables.now.Load().segments
+	defer l.lookAt(segments)
 	for i := range x.stripes {
 		for _, t := range x.stripes[i].mu.trees {
 			t.walk(nil, func(_ []byte, place *loc) bool {
 				segments[place.segment].refer(place)
 				return true
 			})
+		}
+	}
+}
+
+// lookAt has those segments looked over that are missing or cut short.
+func (l *loading) lookAt(segments map[uint32]*segment) {
+	for _, s := range segments {
+		var size int64
+		if s.file != nil {
+			info, err := s.file.Stat()
+			if err != nil {
+				continue // a read will tell
+			}
+			size = info.Size()
+		}
+		if size >= s.size.Load() {
+			continue
+		}
+		if s.live.Load() > 0 {
+			l.e.lookOver(s, nil)
 		}
 	}
 }

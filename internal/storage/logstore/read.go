@@ -89,6 +89,7 @@ var (
 	errValue = errors.New("a value fails its checksum")
 	errPlace = errors.New("another record stands in the place of one")
 	errShort = errors.New("the file is cut short")
+	errLost  = errors.New("records cannot be read")
 )
 
 func isDamage(err error) bool { return errors.Is(err, errShort) || errors.Is(err, errMissing) }

@@ -61,7 +61,8 @@ type segment struct {
 	newestKill           atomic.Uint64 // the sequence number of the last record that deletes
 
 	hintBytes atomic.Int64
-	damaged   atomic.Bool  // damage was met
+	full      atomic.Bool  // it has its last record, and is durable
+	sealing   atomic.Bool  // a job writes its hint
 	unwilling atomic.Int64 // 1 + the number of live records when a merge met damage
 }
 
@@ -100,17 +101,21 @@ func (s *segment) note(h *header) {
 	}
 }
 
+func (s *segment) mergedFlag() uint32 {
+	if s.merge {
+		return 1
+	}
+	return 0
+}
+
+// preamble returns what the file begins with.
 func (s *segment) preamble() []byte {
 	b := make([]byte, 0, preamble)
 	b = append(b, segmentMagic...)
 	b = binary.LittleEndian.AppendUint32(b, version)
 	b = binary.LittleEndian.AppendUint32(b, s.number)
 	b = binary.LittleEndian.AppendUint64(b, s.clean)
-	var merged uint32
-	if s.merge {
-		merged = 1
-	}
-	b = binary.LittleEndian.AppendUint32(b, merged)
+	b = binary.LittleEndian.AppendUint32(b, s.mergedFlag())
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
 
