@@ -53,6 +53,9 @@ type Engine struct {
 	counts  counts
 	damages damages
 	merge   merge
+	// mergeAll has all segments of the log merged, and those with any garbage, for
+	// tests.
+	mergeAll atomic.Bool
 
 	stop    chan struct{}  // closed to end the sampling of Ticks
 	sampler sync.WaitGroup // it

@@ -53,7 +53,8 @@ func (e *Engine) pick() []*segment {
 	if e.spaceIsLow() {
 		share = lowGarbage
 	}
-	picked := e.fit(all, func(s *segment) bool { return s.garbage() >= share })
+	every := e.mergeAll.Load()
+	picked := e.fit(all, func(s *segment) bool { return s.garbage() >= share || every && (!s.merge || s.dead() > 0) })
 	if len(picked) == 0 {
 		picked = e.fit(all, e.smallOnes(all))
 	}
