@@ -155,6 +155,11 @@ func (e *Engine) end() {
 	if last == nil || e.health.Failed() {
 		return
 	}
+	for _, s := range e.tables.now.Load().segments {
+		if s != last && s.full.Load() && !s.sealed.Load() {
+			e.seal(s) // no job has come to it
+		}
+	}
 	if last.size.Load() <= preamble {
 		e.removeFile(last.path)
 		return

@@ -57,8 +57,9 @@ func (x *index) get(key []byte) (place loc, found bool) {
 	return loc{}, false
 }
 
-// set puts key at place. The stripe is locked.
-func (x *index) set(key []byte, place loc) (old loc, was bool) {
+// set puts key at place, with newest only if the index knows no newer one. The
+// stripe is locked.
+func (x *index) set(key []byte, place loc, newest bool) (old loc, was bool) {
 	p := storage.PrefixOf(key)
 	s := x.stripe(p)
 	t := s.mu.trees[p]
@@ -66,7 +67,7 @@ func (x *index) set(key []byte, place loc) (old loc, was bool) {
 		t = new(tree)
 		s.mu.trees[p] = t
 	}
-	if old, was = t.set(rest(key), place); !was {
+	if old, was = t.put(rest(key), place, newest); !was {
 		x.keys.Add(1)
 		x.bytes.Add(int64(len(key) - storage.PrefixLen))
 	}

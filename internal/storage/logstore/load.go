@@ -23,7 +23,7 @@ type loading struct {
 		deletes bool
 		drops   []dropped
 		err     error
-		next    int // of names.numbers
+		next    int // of names.numbers, from their end: of what is old less has to be kept
 	}
 }
 
@@ -43,14 +43,9 @@ func (e *Engine) load() error {
 	if k := len(names.numbers); k > 0 {
 		e.log.mu.number = names.numbers[k-1]
 	}
-	// The last one may be cut, which must be durable before the log goes on.
-	torn, err := l.loadLast(names)
-	if err != nil {
-		return err
-	}
 	var loaders sync.WaitGroup
 	for range e.cfg.Loaders {
-		loaders.Go(func() { l.run(names, torn) })
+		loaders.Go(func() { l.run(names) })
 	}
 	loaders.Wait()
 	if l.mu.err != nil {
@@ -62,7 +57,7 @@ func (e *Engine) load() error {
 }
 
 // run loads segments until there are no more.
-func (l *loading) run(names *names, torn uint32) {
+func (l *loading) run(names *names) {
 	for {
 		l.mu.Lock()
 		i := l.mu.next
@@ -72,11 +67,7 @@ func (l *loading) run(names *names, torn uint32) {
 		if stop {
 			return
 		}
-		number := names.numbers[i]
-		if number == torn {
-			continue
-		}
-		if err := l.loadSegment(number, names); err != nil {
+		if err := l.loadSegment(names.numbers[len(names.numbers)-1-i], names); err != nil {
 			l.mu.Lock()
 			l.mu.err = err
 			l.mu.Unlock()
@@ -104,8 +95,7 @@ func (l *loading) openSegment(number uint32, names *names) (s *segment, known bo
 	return s, err == nil, nil
 }
 
-// loadSegment loads a segment that was fsynced as a whole: by its hint, or else
-// by its records.
+// loadSegment loads a segment: by its hint, or else by its records.
 func (l *loading) loadSegment(number uint32, names *names) error {
 	s, known, err := l.openSegment(number, names)
 	if err != nil {
@@ -114,6 +104,9 @@ func (l *loading) loadSegment(number uint32, names *names) error {
 	loaded, err := l.byHint(s, known)
 	if loaded || err != nil {
 		return err
+	}
+	if number == names.last {
+		return l.loadTorn(s, known, names.hints[number])
 	}
 	if s.file == nil {
 		// A hint without a segment, which says nothing.
@@ -171,47 +164,38 @@ func (l *loading) writeHint(s *segment, end int64, torn bool) error {
 	return disk.SyncDir(e.cfg.FS, e.cfg.Dir)
 }
 
-// loadLast loads the last segment of the log if it has no hint: a crash may have
+// loadTorn loads the last segment of the log when it has no hint: a crash may have
 // torn it. It is cut where it is torn, for good.
-func (l *loading) loadLast(names *names) (number uint32, err error) {
+func (l *loading) loadTorn(s *segment, known, hint bool) error {
 	e := l.e
-	number = names.last
-	if number == 0 {
-		return 0, nil
-	}
-	s, known, err := l.openSegment(number, names)
-	if err != nil {
-		return number, err
-	}
-	if names.hints[number] {
-		if loaded, err := l.byHint(s, known); loaded || err != nil {
-			return number, err
-		}
-	}
+	var err error
 	found := scanned{end: preamble}
 	if known {
-		if found, err = s.scan(true, l.take(s)); err != nil {
-			return number, err
-		}
+		found, err = s.scan(true, l.take(s))
+	} else {
+		err = s.neverBegun()
+	}
+	if err != nil {
+		return err
 	}
 	if found.end > preamble {
 		// A process that was killed left what the disk may not have yet.
 		if err := e.syncFile(s.path); err != nil {
-			return number, err
+			return err
 		}
-		return number, l.writeHint(s, found.end, true)
+		return l.writeHint(s, found.end, true)
 	}
 	// Nothing of it was acknowledged.
-	e.tables.change(func(segments map[uint32]*segment) { delete(segments, number) })
-	if names.hints[number] {
-		if err := e.cfg.FS.Remove(segmentPath(e.cfg.FS, e.cfg.Dir, number, hintSuffix)); err != nil {
-			return number, err
+	e.tables.change(func(segments map[uint32]*segment) { delete(segments, s.number) })
+	if hint {
+		if err := e.cfg.FS.Remove(segmentPath(e.cfg.FS, e.cfg.Dir, s.number, hintSuffix)); err != nil {
+			return err
 		}
 	}
 	if err := e.cfg.FS.Remove(s.path); err != nil {
-		return number, err
+		return err
 	}
-	return number, disk.SyncDir(e.cfg.FS, e.cfg.Dir)
+	return disk.SyncDir(e.cfg.FS, e.cfg.Dir)
 }
 
 func (e *Engine) syncFile(path string) error {
@@ -254,16 +238,10 @@ func (l *loading) take(s *segment) func(*entry) error {
 
 // put has key's record at place, unless the index knows a newer one.
 func (l *loading) put(key []byte, place loc) {
-	p := storage.PrefixOf(key)
-	st := l.e.index.stripe(p)
+	st := l.e.index.stripe(storage.PrefixOf(key))
 	st.mu.Lock()
-	defer st.mu.Unlock()
-	if t := st.mu.trees[p]; t != nil {
-		if old := t.get(rest(key)); old != nil && !place.newer(old) {
-			return
-		}
-	}
-	l.e.index.set(key, place)
+	l.e.index.set(key, place, true)
+	st.mu.Unlock()
 }
 
 // finish carries out the drops, forgets what was deleted, and counts what the

@@ -48,7 +48,7 @@ func TestMemory(t *testing.T) {
 	for i, j := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
 		key = sizeKey(key, j, 64)
 		bytes += len(key)
-		x.set(key, newLoc(uint64(i), uint32(i>>18), int64(i), 1100))
+		x.set(key, newLoc(uint64(i), uint32(i>>18), int64(i), 1100), false)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

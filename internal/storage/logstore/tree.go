@@ -173,7 +173,10 @@ func roomy(keys []byte, more int) []byte {
 }
 
 // set puts key at place, and returns the place that it had.
-func (t *tree) set(key []byte, place loc) (old loc, was bool) {
+func (t *tree) set(key []byte, place loc) (old loc, was bool) { return t.put(key, place, false) }
+
+// put is set; with newest a key stays where it is if that is newer.
+func (t *tree) put(key []byte, place loc, newest bool) (old loc, was bool) {
 	if len(t.branches) == 0 {
 		l := &leaf{gen: t.gen}
 		t.branches = []*branch{{gen: t.gen, leaves: []*leaf{l}, low: []uint64{head(key)}}}
@@ -184,12 +187,14 @@ func (t *tree) set(key []byte, place loc) (old loc, was bool) {
 	b, l := t.own(i, j)
 	at, found := l.find(key)
 	if found {
-		old, l.locs[at] = l.locs[at], place
+		if old = l.locs[at]; !newest || place.newer(&old) {
+			l.locs[at] = place
+		}
 		return old, true
 	}
 	if l.n == leafKeys {
 		t.split(i, j, at)
-		return t.set(key, place)
+		return t.put(key, place, newest)
 	}
 	l.insert(at, key, place)
 	t.keys++

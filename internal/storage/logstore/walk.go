@@ -154,6 +154,31 @@ func syncedBehind(file vfs.File, size, offset, from int64) (bool, error) {
 	}
 }
 
+// neverBegun returns damage unless a crash can have left the segment without its
+// beginning: then its first record is gone as well.
+func (s *segment) neverBegun() error {
+	if s.file == nil {
+		return s.damage(errMissing)
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	w := &walker{file: s.file, size: info.Size(), at: preamble}
+	if w.size <= preamble {
+		return nil
+	}
+	_, err = w.next()
+	if errors.Is(err, errTorn) {
+		if synced, err := syncedBehind(s.file, w.size, preamble, preamble); !synced {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return s.damage(errPreamble)
+}
+
 // scanned is what a walk over a segment found.
 type scanned struct {
 	end    int64 // of its last whole batch

@@ -135,7 +135,7 @@ func (e *Engine) refer(ops []storage.Op, s *segment, seq uint64, offset int64) {
 			old, was = e.index.remove(op.Key)
 		} else {
 			place := newLoc(seq+uint64(i), s.number, offset, length)
-			old, was = e.index.set(op.Key, place)
+			old, was = e.index.set(op.Key, place, false)
 			s.refer(&place)
 		}
 		if was {
