@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/ringtaildb/ringtail/internal/node"
 )
 
 // grammar is the command line: one field for each subcommand.
@@ -79,6 +81,7 @@ func newParser(ctx context.Context, g *grammar, s streams, exit func(int)) (*kon
 		kong.Exit(exit),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
+		kong.Vars{"engine": node.DefaultEngine},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		// serve says once that each flag is a variable too.
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }),

@@ -19,7 +19,7 @@ type serveCmd struct {
 
 	Name   string `env:"RINGTAIL_NAME" required:"" placeholder:"NAME" help:"What to call the node; unique in the cluster, and never changed."`
 	Data   string `env:"RINGTAIL_DATA" placeholder:"DIR" help:"Data directory; made if need be."`
-	Engine string `env:"RINGTAIL_ENGINE" default:"pebble" enum:"pebble,memory" placeholder:"ENGINE" help:"What stores the data: pebble, on disk, or memory, for caches and tests (pebble)."`
+	Engine string `env:"RINGTAIL_ENGINE" default:"${engine}" enum:"pebble,logstore,memory" placeholder:"ENGINE" help:"What stores the data: pebble or logstore, on disk, or memory, for caches and tests (${engine})."`
 	Zone   string `env:"RINGTAIL_ZONE" placeholder:"ZONE" help:"What fails together with this node: a rack, a data centre."`
 	Weight uint32 `env:"RINGTAIL_WEIGHT" default:"1" placeholder:"COUNT" help:"Capacity relative to the other nodes' (1)."`
 

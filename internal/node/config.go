@@ -17,6 +17,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/resp"
 	"github.com/ringtaildb/ringtail/internal/riak"
 	"github.com/ringtaildb/ringtail/internal/ring"
+	"github.com/ringtaildb/ringtail/internal/storage/logstore"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 	"github.com/ringtaildb/ringtail/internal/transport"
@@ -24,9 +25,13 @@ import (
 
 // Engines that a node can store its data in.
 const (
-	EnginePebble = "pebble"
-	EngineMemory = "memory"
+	EnginePebble   = "pebble"
+	EngineLogstore = "logstore"
+	EngineMemory   = "memory"
 )
+
+// DefaultEngine is what a node stores its data in unless it is told otherwise.
+const DefaultEngine = EnginePebble
 
 // Config is everything that a node is started with. What is not a matter of one
 // package alone stands in its own fields; the rest is the packages' own.
@@ -36,7 +41,7 @@ type Config struct {
 	// Data is the data directory. It may be empty with EngineMemory, which
 	// keeps nothing.
 	Data string
-	// Engine is EnginePebble or EngineMemory.
+	// Engine is EnginePebble, EngineLogstore or EngineMemory.
 	Engine string
 
 	// HTTP, Peer, Gossip, RESP and Riak are the addresses to listen on, host:port.
@@ -77,6 +82,7 @@ type Config struct {
 	Transport   transport.Config
 	Membership  membership.Config
 	Pebble      pebble.Config
+	Logstore    logstore.Config
 	Memory      memory.Config
 }
 
@@ -84,7 +90,7 @@ type Config struct {
 // Data and a way to a cluster remain to be filled in.
 func Default() Config {
 	return Config{
-		Engine:      EnginePebble,
+		Engine:      DefaultEngine,
 		HTTP:        "127.0.0.1:7400",
 		Weight:      1,
 		BusyAt:      32,
@@ -100,6 +106,7 @@ func Default() Config {
 		Transport:   transport.Default(),
 		Membership:  membership.Default(),
 		Pebble:      pebble.Default(),
+		Logstore:    logstore.Default(),
 		Memory:      memory.Default(),
 	}
 }
@@ -116,9 +123,12 @@ func (c Config) Validate() error {
 		f.Coordinator.Validate, f.Replica.Validate, f.Handoff.Validate, f.AntiEntropy.Validate, f.Scrub.Validate,
 		f.Door.Validate, f.RESPDoor.Validate, f.RiakDoor.Validate, f.Transport.Validate, f.Membership.Validate,
 	}
-	if f.Engine == EngineMemory {
+	switch f.Engine {
+	case EngineMemory:
 		checks = append(checks, f.Memory.Validate)
-	} else {
+	case EngineLogstore:
+		checks = append(checks, f.Logstore.Validate)
+	default:
 		checks = append(checks, f.Pebble.Validate)
 	}
 	for _, check := range checks {
@@ -158,7 +168,7 @@ func (c Config) filled() (Config, error) {
 	m.GossipBind = c.Gossip
 	if c.Engine != EngineMemory {
 		m.Dir = c.Data
-		c.Pebble.Dir = engineDir(c.Data)
+		c.Pebble.Dir, c.Logstore.Dir = engineDir(c.Data), engineDir(c.Data)
 	}
 	for _, a := range []struct {
 		field, listen string
@@ -175,9 +185,9 @@ func (c Config) filled() (Config, error) {
 
 func (c Config) checkEngine() error {
 	switch {
-	case c.Engine != EnginePebble && c.Engine != EngineMemory:
-		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is neither %s nor %s", c.Engine, EnginePebble, EngineMemory)
-	case c.Engine == EnginePebble && c.Data == "":
+	case c.Engine != EnginePebble && c.Engine != EngineLogstore && c.Engine != EngineMemory:
+		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is none of %s, %s and %s", c.Engine, EnginePebble, EngineLogstore, EngineMemory)
+	case c.Engine != EngineMemory && c.Data == "":
 		return kv.Errorf(kv.KindInvalid, "check config", "data: the engine %s needs a data directory", c.Engine)
 	case c.BusyAt < 1:
 		return kv.Errorf(kv.KindInvalid, "check config", "BusyAt %d is less than 1", c.BusyAt)

@@ -4,21 +4,34 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
+	"github.com/ringtaildb/ringtail/internal/storage/logstore"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 )
 
 func engineDir(data string) string { return filepath.Join(data, "engine") }
 
+// openEngine opens the configured engine. Of those on a disk, one whose directory
+// is damaged so that it cannot be opened is set aside, and the node begins on an
+// empty one.
 func (n *Node) openEngine() (storage.Engine, error) {
-	if n.cfg.Engine == EngineMemory {
-		e, err := memory.Open(n.cfg.Memory)
+	switch n.cfg.Engine {
+	case EngineMemory:
+		return opened(memory.Open(n.cfg.Memory))
+	case EngineLogstore:
+		cfg, err := n.cfg.Logstore.Fit()
 		if err != nil {
-			return nil, err // not a nil *Engine within a storage.Engine
+			return nil, err
 		}
-		return e, nil
+		cfg.Logger = n.log
+		cfg.Hooks.Failed = n.fail
+		cfg.Hooks.Corrupted = n.corrupted
+		return n.openDir(cfg.FS, cfg.Dir, func() (storage.Engine, error) { return opened(logstore.Open(cfg)) })
 	}
 	cfg, err := n.cfg.Pebble.Fit()
 	if err != nil {
@@ -27,26 +40,29 @@ func (n *Node) openEngine() (storage.Engine, error) {
 	cfg.Logger = n.log
 	cfg.Hooks.Failed = n.fail
 	cfg.Hooks.Corrupted = n.corrupted
-	e, err := n.openPebble(cfg)
+	return n.openDir(cfg.FS, cfg.Dir, func() (storage.Engine, error) { return opened(pebble.Open(cfg)) })
+}
+
+// opened returns what a constructor returned, with no engine when there is an
+// error: a nil pointer in an interface would not be nil.
+func opened[E storage.Engine](e E, err error) (storage.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// openPebble opens the engine's directory. One that is damaged so that it cannot
-// be opened is set aside, and the node begins on an empty one.
-func (n *Node) openPebble(cfg pebble.Config) (*pebble.Engine, error) {
-	e, err := pebble.Open(cfg)
+func (n *Node) openDir(fsys vfs.FS, dir string, open func() (storage.Engine, error)) (storage.Engine, error) {
+	e, err := open()
 	if err == nil || kv.KindOf(err) != kv.KindCorrupt {
 		return e, err
 	}
-	aside, asideErr := pebble.SetAside(cfg.FS, cfg.Dir)
+	aside, asideErr := disk.SetAside(fsys, dir)
 	if asideErr != nil {
 		return nil, errors.Join(err, asideErr)
 	}
 	n.log.Error("the storage engine's files are damaged; they are set aside, and the node is filled again from the other owners", "aside", aside, "error", err)
-	return pebble.Open(cfg)
+	return open()
 }
 
 // begin makes sure that a node which lost its engine, whether it was set aside

@@ -76,6 +76,10 @@ type Hooks struct {
 // which writes wait for a flush.
 const maxMemTables = 4
 
+// writeCost is how often each byte of a batch reaches the disk, soon: once in
+// the log, once in a flush. Compactions are what the reserve is for.
+const writeCost = 2
+
 // Default returns the Config for a node of its own machine; only Dir is
 // missing.
 func Default() Config {

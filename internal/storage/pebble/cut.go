@@ -51,7 +51,7 @@ func (e *Engine) dropDamaged(s span) error {
 		// The keys are gone all the same. The next Drop tries again.
 		e.logger.Error("cut out damage", "err", err)
 	}
-	return e.health.outcome()
+	return e.health.Outcome()
 }
 
 // await waits until the damage in s that was met is looked over. When it is not

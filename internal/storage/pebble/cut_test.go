@@ -315,7 +315,7 @@ func TestInspectFindsEachSpan(t *testing.T) {
 	disk, path := oneTable(t)
 	data := layout(t, disk, path).Data
 	bounds := liveTables(t, disk)[0].bounds
-	o := options(testConfig(disk), &Engine{health: &health{}, scheduler: newScheduler()}).MakeReaderOptions()
+	o := options(testConfig(disk), &Engine{health: health(), scheduler: newScheduler()}).MakeReaderOptions()
 	for i, b := range data {
 		clone := disk.CrashClone(vfs.CrashCloneCfg{})
 		flipAt(t, clone, path, int(b.Offset))
@@ -344,7 +344,7 @@ func TestInspectWithoutIndex(t *testing.T) {
 	if len(index) < 3 {
 		t.Skipf("the index has %d parts", len(index))
 	}
-	o := options(testConfig(disk), &Engine{health: &health{}, scheduler: newScheduler()}).MakeReaderOptions()
+	o := options(testConfig(disk), &Engine{health: health(), scheduler: newScheduler()}).MakeReaderOptions()
 	flipAt(t, disk, path, int(index[1].Offset))
 	tab, err := openTable(disk, path, o)
 	if err != nil {

@@ -35,6 +35,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/beat"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 // Engine is a storage.Engine on a disk.
@@ -42,10 +43,10 @@ type Engine struct {
 	db      *pebble.DB
 	dir     string
 	lock    *pebble.Lock
-	health  *health
-	space   *space
+	health  *disk.Health
+	space   *disk.Space
 	fence   *fence
-	users   *users
+	users   *disk.Users
 	counts  *counts
 	damages *damages
 	logger  *slog.Logger
@@ -85,7 +86,7 @@ func (e *Engine) sampleLoop(cfg Config) {
 		if timer != nil {
 			timer.Reset(beat.Pause(time.Now(), cfg.SampleEvery))
 		}
-		err := e.space.sample()
+		err := e.space.Sample()
 		if err != nil && !failing {
 			cfg.Logger.Error("look up free space", "err", err)
 		}
@@ -95,11 +96,11 @@ func (e *Engine) sampleLoop(cfg Config) {
 
 // Close implements storage.Engine.
 func (e *Engine) Close() error {
-	if !e.users.shut() {
+	if !e.users.Shut() {
 		return errClosed("close")
 	}
-	e.space.stop() // a call may be waiting for space
-	e.users.wait()
+	e.space.Stop() // a call may be waiting for space
+	e.users.Wait()
 	close(e.pending)
 	e.waiter.Wait()
 	close(e.stop)
@@ -108,13 +109,13 @@ func (e *Engine) Close() error {
 	e.damages.stop()
 	logs := e.db.Metrics().WAL.Files
 	err := kv.Wrap(kv.KindStorage, "close", e.db.Close()) // syncs the log
-	if err == nil && !e.health.failed() {
+	if err == nil && !e.health.Failed() {
 		e.seal(int(logs))
 	}
 	if lerr := kv.Wrap(kv.KindStorage, "unlock data directory", e.lock.Close()); err == nil {
 		err = lerr
 	}
-	if failure := e.health.outcome(); failure != nil {
+	if failure := e.health.Outcome(); failure != nil {
 		return failure
 	}
 	return err
@@ -123,11 +124,11 @@ func (e *Engine) Close() error {
 // enter begins a call; the caller must leave e.users unless it returns an
 // error.
 func (e *Engine) enter(op string) error {
-	if !e.users.enter() {
+	if !e.users.Enter() {
 		return errClosed(op)
 	}
-	if err := e.health.err(); err != nil {
-		e.users.leave()
+	if err := e.health.Err(); err != nil {
+		e.users.Leave()
 		return err
 	}
 	return nil

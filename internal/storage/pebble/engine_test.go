@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
@@ -25,6 +26,12 @@ func testConfig(fs vfs.FS) Config {
 }
 
 var discard = slog.New(slog.DiscardHandler)
+
+// readFile is for tests that call their disk disk.
+var readFile = disk.ReadFile
+
+// health is that of an engine that works.
+func health() *disk.Health { return disk.NewHealth(discard) }
 
 func mustOpen(t testing.TB, c Config) *Engine {
 	t.Helper()

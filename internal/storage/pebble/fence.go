@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 // fence stands between Pebble and the disk, because Pebble does not survive a
@@ -32,8 +33,8 @@ import (
 // (checkRecords, logFile), and files that were cut short (tableFile).
 type fence struct {
 	vfs.FS
-	health  *health
-	space   *space
+	health  *disk.Health
+	space   *disk.Space
 	damages *damages
 	syncs   atomic.Uint64 // fsyncs of log files that went through
 }
@@ -43,11 +44,11 @@ var _ vfs.FS = (*fence)(nil)
 // do carries out one change of the disk. done is false when the disk is
 // frozen, or froze now: the change must then be pretended.
 func (f *fence) do(op, name string, change func() error) (done bool) {
-	if f.health.failed() {
+	if f.health.Failed() {
 		return false
 	}
 	err := change()
-	if isFull(err) {
+	if disk.IsFull(err) {
 		err = f.retry(err, change)
 	}
 	if err != nil {
@@ -60,15 +61,15 @@ func (f *fence) do(op, name string, change func() error) (done bool) {
 // the free space, and returns its first other outcome, or err when the engine
 // closes.
 func (f *fence) retry(err error, change func() error) error {
-	f.space.block()
-	defer f.space.unblock()
-	for isFull(err) && !f.health.failed() {
+	f.space.Block()
+	defer f.space.Unblock()
+	for disk.IsFull(err) && !f.health.Failed() {
 		// Taken before the attempt, so that a sample during it is not missed.
-		sampled, ok := f.space.next()
+		sampled, ok := f.space.Next()
 		if !ok {
 			return err
 		}
-		if err = change(); isFull(err) {
+		if err = change(); disk.IsFull(err) {
 			<-sampled
 		}
 	}
@@ -79,7 +80,7 @@ func (f *fence) retry(err error, change func() error) error {
 // kernel may have dropped the pages that it could not write, and would report
 // success the second time.
 func (f *fence) sync(name string, change func() error) {
-	if f.health.failed() {
+	if f.health.Failed() {
 		return
 	}
 	if err := change(); err != nil {
@@ -89,15 +90,10 @@ func (f *fence) sync(name string, change func() error) {
 
 func (f *fence) fail(op, name string, err error) {
 	k := kv.KindStorage
-	if isFull(err) {
+	if disk.IsFull(err) {
 		k = kv.KindDiskFull
 	}
-	f.health.fail(k, op+" "+f.FS.PathBase(name), err)
-}
-
-// isFull says that err means "no space", of the disk or of a quota.
-func isFull(err error) bool {
-	return err != nil && (vfs.IsNoSpaceError(err) || errors.Is(err, syscall.EDQUOT))
+	f.health.Fail(k, op+" "+f.FS.PathBase(name), err)
 }
 
 // open carries out a change that opens a file for writing. On a frozen disk
@@ -194,7 +190,7 @@ func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
 // Remove implements vfs.FS. A file that stays behind does no harm: Pebble
 // tries again at the next Open.
 func (f *fence) Remove(name string) error {
-	if f.health.failed() {
+	if f.health.Failed() {
 		return nil
 	}
 	return f.FS.Remove(name)
@@ -202,7 +198,7 @@ func (f *fence) Remove(name string) error {
 
 // RemoveAll implements vfs.FS.
 func (f *fence) RemoveAll(name string) error {
-	if f.health.failed() {
+	if f.health.Failed() {
 		return nil
 	}
 	return f.FS.RemoveAll(name)

@@ -36,7 +36,7 @@ func (f *fencedFile) WriteAt(p []byte, off int64) (int, error) {
 
 // Preallocate implements vfs.File. It is a hint, and so is its error.
 func (f *fencedFile) Preallocate(offset, length int64) error {
-	if f.fence.health.failed() {
+	if f.fence.health.Failed() {
 		return nil
 	}
 	return f.File.Preallocate(offset, length)
@@ -68,7 +68,7 @@ func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
 // Close implements vfs.File. An error of close can be the first word of a
 // write that failed, as on network file systems.
 func (f *fencedFile) Close() error {
-	if err := f.File.Close(); err != nil && !f.fence.health.failed() {
+	if err := f.File.Close(); err != nil && !f.fence.health.Failed() {
 		f.fence.fail("close", f.name, err)
 	}
 	return nil

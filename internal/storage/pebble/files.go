@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 var errMissing = errors.New("the file is missing")
@@ -85,7 +87,7 @@ func whole(db *pebble.DB, fs vfs.FS, dir string, d *damages) (made bool, err err
 	if !made {
 		return false, nil
 	}
-	return true, syncDir(fs, dir)
+	return true, disk.SyncDir(fs, dir)
 }
 
 // checkFile checks one file for whole.
@@ -105,14 +107,6 @@ func checkFile(filesystem vfs.FS, f liveFile, d *damages) (missing bool, err err
 
 func makeEmpty(fs vfs.FS, path string) error {
 	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	f, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
@@ -142,14 +136,4 @@ func (e *Engine) inspectPart(live liveFile) []span {
 	}
 	defer t.close()
 	return clip(t.unreadable(live.bounds), live.bounds)
-}
-
-// readFile returns what the file at path holds.
-func readFile(fs vfs.FS, path string) ([]byte, error) {
-	f, err := fs.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(f)
-	return data, errors.Join(err, f.Close())
 }

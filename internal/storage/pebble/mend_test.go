@@ -16,7 +16,7 @@ func TestInspectAPart(t *testing.T) {
 	disk, path := oneTable(t)
 	bounds := liveTables(t, disk)[0].bounds
 	flipAt(t, disk, path, int(layout(t, disk, path).Data[0].Offset))
-	o := options(testConfig(disk), &Engine{health: &health{}, scheduler: newScheduler()}).MakeReaderOptions()
+	o := options(testConfig(disk), &Engine{health: health(), scheduler: newScheduler()}).MakeReaderOptions()
 	tab, err := openTable(disk, path, o)
 	if err != nil {
 		t.Fatal(err)

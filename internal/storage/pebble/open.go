@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 // Open opens the engine in cfg.Dir. Its errors are of KindInvalid for a Config
@@ -24,10 +24,11 @@ func Open(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(&cfg)
+	dir, lock, err := disk.Lock(cfg.FS, cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
+	cfg.Dir = dir
 	e := newEngine(cfg, lock)
 	if err := e.open(cfg); err != nil {
 		if cerr := lock.Close(); cerr != nil {
@@ -42,9 +43,9 @@ func newEngine(cfg Config, lock *pebble.Lock) *Engine {
 	e := &Engine{
 		dir:     cfg.Dir,
 		lock:    lock,
-		health:  &health{logger: cfg.Logger},
-		space:   newSpace(cfg.FS, cfg.Dir, cfg.ReserveBytes),
-		users:   newUsers(),
+		health:  disk.NewHealth(cfg.Logger),
+		space:   disk.NewSpace(cfg.FS, cfg.Dir, cfg.ReserveBytes, writeCost),
+		users:   disk.NewUsers(),
 		counts:  &counts{},
 		damages: newDamages(cfg.Logger),
 		logger:  cfg.Logger,
@@ -58,11 +59,11 @@ func newEngine(cfg Config, lock *pebble.Lock) *Engine {
 // open opens Pebble and starts the engine's goroutines. On an error it leaves
 // nothing open but the lock.
 func (e *Engine) open(cfg Config) error {
-	if err := e.space.sample(); err != nil {
+	if err := e.space.Sample(); err != nil {
 		return kv.Wrap(kv.KindStorage, "look up free space", err)
 	}
 	err := e.openDB(cfg)
-	if failure := e.health.watch(cfg.Hooks.Failed); failure != nil {
+	if failure := e.health.Watch(cfg.Hooks.Failed); failure != nil {
 		// The fence kept the failure from Pebble, which may have gone on. What
 		// it says when it closes follows from the failure.
 		if err == nil {
@@ -74,7 +75,7 @@ func (e *Engine) open(cfg Config) error {
 		return e.openError(err)
 	}
 	e.measure()
-	e.space.start()
+	e.space.Start()
 	e.damages.start(cfg.Hooks.Corrupted, e.inspect, e.mend)
 	e.scheduler.release()
 	e.waiter.Go(e.waitLoop)
@@ -84,6 +85,9 @@ func (e *Engine) open(cfg Config) error {
 
 // openError returns err, which opening returned, in the contract's terms.
 func (e *Engine) openError(err error) error {
+	if k := kv.KindOf(err); k == kv.KindRefused || k == kv.KindWrongVersion {
+		return err
+	}
 	var missing *fs.PathError
 	if errors.Is(err, pebble.ErrDBNotPristine) { // a format of old, for want of a marker
 		err = e.missing("marker.format-version")
@@ -113,7 +117,7 @@ func (e *Engine) openDB(cfg Config) error {
 			return err
 		}
 		made, err := whole(e.db, e.fence, e.dir, e.damages)
-		if err == nil && exists && !made || e.health.failed() {
+		if err == nil && exists && !made || e.health.Failed() {
 			return err
 		}
 		if err := errors.Join(err, e.db.Close()); err != nil {
@@ -157,6 +161,8 @@ func (e *Engine) peek() (exists bool, err error) {
 	}
 	for _, name := range names {
 		switch filepath.Ext(name) {
+		case ".seg", ".merged":
+			return false, kv.Errorf(kv.KindRefused, "open", "%s holds data of the engine logstore", e.dir)
 		case tableSuffix, blobSuffix, logSuffix: // written after the marker
 			return false, e.missing("marker.manifest")
 		}
@@ -175,7 +181,7 @@ func (e *Engine) checkOptions(path string) error {
 	if path == "" {
 		return nil
 	}
-	text, err := readFile(e.fence, path)
+	text, err := disk.ReadFile(e.fence, path)
 	if err != nil {
 		return err
 	}
@@ -187,31 +193,5 @@ func (e *Engine) checkOptions(path string) error {
 	if err := e.fence.Rename(path, aside); err != nil {
 		return err
 	}
-	return syncDir(e.fence, e.dir)
-}
-
-// lockDir makes the data directory and locks it.
-func lockDir(cfg *Config) (*pebble.Lock, error) {
-	const op = "lock data directory"
-	if cfg.FS == vfs.Default {
-		// One directory must have one name, for the lock to see it within a
-		// process.
-		dir, err := filepath.Abs(cfg.Dir)
-		if err != nil {
-			return nil, kv.Wrap(kv.KindStorage, op, err)
-		}
-		cfg.Dir = dir
-	}
-	if err := cfg.FS.MkdirAll(cfg.Dir, 0o755); err != nil {
-		return nil, kv.Wrap(kv.KindStorage, "make data directory", err)
-	}
-	lock, err := pebble.LockDirectory(cfg.Dir, cfg.FS)
-	var path *fs.PathError
-	switch {
-	case errors.As(err, &path):
-		return nil, kv.Wrap(kv.KindStorage, op, err)
-	case err != nil:
-		return nil, kv.Errorf(kv.KindRefused, op, "data directory in use: %s: %w", cfg.Dir, err)
-	}
-	return lock, nil
+	return disk.SyncDir(e.fence, e.dir)
 }

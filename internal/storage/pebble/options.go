@@ -13,6 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 const (
@@ -109,7 +111,7 @@ func readsStatistics() bool {
 // logger is Pebble's logger.
 type logger struct {
 	log    *slog.Logger
-	health *health
+	health *disk.Health
 	last   atomic.Pointer[string] // the last background error
 }
 
@@ -121,7 +123,7 @@ func (l *logger) Infof(format string, args ...any) { l.write(slog.LevelDebug, fo
 // Errorf implements pebble.Logger. After a failure errors follow from it.
 func (l *logger) Errorf(format string, args ...any) {
 	level := slog.LevelError
-	if l.health.failed() {
+	if l.health.Failed() {
 		level = slog.LevelDebug
 	}
 	l.write(level, format, args)
@@ -142,7 +144,7 @@ func (l *logger) background(err error) {
 // next, and need only be kept from the disk, which a failure does. The others
 // are broken invariants of Pebble's own memory; what follows them may panic.
 func (l *logger) Fatalf(format string, args ...any) {
-	l.health.fail(kv.KindStorage, "run pebble", fmt.Errorf(format, args...))
+	l.health.Fail(kv.KindStorage, "run pebble", fmt.Errorf(format, args...))
 }
 
 func (l *logger) write(level slog.Level, format string, args []any) {

@@ -16,7 +16,7 @@ func (e *Engine) Get(key, dst []byte) ([]byte, bool, error) {
 	if err := e.enter("get"); err != nil {
 		return dst, false, err
 	}
-	defer e.users.leave()
+	defer e.users.Leave()
 	out, found, err := e.get(key, dst)
 	if err != nil && kv.KindOf(err) == kv.KindCorrupt {
 		// If it is only a filter that is damaged, a scan does not meet it.
@@ -66,7 +66,7 @@ func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 	if err := e.enter("scan"); err != nil {
 		return err
 	}
-	defer e.users.leave()
+	defer e.users.Leave()
 	first, end := p.Range()
 	s := span{first, end}
 	if bytes.Compare(from, s.from) > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
@@ -372,13 +373,13 @@ func TestSetAside(t *testing.T) {
 				cfg.Dir = c.dir
 				e := mustOpen(t, cfg)
 				mustSet(t, e, i, "v")
-				if _, err := SetAside(c.fs, c.dir); kv.KindOf(err) != kv.KindRefused {
+				if _, err := disk.SetAside(c.fs, c.dir); kv.KindOf(err) != kv.KindRefused {
 					t.Errorf("in use: %v", err)
 				}
 				if err := e.Close(); err != nil {
 					t.Fatal(err)
 				}
-				name, err := SetAside(c.fs, c.dir)
+				name, err := disk.SetAside(c.fs, c.dir)
 				if want := fmt.Sprintf("%s.damaged-%d", c.dir, i+1); err != nil || name != want {
 					t.Fatalf("SetAside = %q, %v, want %q", name, err, want)
 				}

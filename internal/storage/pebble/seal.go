@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 // A directory that was closed in good order is sealed: a file names its
@@ -63,7 +64,7 @@ func writeSeal(fs vfs.FS, dir string, logs int) error {
 		text = fmt.Appendf(text, "%s %d %08x\n", name, size, sum)
 	}
 	text = fmt.Appendf(text, "%08x\n", crc32.Checksum(text, castagnoli))
-	return writeFile(fs, dir, sealName, text)
+	return disk.WriteFile(fs, dir, sealName, text)
 }
 
 // unseal checks the directory against its seal, if it has one, and removes it.
@@ -87,7 +88,7 @@ func (e *Engine) unseal() error {
 	if err := e.fence.Remove(path); err != nil {
 		return err
 	}
-	return syncDir(e.fence, e.dir)
+	return disk.SyncDir(e.fence, e.dir)
 }
 
 // checkSeal returns what of the directory is not as text, its seal, says. A
@@ -147,21 +148,4 @@ func digest(fs vfs.FS, path string) (size int64, sum uint32, err error) {
 	h := crc32.New(castagnoli)
 	size, err = io.Copy(h, f)
 	return size, h.Sum32(), errors.Join(err, f.Close())
-}
-
-// writeFile makes a file with text in dir, durably, in one step.
-func writeFile(fs vfs.FS, dir, name string, text []byte) error {
-	path := fs.PathJoin(dir, name)
-	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(path+".tmp", path); err != nil {
-		return err
-	}
-	return syncDir(fs, dir)
 }

@@ -40,22 +40,22 @@ func (c *counts) flushEnds(err error) {
 // disk is full the sizes are the last known, so that the caller does not have
 // to wait for the disk.
 func (e *Engine) Stats() storage.Stats {
-	if e.users.enter() {
-		if !e.health.failed() && e.space.blocked.Load() == 0 {
+	if e.users.Enter() {
+		if !e.health.Failed() && !e.space.Blocked() {
 			e.measure()
 		}
-		e.users.leave()
+		e.users.Leave()
 	}
 	s := e.counts.last.Load()
 	return storage.Stats{
 		Keys:        s.keys,
 		DiskBytes:   s.disk,
 		MemoryBytes: s.memory,
-		FreeBytes:   e.space.free.Load(),
+		FreeBytes:   e.space.Free(),
 		Compactions: s.compactions,
 		Stalls:      e.counts.stalls.Load(),
 		Syncs:       e.fence.syncs.Load(),
-		Refused:     e.space.refused.Load(),
+		Refused:     e.space.Refused(),
 	}
 }
 

@@ -33,11 +33,11 @@ func (e *Engine) Apply(b *storage.Batch, w storage.Waiter) error {
 	if err := e.enter("apply batch"); err != nil {
 		return err
 	}
-	defer e.users.leave()
+	defer e.users.Leave()
 	if err := b.Check(); err != nil {
 		return err
 	}
-	if err := e.space.admit(b); err != nil {
+	if err := e.space.Admit(b); err != nil {
 		return err
 	}
 	if b.Len() == 0 && w == nil {
@@ -109,11 +109,11 @@ func (e *Engine) waitLoop() {
 // keeps all errors of the disk from Pebble, so the engine's health decides.
 func (e *Engine) synced(pb *pebble.Batch) error {
 	if err := pb.SyncWait(); err != nil {
-		e.health.fail(kv.KindStorage, "sync log", err)
+		e.health.Fail(kv.KindStorage, "sync log", err)
 	}
-	err := e.health.outcome()
+	err := e.health.Outcome()
 	if cerr := pb.Close(); cerr != nil {
-		e.health.fail(kv.KindStorage, "close batch", cerr)
+		e.health.Fail(kv.KindStorage, "close batch", cerr)
 	}
 	return err
 }
@@ -125,7 +125,7 @@ func (e *Engine) Sync() error {
 	if err := e.enter("sync"); err != nil {
 		return err
 	}
-	defer e.users.leave()
+	defer e.users.Leave()
 	applied := e.counts.applied.Load()
 	if e.counts.synced.Load() == applied {
 		return nil
@@ -149,8 +149,8 @@ func (e *Engine) Drop(from, to []byte) error {
 	if err := e.enter("drop"); err != nil {
 		return err
 	}
-	defer e.users.leave()
-	if err := e.space.admitDrop(); err != nil {
+	defer e.users.Leave()
+	if err := e.space.AdmitDrop(); err != nil {
 		return err
 	}
 	s := span{from, to}

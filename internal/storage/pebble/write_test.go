@@ -114,33 +114,6 @@ func TestStatsAfterFlush(t *testing.T) {
 	}
 }
 
-func TestUsers(t *testing.T) {
-	u := newUsers()
-	for range 2 {
-		if !u.enter() {
-			t.Fatal("nobody may enter")
-		}
-	}
-	if first, second := u.shut(), u.shut(); !first || second {
-		t.Error("shut does not tell the first call from the second")
-	}
-	if u.enter() {
-		t.Error("entered after shut")
-	}
-	u.leave()
-	select {
-	case <-u.gone:
-		t.Error("wait ends before the last has left")
-	default:
-	}
-	u.leave()
-	u.wait()
-
-	empty := newUsers()
-	empty.shut()
-	empty.wait()
-}
-
 // TestDropFromTheBeginning drops all keys in two parts, the first of which has
 // no first key, and has them compacted: nothing comes back. In some of the
 // compactions of a build with the race detector Pebble would lose the second

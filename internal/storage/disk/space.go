@@ -1,4 +1,4 @@
-package pebble
+package disk
 
 import (
 	"errors"
@@ -13,10 +13,6 @@ import (
 )
 
 const (
-	// writeCost is how many bytes reach the disk, soon, for each byte of a
-	// batch: once in the log, once in a flush. Compactions are what the reserve
-	// is for.
-	writeCost = 2
 	// opCost is what an op takes on disk beside its key and value, in bytes.
 	opCost = 32
 	// dropShare is the part of the reserve that must be free for a Drop, or a batch
@@ -24,14 +20,16 @@ const (
 	dropShare = 4
 )
 
-// space watches the free space of the disk. It is safe for concurrent use.
+// Space watches the free space of the disk. It is safe for concurrent use.
 //
 // A sample looks it up. Between two samples each batch is counted against the
 // budget that the sample found, so that admitting one takes no system call.
-type space struct {
+type Space struct {
 	fs      vfs.FS
 	dir     string
 	reserve int64 // bytes
+	// writeCost is how many bytes reach the disk, soon, for each byte of a batch.
+	writeCost int64
 
 	free    atomic.Uint64 // bytes, at the last sample
 	budget  atomic.Int64  // bytes that may be accepted until the next sample
@@ -45,16 +43,19 @@ type space struct {
 	}
 }
 
-func newSpace(fs vfs.FS, dir string, reserve int64) *space {
-	s := &space{fs: fs, dir: dir, reserve: reserve}
+// NewSpace returns the free space of the disk that holds dir, of which reserve
+// bytes are left. Each byte of a batch is counted writeCost times: as often as it
+// is written soon. Sample must be called before the first Admit.
+func NewSpace(fs vfs.FS, dir string, reserve, writeCost int64) *Space {
+	s := &Space{fs: fs, dir: dir, reserve: reserve, writeCost: writeCost}
 	s.mu.sampled = make(chan struct{})
 	return s
 }
 
-// sample looks up the free space, and lets the writes that wait for it try
+// Sample looks up the free space, and lets the writes that wait for it try
 // again. On an error what was known before stays. A file system that cannot
 // tell has space without end.
-func (s *space) sample() error {
+func (s *Space) Sample() error {
 	defer s.wake()
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if errors.Is(err, vfs.ErrUnsupported) {
@@ -69,10 +70,10 @@ func (s *space) sample() error {
 	return nil
 }
 
-// admit returns an error of KindDiskFull for a batch that there is no space
+// Admit returns an error of KindDiskFull for a batch that there is no space
 // for, else it counts the batch.
-func (s *space) admit(b *storage.Batch) error {
-	cost := int64(writeCost * (b.Size() + opCost*b.Len()))
+func (s *Space) Admit(b *storage.Batch) error {
+	cost := s.writeCost * int64(b.Size()+opCost*b.Len())
 	if s.blocked.Load() == 0 {
 		if s.budget.Add(-cost) >= 0 {
 			return nil
@@ -85,8 +86,8 @@ func (s *space) admit(b *storage.Batch) error {
 	return s.full("apply batch")
 }
 
-// admitDrop is admit for a Drop.
-func (s *space) admitDrop() error {
+// AdmitDrop is Admit for a Drop.
+func (s *Space) AdmitDrop() error {
 	if s.blocked.Load() == 0 && s.spares() {
 		return nil
 	}
@@ -95,44 +96,58 @@ func (s *space) admitDrop() error {
 }
 
 // spares tells whether there is some of the reserve for what frees space.
-func (s *space) spares() bool { return s.free.Load() >= uint64(s.reserve/dropShare) }
+func (s *Space) spares() bool { return s.free.Load() >= uint64(s.reserve/dropShare) }
 
-func (s *space) full(op string) error {
+func (s *Space) full(op string) error {
 	return kv.Errorf(kv.KindDiskFull, op, "%d bytes were free on the disk, %d of them are in reserve",
 		s.free.Load(), s.reserve)
 }
 
-// block and unblock enclose a write that met a full disk: nothing is admitted
+// Block and Unblock enclose a write that met a full disk: nothing is admitted
 // between them.
-func (s *space) block()   { s.blocked.Add(1) }
-func (s *space) unblock() { s.blocked.Add(-1) }
+func (s *Space) Block() { s.blocked.Add(1) }
 
-// next returns a channel that the next sample, or stop, closes. It returns
-// false when nobody is to wait, before start and after stop.
-func (s *space) next() (<-chan struct{}, bool) {
+// Unblock ends what Block began.
+func (s *Space) Unblock() { s.blocked.Add(-1) }
+
+// Next returns a channel that the next sample, or Stop, closes. It returns
+// false when nobody is to wait, before Start and after Stop.
+func (s *Space) Next() (<-chan struct{}, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.mu.sampled, s.mu.waiting
 }
 
-// start lets writes wait for space from now on: somebody samples.
-func (s *space) start() {
+// Start lets writes wait for space from now on: somebody samples.
+func (s *Space) Start() {
 	s.mu.Lock()
 	s.mu.waiting = true
 	s.mu.Unlock()
 }
 
-// stop ends all waiting, for good.
-func (s *space) stop() {
+// Stop ends all waiting, for good.
+func (s *Space) Stop() {
 	s.mu.Lock()
 	s.mu.waiting = false
 	s.mu.Unlock()
 	s.wake()
 }
 
-func (s *space) wake() {
+func (s *Space) wake() {
 	s.mu.Lock()
 	close(s.mu.sampled)
 	s.mu.sampled = make(chan struct{})
 	s.mu.Unlock()
 }
+
+// Free returns the bytes that were free at the last sample.
+func (s *Space) Free() uint64 { return s.free.Load() }
+
+// Low tells whether less is free than the reserve and n bytes.
+func (s *Space) Low(n int64) bool { return s.free.Load() < uint64(s.reserve+n) }
+
+// Refused returns how many batches and drops were refused.
+func (s *Space) Refused() uint64 { return s.refused.Load() }
+
+// Blocked tells whether a write waits for space.
+func (s *Space) Blocked() bool { return s.blocked.Load() > 0 }

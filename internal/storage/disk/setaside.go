@@ -1,4 +1,4 @@
-package pebble
+package disk
 
 import (
 	"errors"
@@ -14,23 +14,22 @@ import (
 // maxAside bounds the directories that are set aside beside each other.
 const maxAside = 1000
 
-// SetAside renames dir, which Open has refused as damaged, to the first of
+// SetAside renames dir, which an engine has refused as damaged, to the first of
 // dir+".damaged-1", "…-2" and so on that is free, durably, and returns the new
 // name. Nothing is deleted. Its errors are of KindRefused when the directory is
 // in use or maxAside were set aside before, and KindStorage; then dir is where
 // it was, or its new name is not durable yet.
 func SetAside(fsys vfs.FS, dir string) (name string, err error) {
 	const op = "set damaged directory aside"
-	cfg := Config{FS: fsys, Dir: dir}
-	lock, err := lockDir(&cfg)
+	dir, lock, err := Lock(fsys, dir)
 	if err != nil {
 		return "", err
 	}
-	name, err = moveAside(fsys, cfg.Dir)
+	name, err = moveAside(fsys, dir)
 	// The lock is on a file, which has moved along.
 	err = errors.Join(err, lock.Close())
 	if err == nil {
-		err = syncDir(fsys, fsys.PathDir(cfg.Dir))
+		err = SyncDir(fsys, fsys.PathDir(dir))
 	}
 	switch {
 	case errors.Is(err, errNoName):

@@ -1,4 +1,4 @@
-package pebble
+package disk
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
+
+const writeCost = 2
 
 // usageFS reports free bytes, or err.
 type usageFS struct {
@@ -29,10 +31,10 @@ func batchOf(size int) *storage.Batch {
 	return &b
 }
 
-func sampled(t *testing.T, free uint64, reserve int64) *space {
+func sampled(t *testing.T, free uint64, reserve int64) *Space {
 	t.Helper()
-	s := newSpace(&usageFS{free: free}, "data", reserve)
-	if err := s.sample(); err != nil {
+	s := NewSpace(&usageFS{free: free}, "data", reserve, writeCost)
+	if err := s.Sample(); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -44,20 +46,20 @@ func TestAdmitCountsBetweenSamples(t *testing.T) {
 	const reserve, cost = 1000, writeCost * (100 + opCost)
 	s := sampled(t, reserve+3*cost, reserve)
 	for i := range 3 {
-		if err := s.admit(batchOf(100)); err != nil {
+		if err := s.Admit(batchOf(100)); err != nil {
 			t.Errorf("batch %d: %v", i, err)
 		}
 	}
-	if err := s.admit(batchOf(100)); kv.KindOf(err) != kv.KindDiskFull {
+	if err := s.Admit(batchOf(100)); kv.KindOf(err) != kv.KindDiskFull {
 		t.Errorf("a batch into the reserve: %v", err)
 	}
 	if n := s.refused.Load(); n != 1 {
 		t.Errorf("%d refused, want 1", n)
 	}
-	if err := s.sample(); err != nil {
+	if err := s.Sample(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.admit(batchOf(100)); err != nil {
+	if err := s.Admit(batchOf(100)); err != nil {
 		t.Errorf("after a sample: %v", err)
 	}
 }
@@ -73,7 +75,7 @@ func TestAdmitAtTheLimit(t *testing.T) {
 		{0, false},
 		{math.MaxUint64, true},
 	} {
-		if err := sampled(t, c.free, reserve).admit(batchOf(100)); (err == nil) != c.ok {
+		if err := sampled(t, c.free, reserve).Admit(batchOf(100)); (err == nil) != c.ok {
 			t.Errorf("with %d bytes free: %v", c.free, err)
 		}
 	}
@@ -84,7 +86,7 @@ func TestAdmitAtTheLimit(t *testing.T) {
 		{reserve / dropShare, true},
 		{reserve/dropShare - 1, false},
 	} {
-		if err := sampled(t, c.free, reserve).admitDrop(); (err == nil) != c.ok {
+		if err := sampled(t, c.free, reserve).AdmitDrop(); (err == nil) != c.ok {
 			t.Errorf("a drop with %d bytes free: %v", c.free, err)
 		}
 	}
@@ -95,59 +97,59 @@ func TestAdmitAtTheLimit(t *testing.T) {
 func TestRefusedBatchesCostNothing(t *testing.T) {
 	s := sampled(t, 10_000, 0)
 	for range 100 {
-		if err := s.admit(batchOf(10_000)); err == nil {
+		if err := s.Admit(batchOf(10_000)); err == nil {
 			t.Fatal("a batch of 10,000 bytes was admitted")
 		}
 	}
-	if err := s.admit(batchOf(100)); err != nil {
+	if err := s.Admit(batchOf(100)); err != nil {
 		t.Errorf("a small batch: %v", err)
 	}
 }
 
 func TestSampleErrors(t *testing.T) {
 	fs := &usageFS{free: 5000}
-	s := newSpace(fs, "data", 1000)
-	if err := s.sample(); err != nil {
+	s := NewSpace(fs, "data", 1000, writeCost)
+	if err := s.Sample(); err != nil {
 		t.Fatal(err)
 	}
 	fs.err = errors.New("no answer")
-	if err := s.sample(); !errors.Is(err, fs.err) {
+	if err := s.Sample(); !errors.Is(err, fs.err) {
 		t.Errorf("sample: %v", err)
 	}
 	if free := s.free.Load(); free != 5000 {
 		t.Errorf("after a failed sample %d bytes are free, want what was known", free)
 	}
 	fs.err = vfs.ErrUnsupported
-	if err := s.sample(); err != nil {
+	if err := s.Sample(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.admit(batchOf(1 << 20)); err != nil {
+	if err := s.Admit(batchOf(1 << 20)); err != nil {
 		t.Errorf("on a file system that cannot tell: %v", err)
 	}
 }
 
 func TestBlockedAdmitsNothing(t *testing.T) {
 	s := sampled(t, 1<<30, 0)
-	s.block()
-	if err := s.admit(batchOf(100)); kv.KindOf(err) != kv.KindDiskFull {
+	s.Block()
+	if err := s.Admit(batchOf(100)); kv.KindOf(err) != kv.KindDiskFull {
 		t.Errorf("a batch while a write waits: %v", err)
 	}
-	if err := s.admitDrop(); kv.KindOf(err) != kv.KindDiskFull {
+	if err := s.AdmitDrop(); kv.KindOf(err) != kv.KindDiskFull {
 		t.Errorf("a drop while a write waits: %v", err)
 	}
-	s.unblock()
-	if err := s.admit(batchOf(100)); err != nil {
+	s.Unblock()
+	if err := s.Admit(batchOf(100)); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }
 
 func TestNext(t *testing.T) {
 	s := sampled(t, 1<<30, 0)
-	if _, ok := s.next(); ok {
+	if _, ok := s.Next(); ok {
 		t.Error("a write may wait before start")
 	}
-	s.start()
-	ch, ok := s.next()
+	s.Start()
+	ch, ok := s.Next()
 	if !ok {
 		t.Fatal("no write may wait after start")
 	}
@@ -156,14 +158,14 @@ func TestNext(t *testing.T) {
 		t.Error("the next sample is there before it was made")
 	default:
 	}
-	if err := s.sample(); err != nil {
+	if err := s.Sample(); err != nil {
 		t.Fatal(err)
 	}
 	<-ch
-	ch, _ = s.next()
-	s.stop()
+	ch, _ = s.Next()
+	s.Stop()
 	<-ch
-	if _, ok := s.next(); ok {
+	if _, ok := s.Next(); ok {
 		t.Error("a write may wait after stop")
 	}
 }

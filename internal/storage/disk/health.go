@@ -1,4 +1,4 @@
-package pebble
+package disk
 
 import (
 	"log/slog"
@@ -8,9 +8,9 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// health is whether the engine still works. It starts well, and fails at most
+// Health is whether the engine still works. It starts well, and fails at most
 // once, for good. It is safe for concurrent use.
-type health struct {
+type Health struct {
 	failure atomic.Pointer[kv.Error] // set once, under mu
 	logger  *slog.Logger
 
@@ -20,8 +20,11 @@ type health struct {
 	}
 }
 
-// fail makes the engine final. Only the first failure counts.
-func (h *health) fail(k kv.Kind, op string, cause error) {
+// NewHealth returns the health of an engine that works. logger gets its failure.
+func NewHealth(logger *slog.Logger) *Health { return &Health{logger: logger} }
+
+// Fail makes the engine final. Only the first failure counts.
+func (h *Health) Fail(k kv.Kind, op string, cause error) {
 	f := &kv.Error{Op: op, Kind: k, Err: cause}
 	h.mu.Lock()
 	first := h.failure.CompareAndSwap(nil, f)
@@ -36,31 +39,31 @@ func (h *health) fail(k kv.Kind, op string, cause error) {
 	}
 }
 
-// watch has hook called from now on. It returns the failure that was before.
-func (h *health) watch(hook func(error)) error {
+// Watch has hook called from now on. It returns the failure that was before.
+func (h *Health) Watch(hook func(error)) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	failure := h.err()
+	failure := h.Err()
 	if failure == nil {
 		h.mu.hook = hook
 	}
 	return failure
 }
 
-// failed says whether fail was called.
-func (h *health) failed() bool { return h.failure.Load() != nil }
+// Failed says whether Fail was called.
+func (h *Health) Failed() bool { return h.failure.Load() != nil }
 
-// err returns the failure, or nil. A call that returns it has not been begun.
-func (h *health) err() error {
+// Err returns the failure, or nil. A call that returns it has not been begun.
+func (h *Health) Err() error {
 	if f := h.failure.Load(); f != nil {
 		return f
 	}
 	return nil
 }
 
-// outcome returns the failure, or nil, of a write that has been begun: whether
+// Outcome returns the failure, or nil, of a write that has been begun: whether
 // it is on disk is unknown.
-func (h *health) outcome() error {
+func (h *Health) Outcome() error {
 	f := h.failure.Load()
 	if f == nil {
 		return nil
