@@ -101,12 +101,17 @@ func (c *benchRunCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	for _, path := range []string{c.Save, c.HTML} {
+		if err := checkFile(path); err != nil {
+			return err
+		}
+	}
 	var reports []bench.Report
 	for i, cfg := range runs {
 		cfg.Addrs, cfg.CPU, cfg.Cluster = addrs, cpuMeter{d}, about
 		report, err := c.one(ctx, cfg, s.err)
 		if err != nil {
-			return err
+			return errors.Join(err, c.keep(reports))
 		}
 		reports = append(reports, report)
 		if i > 0 && !c.JSON {
@@ -213,6 +218,9 @@ func (c *benchRunCmd) print(w io.Writer, r bench.Report) error {
 
 // keep writes the files that are wanted of the reports.
 func (c *benchRunCmd) keep(reports []bench.Report) error {
+	if len(reports) == 0 {
+		return nil
+	}
 	if c.Save != "" {
 		err := writeFile(c.Save, func(w io.Writer) error { return bench.WriteReports(w, reports) })
 		if err != nil {
@@ -223,6 +231,19 @@ func (c *benchRunCmd) keep(reports []bench.Report) error {
 		return writeFile(c.HTML, func(w io.Writer) error { return bench.WriteHTML(w, reports) })
 	}
 	return nil
+}
+
+// checkFile returns an error when path, unless it is empty, cannot be written: before
+// a long run rather than after it.
+func checkFile(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // writeFile makes a file of what write writes.

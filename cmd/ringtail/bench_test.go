@@ -35,6 +35,31 @@ func TestBenchRunsWhatTheFlagsSay(t *testing.T) {
 	}
 }
 
+func TestBenchMakesARunOfEachLoad(t *testing.T) {
+	g, err := parse(t, strings.Fields("bench run --workload d --value-size lognormal:1000:1:10-9999 --concurrency 8,16 --rate 100,2e4 --arrivals poisson "+
+		"--ramp 2s --interval 500ms --door http --processes 3 --staleness --probers 4")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs, err := g.Bench.Run.runs()
+	if err != nil || len(runs) != 4 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for i, want := range []struct {
+		callers int
+		rate    float64
+	}{{8, 100}, {8, 20_000}, {16, 100}, {16, 20_000}} {
+		r := runs[i]
+		if r.Concurrency != want.callers || r.Rate != want.rate || r.Arrivals != bench.Poisson || r.Ramp != 2*time.Second || r.Interval != time.Second/2 {
+			t.Errorf("run %d: %+v", i, r)
+		}
+		if r.Distribution != bench.Latest || r.Values.String() != "lognormal:1000:1:10-9999" || r.Door != bench.DoorHTTP || r.Routing != bench.RoutingServer ||
+			r.Processes != 3 || len(r.Delays) != len(bench.DefaultDelays()) || r.Probers != 4 {
+			t.Errorf("run %d: %+v", i, r)
+		}
+	}
+}
+
 func TestBenchWithoutFlagsIsThePackagesDefault(t *testing.T) {
 	g, err := parse(t, "bench")
 	if err != nil {
@@ -55,6 +80,9 @@ func TestBenchChecksItsFlagsBeforeItAsksANode(t *testing.T) {
 		"--door x":          `--door must be one of "native","resp","http" but got "x"`,
 		"--routing x":       `--routing must be one of "client","server" but got "x"`,
 		"--door resp --w 1": "have no options", "--keys 0": "0 keys", "--concurrency 1,0": "0 callers", "--value-size=-1": "-1 bytes", "--duration 0s": "duration of 0s",
+		"--rate 0": "--rate", "--rate=-1": "a rate of -1", "--ramp 1s": "without a rate", "--dist x": "--dist must be", "--value-size 9-1": "above the most",
+		"--delays 1ms": "without --staleness", "--staleness --delays 2ms,1ms": "in order", "--staleness --door resp": "r=1", "--processes 65": "65 processes",
+		"--interval 1ms": "shorter than", "--dist hotspot --hot-keys 0": "hot keys",
 	} {
 		args := append([]string{"bench", "--addr", deadAddr(t)}, strings.Fields(flag)...)
 		got := ringtail(t, "", args...)

@@ -62,6 +62,9 @@ type process struct {
 	in     io.WriteCloser
 	lines  *bufio.Scanner
 	errs   complaint
+	// outcome is how it ended, once that is known.
+	once    sync.Once
+	outcome error
 }
 
 // RunProcesses is Run with the load made by cfg.Processes processes, which begin
@@ -177,10 +180,20 @@ func (g *group) hangUp() {
 func (g *group) end() {
 	g.hangUp()
 	for _, p := range g.processes {
-		killer := time.AfterFunc(partGrace, func() { _ = p.cmd.Process.Kill() })
-		_ = p.cmd.Wait() // what went wrong has been told
-		killer.Stop()
+		_ = p.reap() // what went wrong has been told
 	}
+}
+
+// reap waits for the end of a process that was told to end, and returns how it
+// ended. All that it said has been read.
+func (p *process) reap() error {
+	p.once.Do(func() {
+		_ = p.in.Close() // it may be closed
+		killer := time.AfterFunc(partGrace, func() { _ = p.cmd.Process.Kill() })
+		defer killer.Stop()
+		p.outcome = p.cmd.Wait()
+	})
+	return p.outcome
 }
 
 func (g *group) measure(ctx context.Context, cfg Config, began time.Time, out io.Writer) (Report, error) {
@@ -262,7 +275,7 @@ func (p *process) wait(done func(message) bool) (message, error) {
 			return m, nil
 		}
 	}
-	return message{}, p.failed(cmp.Or(p.lines.Err(), errors.New("it ended before it was done")))
+	return message{}, p.failed(cmp.Or(p.lines.Err(), p.reap(), errors.New("it ended before it was done")))
 }
 
 // String names the process.
@@ -270,6 +283,7 @@ func (p *process) String() string { return fmt.Sprintf("process %d of the load",
 
 // failed returns the error that the process failed, with what it complained of.
 func (p *process) failed(err error) error {
+	_ = p.reap() // so that it has said all
 	if said := p.errs.String(); said != "" {
 		return fmt.Errorf("%v: %w; it complained:\n%s", p, err, said)
 	}
