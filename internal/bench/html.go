@@ -28,8 +28,9 @@ type section struct {
 
 type table struct {
 	Caption string
-	Head    []string
-	Rows    [][]string
+	// Head is the names of the columns, nil for none.
+	Head []string
+	Rows [][]string
 }
 
 //go:embed page.tmpl
@@ -134,7 +135,10 @@ func (r *Report) section(among bool) section {
 			s.Warnings = append(s.Warnings, told[1:]...)
 		}
 	}
-	s.Tables = append(s.Tables, r.kindTable(), r.factTable(), r.versionTable())
+	s.Tables = append(s.Tables, r.kindTable(), r.factTable())
+	if len(r.Versions) > 0 {
+		s.Tables = append(s.Tables, r.versionTable())
+	}
 	s.draw(r.curves())
 	one := []Report{*r}
 	s.series(Drawing{Title: "Throughput over time", Series: SeriesThroughput, Against: AgainstTime}, one)
@@ -190,7 +194,7 @@ func (r *Report) kindTable() table {
 }
 
 func (r *Report) factTable() table {
-	t := table{Head: []string{"", ""}}
+	t := table{}
 	add := func(name, value string) { t.Rows = append(t.Rows, []string{name, value}) }
 	add("operations a second", thousands(int64(r.OpsPerSec)))
 	if r.Open != nil {
