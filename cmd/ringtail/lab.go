@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/chart"
@@ -86,15 +86,10 @@ func figure8(cfg lab.Config, points []lab.Point) chart.Chart {
 
 // draw writes a chart into a file.
 func draw(path string, c chart.Chart) error {
-	f, err := os.Create(path)
-	if err != nil {
+	return writeFile(path, func(w io.Writer) error {
+		_, err := c.WriteTo(w)
 		return err
-	}
-	if _, err := c.WriteTo(f); err != nil {
-		_ = f.Close()
-		return err
-	}
-	return f.Close()
+	})
 }
 
 // labChangesCmd is ringtail lab changes.

@@ -273,7 +273,7 @@ func TestConfig(t *testing.T) {
 		"no connection":  func(c *Config) { c.Conns = 0 },
 		"connections":    func(c *Config) { c.Conns = client.MaxConns + 1 },
 		"no bucket":      func(c *Config) { c.Bucket = "" },
-		"workload":       func(c *Config) { c.Workload = "d" },
+		"workload":       func(c *Config) { c.Workload = "e" },
 		"value below 0":  func(c *Config) { c.ValueBytes = -1 },
 		"value":          func(c *Config) { c.ValueBytes = kv.MaxValue + 1 },
 		"no keys":        func(c *Config) { c.Keys = 0 },

@@ -12,8 +12,10 @@ type chooser interface {
 	draw(r *rand.Rand) int
 }
 
-// appendKey appends the name of key n.
-func appendKey(b []byte, n int) []byte { return strconv.AppendInt(append(b, "key"...), int64(n), 10) }
+// appendKey appends the name of key n, which begins with prefix.
+func appendKey(b []byte, prefix string, n int) []byte {
+	return strconv.AppendInt(append(b, prefix...), int64(n), 10)
+}
 
 // uniform draws from 0 to its value, less 1.
 type uniform int

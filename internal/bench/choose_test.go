@@ -29,7 +29,7 @@ func wantShare(t *testing.T, what string, got, draws int, share float64) {
 func TestUniform(t *testing.T) {
 	const n, draws = 100, 1_000_000
 	for i, got := range frequencies(uniform(n), n, draws) {
-		wantShare(t, string(appendKey(nil, i)), got, draws, 1.0/n)
+		wantShare(t, string(appendKey(nil, "key", i)), got, draws, 1.0/n)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestZipf(t *testing.T) {
 				got += counts[i]
 				share += 1 / math.Pow(float64(i+1), 0.99) / sum
 			}
-			wantShare(t, "ranks from "+string(appendKey(nil, from)), got, draws, share)
+			wantShare(t, "ranks from "+string(appendKey(nil, "key", from)), got, draws, share)
 			from = to
 		}
 	}
@@ -85,18 +85,18 @@ func TestScrambledGivesEachRankItsKey(t *testing.T) {
 func TestValues(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int{0, 1, 1024, 1 << 20} {
-		v := newValues(size, 1)
+		v := newValues(Sizes{min: size, max: size}, 1)
 		a, b := v.draw(r), v.draw(r)
 		if len(a) != size || len(b) != size || size > 1 && string(a) == string(b) {
 			t.Errorf("values of %d bytes: %d and %d bytes, or equal", size, len(a), len(b))
 		}
 	}
 	counts := [256]int{}
-	pool := newValues(0, 1).pool
+	pool := newValues(Sizes{}, 1).pool
 	for _, b := range pool {
 		counts[b]++
 	}
 	for b, got := range counts {
-		wantShare(t, "byte "+string(appendKey(nil, b)), got, len(pool), 1.0/256)
+		wantShare(t, "byte "+string(appendKey(nil, "key", b)), got, len(pool), 1.0/256)
 	}
 }

@@ -11,63 +11,24 @@ import (
 const (
 	// MaxKeys bounds the keys: a context of each, some 200 bytes, is kept.
 	MaxKeys = 4 << 20
-	// MaxConcurrency bounds the callers: each keeps histograms of 0.5 MB.
+	// MaxConcurrency bounds the callers.
 	MaxConcurrency = 1024
 	// MaxDuration bounds the warm-up and the measurement, each.
 	MaxDuration = 24 * time.Hour
+	// MaxRate bounds the rate of an open loop, in operations a second.
+	MaxRate = 10_000_000
+	// MinInterval bounds the timeline's steps from below, and MaxIntervals their
+	// number.
+	MinInterval  = 100 * time.Millisecond
+	MaxIntervals = 3600
+	// MaxProcesses bounds the processes that make the load.
+	MaxProcesses = 64
+	// MaxDelays bounds the delays at which staleness is measured, MaxDelay each of
+	// them, and MaxProbers those who do it.
+	MaxDelays  = 32
+	MaxDelay   = 10 * time.Second
+	MaxProbers = 256
 )
-
-// Workload names a mix of operations; a, b and c are those of YCSB.
-type Workload string
-
-const (
-	// WorkloadA is 50 % reads and 50 % updates.
-	WorkloadA Workload = "a"
-	// WorkloadB is 95 % reads and 5 % updates.
-	WorkloadB Workload = "b"
-	// WorkloadC is reads alone.
-	WorkloadC Workload = "c"
-	// WorkloadW is updates alone.
-	WorkloadW Workload = "w"
-)
-
-// reads returns the percentage of reads, -1 for a workload that is none.
-func (w Workload) reads() int {
-	switch w {
-	case WorkloadA:
-		return 50
-	case WorkloadB:
-		return 95
-	case WorkloadC:
-		return 100
-	case WorkloadW:
-		return 0
-	}
-	return -1
-}
-
-// Distribution says how often each key is drawn.
-type Distribution string
-
-const (
-	// Uniform draws each key equally often.
-	Uniform Distribution = "uniform"
-	// Zipfian draws the i-th of the keys, in an order that has nothing to do
-	// with their names, in proportion to 1/i^0.99, as YCSB does: of 100,000 keys
-	// the first gets 8 % of the operations.
-	Zipfian Distribution = "zipfian"
-)
-
-// chooser returns what draws keys, nil for a distribution that is none.
-func (d Distribution) chooser(keys int) chooser {
-	switch d {
-	case Uniform:
-		return uniform(keys)
-	case Zipfian:
-		return newScrambled(newZipf(keys), keys)
-	}
-	return nil
-}
 
 // Routing says how an operation finds an owner of its key (§6.4).
 type Routing string
@@ -89,32 +50,49 @@ const (
 	// DoorRESP is that of Redis's clients: GET and SET, in the bucket
 	// kv.BucketRedis, with its own quorums and no options.
 	DoorRESP Door = "resp"
+	// DoorHTTP is HTTP, contexts in the header X-Ringtail-Context.
+	DoorHTTP Door = "http"
 )
 
-// Config describes a load.
+// Config describes a load. As JSON it goes to the processes that make it.
 type Config struct {
 	Door Door
 	// Addrs are the host:port of the nodes' ports for that.
 	Addrs []string
-	// Routing says to which node an operation goes; through DoorRESP it is
-	// RoutingServer.
+	// Routing says to which node an operation goes; through DoorRESP and DoorHTTP
+	// it is RoutingServer.
 	Routing Routing
 	// Conns is the number of connections to each node, 1 to client.MaxConns;
-	// through DoorRESP each caller has one of its own instead.
+	// through DoorRESP and DoorHTTP each caller has one of its own instead.
 	Conns int
 	// Bucket holds the keys. With merge lww there are no siblings.
 	Bucket   string
 	Workload Workload
-	// ValueBytes is the size of each value; they are random bytes.
+	// ValueBytes is the size of each value; they are random bytes. Values, if set,
+	// says it in its place.
 	ValueBytes int
+	Values     Sizes `json:",omitzero"`
 	// Keys is how many keys there are, and Distribution how they are drawn.
 	Keys         int
 	Distribution Distribution
+	// HotKeys of the keys are hot with Hotspot: they get HotShare of the
+	// operations, 0 to 1.
+	HotKeys  int
+	HotShare float64
 	// Concurrency is the number of callers, each of which waits for its answer
 	// before it goes on.
 	Concurrency int
+	// Rate, if it is not 0, makes the loop open: so many operations a second are
+	// due over all callers, whatever became of those before. Who is free takes the
+	// next one. With Ramp the rate grows evenly from nothing over that time, from
+	// the beginning of the warm-up on.
+	Rate     float64
+	Arrivals Arrivals
+	Ramp     time.Duration
 	// WarmUp is how long the load runs before it is measured, for Duration.
 	WarmUp, Duration time.Duration
+	// Interval is a step of the timeline, 0 for one that gives at most 600.
+	Interval time.Duration
 	// Preload puts every key once before that. Without it, reads of keys that
 	// were never put count as missing.
 	Preload bool
@@ -125,8 +103,25 @@ type Config struct {
 	// Strict and Timeout are those of the requests; a Timeout of 0 is 2 s.
 	Strict  bool
 	Timeout time.Duration
+	// Processes make the load together, 0 stands for 1, and this one is Process,
+	// from 0: it has its part of the callers, the rate and the keys to be put.
+	Processes, Process int
+	// Delays, if there are any, have Probers measure beside the load how often a
+	// get at r=1 misses a put that was acknowledged so long before.
+	Delays  []time.Duration
+	Probers int
+	// Cluster describes the cluster, for the report.
+	Cluster string
 	// CPU, if set, is asked before and after the measurement.
-	CPU CPU
+	CPU CPU `json:"-"`
+	// Probe is where probers get, nil for the store that they put to, with r=1.
+	Probe Store `json:"-"`
+}
+
+// DefaultDelays are delays at which staleness is measured.
+func DefaultDelays() []time.Duration {
+	const us, ms = time.Microsecond, time.Millisecond
+	return []time.Duration{0, 100 * us, 200 * us, 500 * us, ms, 2 * ms, 5 * ms, 10 * ms, 20 * ms, 50 * ms, 100 * ms}
 }
 
 // Default returns YCSB's workload A at the size of the figures in DESIGN section
@@ -134,47 +129,54 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Door: DoorNative, Addrs: []string{"127.0.0.1:7401"}, Routing: RoutingClient, Conns: 1, Bucket: "bench", Workload: WorkloadA,
-		ValueBytes: 1024, Keys: 100_000, Distribution: Zipfian, Concurrency: 64,
-		WarmUp: 3 * time.Second, Duration: 20 * time.Second, Preload: true, Seed: 1,
+		ValueBytes: 1024, Keys: 100_000, Distribution: Zipfian, HotKeys: 10, HotShare: 0.9, Concurrency: 64, Arrivals: Even,
+		WarmUp: 3 * time.Second, Duration: 20 * time.Second, Preload: true, Seed: 1, Processes: 1, Probers: 8,
 		R: client.Default, W: client.Default, DW: client.Default,
 	}
 }
 
-// Validate returns an error of KindInvalid that names the first field out of its
-// range. What R, W, DW and Timeout may be, the client tells.
-func (c Config) Validate() error {
-	invalid := func(format string, args ...any) error {
-		return kv.Errorf(kv.KindInvalid, "check bench", format, args...)
+// sizes returns how large values are.
+func (c Config) sizes() Sizes {
+	if c.Values == (Sizes{}) {
+		return Sizes{min: c.ValueBytes, max: c.ValueBytes}
 	}
-	switch {
-	case len(c.Addrs) == 0:
-		return invalid("no address of a node is given")
-	case c.Routing != RoutingClient && c.Routing != RoutingServer:
-		return invalid("routing %q is neither client nor server", c.Routing)
-	case c.Door != DoorNative && c.Door != DoorRESP:
-		return invalid("door %q is neither native nor resp", c.Door)
-	case c.Door == DoorRESP && !c.plain():
-		return invalid("through the door resp operations are of bucket %s and have no options; the nodes route them", kv.BucketRedis)
-	case c.Conns < 1 || c.Conns > client.MaxConns:
-		return invalid("%d connections to each node are not within 1 to %d", c.Conns, client.MaxConns)
-	case kv.CheckBucket(c.Bucket) != nil:
-		return kv.CheckBucket(c.Bucket)
-	case c.Workload.reads() < 0:
-		return invalid("workload %q is none of a, b, c, w", c.Workload)
-	case c.ValueBytes < 0 || c.ValueBytes > kv.MaxValue:
-		return invalid("values of %d bytes are not within 0 to %d", c.ValueBytes, kv.MaxValue)
-	case c.Keys < 1 || c.Keys > MaxKeys:
-		return invalid("%d keys are not within 1 to %d", c.Keys, MaxKeys)
-	case c.Distribution != Uniform && c.Distribution != Zipfian:
-		return invalid("distribution %q is neither uniform nor zipfian", c.Distribution)
-	case c.Concurrency < 1 || c.Concurrency > MaxConcurrency:
-		return invalid("%d callers are not within 1 to %d", c.Concurrency, MaxConcurrency)
-	case c.WarmUp < 0 || c.WarmUp > MaxDuration:
-		return invalid("a warm-up of %v is not within 0 to %v", c.WarmUp, MaxDuration)
-	case c.Duration <= 0 || c.Duration > MaxDuration:
-		return invalid("a duration of %v is not within 0 to %v", c.Duration, MaxDuration)
+	return c.Values
+}
+
+func (c Config) open() bool { return c.Rate > 0 }
+
+func (c Config) processes() int { return max(c.Processes, 1) }
+
+// callers returns how many of the callers are this process's.
+func (c Config) callers() int {
+	n := c.Concurrency / c.processes()
+	if c.Process < c.Concurrency%c.processes() {
+		n++
 	}
-	return nil
+	return n
+}
+
+// own returns the key next to n that this process may put: each key is put by one
+// process alone, which so knows its newest context.
+func (c Config) own(n int) int {
+	p := c.processes()
+	if n = n - n%p + c.Process; n >= c.Keys {
+		n -= p
+	}
+	return n
+}
+
+// interval returns the timeline's step.
+func (c Config) interval() time.Duration {
+	if c.Interval > 0 {
+		return c.Interval
+	}
+	for _, d := range []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute} {
+		if c.Duration/d <= 600 {
+			return d
+		}
+	}
+	return 5 * time.Minute
 }
 
 // plain tells whether Redis's clients could ask for all that the load does.

@@ -28,6 +28,10 @@ const stripes = 1024
 
 func newContexts(keys int) *contexts { return &contexts{slots: make([]seen, keys)} }
 
+// known tells whether a key is one of those whose context is kept: it is not one
+// that was inserted, which nobody updates.
+func (c *contexts) known(key int) bool { return key < len(c.slots) }
+
 func (c *contexts) of(key int) seen {
 	lock := &c.locks[key%stripes]
 	lock.Lock()
@@ -38,6 +42,9 @@ func (c *contexts) of(key int) seen {
 // learn remembers a context that a get or put returned. A put returns none when
 // it left siblings. It keeps a copy: the context shares memory with values.
 func (c *contexts) learn(key int, context client.Context) {
+	if !c.known(key) {
+		return
+	}
 	lock := &c.locks[key%stripes]
 	lock.Lock()
 	defer lock.Unlock()

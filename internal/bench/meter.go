@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/ringtaildb/ringtail/internal/metrics"
 )
 
 // meterTimeout bounds the question for the cluster's processor time.
@@ -19,18 +17,18 @@ var (
 // reading is what the clocks show at one moment of a run.
 type reading struct {
 	at time.Time
-	// own and cluster are processor times, of this process and of all nodes.
-	own, cluster time.Duration
+	// cluster is the processor time of all nodes.
+	cluster time.Duration
 	// trouble is why cluster is not known.
 	trouble error
 }
 
-func (b *bench) meter(ctx context.Context) reading {
-	r := reading{at: time.Now(), own: metrics.CPUTime(), trouble: errUnmetered}
-	if b.cfg.CPU != nil {
+func (c Config) meter(ctx context.Context) reading {
+	r := reading{at: time.Now(), trouble: errUnmetered}
+	if c.CPU != nil {
 		ctx, cancel := context.WithTimeout(ctx, meterTimeout)
 		defer cancel()
-		r.cluster, r.trouble = b.cfg.CPU.CPU(ctx)
+		r.cluster, r.trouble = c.CPU.CPU(ctx)
 	}
 	return r
 }

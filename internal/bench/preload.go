@@ -13,17 +13,19 @@ import (
 // preloadAttempts bounds how often one key is tried.
 const preloadAttempts = 5
 
-// preload puts every key, so that each has one value afterwards, whatever an
+// preload puts every key of this process's, so that each has one value afterwards, whatever an
 // earlier run left. The first key that cannot be put ends it.
 func (b *bench) preload(parent context.Context, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	var next, loaded atomic.Int64
 	var callers, printer sync.WaitGroup
-	for i := range b.cfg.Concurrency {
-		w := newWorker(b.shared, b.cfg.Seed, uint64(i)<<32) // with draws of its own
+	step, first := b.cfg.processes(), b.cfg.Process
+	take := func() int { return int(next.Add(1)-1)*step + first }
+	for i := range b.cfg.callers() {
+		w := newWorker(b.shared, newRecorder(), uint64(i+b.cfg.Process*MaxConcurrency)<<32) // with draws of its own
 		callers.Go(func() {
-			for n := int(next.Add(1)) - 1; n < b.cfg.Keys && ctx.Err() == nil; n = int(next.Add(1)) - 1 {
+			for n := take(); n < b.cfg.Keys && ctx.Err() == nil; n = take() {
 				if err := w.preload(ctx, n); err != nil {
 					cancel(err)
 					return
@@ -33,7 +35,7 @@ func (b *bench) preload(parent context.Context, out io.Writer) error {
 		})
 	}
 	printing, stop := context.WithCancel(ctx)
-	printer.Go(func() { preloadProgress(printing, out, b.cfg.Keys, &loaded) })
+	printer.Go(func() { preloadProgress(printing, out, (b.cfg.Keys-first+step-1)/step, &loaded) })
 	callers.Wait()
 	stop()
 	printer.Wait()
@@ -46,7 +48,7 @@ func (b *bench) preload(parent context.Context, out io.Writer) error {
 // preload puts key n until it has one value.
 func (w *worker) preload(ctx context.Context, n int) error {
 	var err error
-	w.began = time.Now()
+	w.at(time.Now())
 	for range preloadAttempts {
 		if err = w.update(ctx, n); err == nil && !w.contexts.of(n).stale {
 			return nil

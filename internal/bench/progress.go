@@ -36,36 +36,42 @@ type moment struct {
 
 func (b *bench) moment(now time.Time) *moment {
 	m := &moment{at: now}
-	for _, w := range b.workers {
-		m.done.Add(&w.live.done)
-		m.failed += w.live.failed.Load()
+	for _, r := range b.recorders {
+		m.done.Add(&r.live.done)
+		m.failed += r.live.failed.Load()
 	}
 	return m
 }
 
-// progress writes what was done in each second of a measurement that begins at
-// from, after a warm-up that began at began.
-func (b *bench) progress(ctx context.Context, out io.Writer, began, from time.Time) {
+// progress writes what was done in each second of the measurement s and of the
+// warm-up before it.
+func (b *bench) progress(ctx context.Context, out io.Writer, s span) {
+	from, began := s.from, s.from.Add(-b.cfg.WarmUp)
 	last := b.moment(began)
 	every(ctx, progressEvery, func(now time.Time) {
 		m := b.moment(now)
-		line := progressLine(last, m)
-		if last.at.Before(from) {
-			fmt.Fprintf(out, "warm up %4.0f s  %s\n", now.Sub(began).Seconds(), line)
-		} else {
-			fmt.Fprintf(out, "measure %4.0f s  %s\n", now.Sub(from).Seconds(), line)
-		}
+		writeProgress(out, from, began, now, between(last, m))
 		last = m
 	})
 }
 
-// progressLine tells what was done between two moments.
-func progressLine(last, m *moment) string {
+// between tells what was done between two moments.
+func between(last, m *moment) second {
 	did := m.done
 	did.Sub(&last.done)
 	rate := float64(did.Count()) / m.at.Sub(last.at).Seconds()
-	return fmt.Sprintf("%9s ops/s  p99 %9s  %s errors",
-		thousands(int64(rate)), millisText(did.Percentile(990)), thousands(int64(m.failed-last.failed)))
+	return second{Ops: uint64(rate), Failed: m.failed - last.failed, P99: did.Percentile(990)}
+}
+
+// writeProgress writes a line of what was done in the last second, of a load that
+// began at began, measured since from.
+func writeProgress(out io.Writer, from, began, now time.Time, s second) {
+	what, since := "measure", from
+	if now.Add(-progressEvery).Before(from) {
+		what, since = "warm up", began
+	}
+	fmt.Fprintf(out, "%s %4.0f s  %9s ops/s  p99 %9s  %s errors\n", what, now.Sub(since).Seconds(),
+		thousands(int64(s.Ops)), millisText(s.P99), thousands(int64(s.Failed)))
 }
 
 // preloadProgress writes how many of keys are loaded.

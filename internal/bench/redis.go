@@ -44,7 +44,7 @@ func dialRedis(ctx context.Context, cfg Config) (*redisStore, error) {
 	if s.timeout == 0 {
 		s.timeout = kv.DefaultTimeout
 	}
-	for i := range cfg.Concurrency {
+	for i := range cfg.callers() {
 		c := &redisConn{addr: cfg.Addrs[i%len(cfg.Addrs)]}
 		if err := c.dial(ctx, s.timeout); err != nil {
 			s.close()

@@ -12,21 +12,21 @@ const poolBytes = 4 << 20
 // values cuts values out of random bytes. It is read-only: safe for concurrent
 // use.
 type values struct {
-	size int
-	pool []byte
+	sizes Sizes
+	pool  []byte
 }
 
-func newValues(size int, seed uint64) *values {
+func newValues(sizes Sizes, seed uint64) *values {
 	r := rand.New(rand.NewPCG(seed, 'v'))
-	pool := make([]byte, 0, poolBytes+size+8)
-	for len(pool) < poolBytes+size {
+	pool := make([]byte, 0, poolBytes+sizes.max+8)
+	for len(pool) < poolBytes+sizes.max {
 		pool = binary.LittleEndian.AppendUint64(pool, r.Uint64())
 	}
-	return &values{size: size, pool: pool}
+	return &values{sizes: sizes, pool: pool}
 }
 
 // draw returns a value, for reading.
 func (v *values) draw(r *rand.Rand) []byte {
-	at := r.IntN(poolBytes)
-	return v.pool[at : at+v.size : at+v.size]
+	size, at := v.sizes.draw(r), r.IntN(poolBytes)
+	return v.pool[at : at+size : at+size]
 }

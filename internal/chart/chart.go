@@ -1,5 +1,9 @@
 // Package chart draws lines over two axes as an SVG picture: figures that the
 // command line shows people. It knows nothing of what it draws.
+//
+// A picture stands for itself, dark on white. Within a page, styles of the page can
+// give it other colours by its classes: paper, grid and axis; l0 to l5 for strokes
+// of lines and d0 to d5 for their dots.
 package chart
 
 import (
@@ -7,7 +11,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"math"
+	"unicode/utf8"
 )
 
 // Chart is a picture of some lines. The zero values of Width and Height stand
@@ -15,15 +19,22 @@ import (
 type Chart struct {
 	Title, XLabel, YLabel string
 	// LogX has the x axis in decades: all x are above 0.
-	LogX          bool
+	LogX bool
+	// TailX has it for shares, as the percentiles' tail shows them: each step is a
+	// tenth of the rest, 0, 0.9, 0.99 and so on. All x are from 0 to less than 1.
+	TailX bool
+	// LogY has the y axis in decades; what is 0 or less is drawn at the bottom.
+	LogY          bool
 	Width, Height int
-	// MinY and MaxY are the ends of the y axis.
+	// MinY and MaxY are the ends of the y axis. When both are 0 they follow from
+	// the points, from 0 on but for LogY.
 	MinY, MaxY float64
 	Lines      []Line
 }
 
 // Line is a row of points, drawn in their order.
 type Line struct {
+	// Name stands in the legend, "" for none.
 	Name   string
 	Points []Point
 }
@@ -40,8 +51,19 @@ const left, right, top, bottom = 70, 220, 40, 60
 
 var colours = []string{"#1b6ca8", "#d1495b", "#3a7d44", "#8d5a97", "#c98a1b", "#444444"}
 
-// dash has every second line broken, so that one that lies on another is seen.
+// maxDots bounds the points of a line that are drawn as dots too: more would be
+// one thick line. maxName bounds what is shown of a line's name, in letters.
+const maxDots, maxName = 40, 27
+
+// dash has every second line broken, so that one that lies on another is seen, and
+// those that share a colour told apart.
 func dash(i int) string {
+	switch i / len(colours) % 3 {
+	case 1:
+		return ` stroke-dasharray="2 3"`
+	case 2:
+		return ` stroke-dasharray="10 3 2 3"`
+	}
 	if i%2 == 1 {
 		return ` stroke-dasharray="6 4"`
 	}
@@ -59,12 +81,12 @@ func (c Chart) WriteTo(w io.Writer) (int64, error) {
 	}
 	p.measure()
 	p.tag(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`, p.Width, p.Height)
-	p.tag(`<rect width="%d" height="%d" fill="white"/>`, p.Width, p.Height)
+	p.tag(`<rect class="paper" width="%d" height="%d" fill="white"/>`, p.Width, p.Height)
 	p.text(float64(left), 22, "start", c.Title)
 	p.axes()
 	for i, l := range c.Lines {
-		p.line(i, l, colours[i%len(colours)])
-		p.legend(i, l, colours[i%len(colours)])
+		p.line(i, l)
+		p.legend(i, l)
 	}
 	p.tag(`</svg>`)
 	return p.b.WriteTo(w)
@@ -72,126 +94,110 @@ func (c Chart) WriteTo(w io.Writer) (int64, error) {
 
 type picture struct {
 	Chart
-	b          bytes.Buffer
-	minX, maxX float64
+	b    bytes.Buffer
+	h, v axis
 }
 
-// measure finds the ends of the x axis.
+// measure lays out the axes.
 func (p *picture) measure() {
-	p.minX, p.maxX = math.Inf(1), math.Inf(-1)
+	p.h, p.v = axis{}, axis{low: p.MinY, high: p.MaxY, fixed: p.MinY != p.MaxY, fromZero: true}
+	switch {
+	case p.LogX:
+		p.h.scale = decades
+	case p.TailX:
+		p.h.scale = tail
+	}
+	if p.LogY {
+		p.v.scale = decades
+	}
 	for _, l := range p.Lines {
 		for _, q := range l.Points {
-			p.minX, p.maxX = min(p.minX, p.scaled(q.X)), max(p.maxX, p.scaled(q.X))
+			p.h.take(q.X)
+			p.v.take(q.Y)
+			if q.Low != q.High {
+				p.v.take(q.Low)
+				p.v.take(q.High)
+			}
 		}
 	}
-	if math.IsInf(p.minX, 1) {
-		p.minX, p.maxX = 0, 1
-	}
-	if p.LogX {
-		p.minX, p.maxX = math.Floor(p.minX), math.Ceil(p.maxX)
-	}
-	if p.maxX == p.minX {
-		p.maxX++
-	}
-	if p.MaxY == p.MinY {
-		p.MaxY++
-	}
-}
-
-func (p *picture) scaled(x float64) float64 {
-	if p.LogX {
-		return math.Log10(x)
-	}
-	return x
+	p.h.fit()
+	p.v.fit()
 }
 
 func (p *picture) x(v float64) float64 {
-	return left + (p.scaled(v)-p.minX)/(p.maxX-p.minX)*float64(p.Width-left-right)
+	return left + p.h.share(v)*float64(p.Width-left-right)
 }
 
 func (p *picture) y(v float64) float64 {
-	return float64(p.Height-bottom) - (v-p.MinY)/(p.MaxY-p.MinY)*float64(p.Height-top-bottom)
+	return float64(p.Height-bottom) - p.v.share(v)*float64(p.Height-top-bottom)
 }
 
 func (p *picture) tag(format string, args ...any) { fmt.Fprintf(&p.b, format+"\n", args...) }
 
-func (p *picture) text(x, y float64, anchor, s string) {
-	var escaped bytes.Buffer
-	_ = xml.EscapeText(&escaped, []byte(s)) // a buffer takes all
-	p.tag(`<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, anchor, escaped.String())
+func escape(s string) string {
+	var b bytes.Buffer
+	_ = xml.EscapeText(&b, []byte(s)) // a buffer takes all
+	return b.String()
 }
 
-const ticks = 5
+func (p *picture) text(x, y float64, anchor, s string) {
+	p.tag(`<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, anchor, escape(s))
+}
 
 func (p *picture) axes() {
-	for i := range ticks + 1 {
-		v := p.MinY + (p.MaxY-p.MinY)*float64(i)/ticks
-		p.tag(`<path d="M%d %.1fH%d" stroke="#dddddd"/>`, left, p.y(v), p.Width-right)
-		p.text(left-8, p.y(v)+4, "end", fmt.Sprintf("%.3g", v))
+	for _, t := range p.v.ticks() {
+		p.tag(`<path class="grid" d="M%d %.1fH%d" stroke="#dddddd"/>`, left, p.y(t.at), p.Width-right)
+		p.text(left-8, p.y(t.at)+4, "end", t.label)
 	}
-	for _, at := range p.xTicks() {
-		v := at
-		if p.LogX {
-			v = math.Pow(10, at)
-		}
-		p.tag(`<path d="M%.1f %dv5" stroke="#888888"/>`, p.x(v), p.Height-bottom)
-		p.text(p.x(v), float64(p.Height-bottom+20), "middle", count(v))
+	for _, t := range p.h.ticks() {
+		p.tag(`<path class="axis" d="M%.1f %dv5" stroke="#888888"/>`, p.x(t.at), p.Height-bottom)
+		p.text(p.x(t.at), float64(p.Height-bottom+20), "middle", t.label)
 	}
-	p.tag(`<path d="M%d %dV%dH%d" fill="none" stroke="#888888"/>`, left, top, p.Height-bottom, p.Width-right)
+	p.tag(`<path class="axis" d="M%d %dV%dH%d" fill="none" stroke="#888888"/>`, left, top, p.Height-bottom, p.Width-right)
 	p.text(float64(left+p.Width-right)/2, float64(p.Height-16), "middle", p.XLabel)
 	p.tag(`<g transform="rotate(-90 16 %d)">`, (top+p.Height-bottom)/2)
 	p.text(16, float64(top+p.Height-bottom)/2, "middle", p.YLabel)
 	p.tag(`</g>`)
 }
 
-// xTicks returns where the x axis is marked, as it is scaled.
-func (p *picture) xTicks() []float64 {
-	step := (p.maxX - p.minX) / ticks
-	if p.LogX {
-		step = math.Ceil(step)
-	}
-	var out []float64
-	for v := p.minX; v <= p.maxX+step/1000; v += step {
-		out = append(out, v)
-	}
-	return out
-}
-
-// count shows a number with its thousands as k, M and G.
-func count(v float64) string {
-	for _, unit := range []struct {
-		least float64
-		name  string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
-		if v >= unit.least {
-			return fmt.Sprintf("%.3g%s", v/unit.least, unit.name)
-		}
-	}
-	return fmt.Sprintf("%.3g", v)
-}
-
-func (p *picture) line(i int, l Line, colour string) {
+func (p *picture) line(i int, l Line) {
 	if len(l.Points) == 0 {
 		return
 	}
-	path := "M"
-	for n, q := range l.Points {
-		if n > 0 {
-			path += "L"
+	n, colour := i%len(colours), colours[i%len(colours)]
+	path := []byte("M")
+	for at, q := range l.Points {
+		if at > 0 {
+			path = append(path, 'L')
 		}
-		path += fmt.Sprintf("%.1f %.1f", p.x(q.X), p.y(q.Y))
+		path = fmt.Appendf(path, "%.1f %.1f", p.x(q.X), p.y(q.Y))
 	}
-	p.tag(`<path d="%s" fill="none" stroke="%s" stroke-width="2"%s/>`, path, colour, dash(i))
+	p.tag(`<path class="l%d" d="%s" fill="none" stroke="%s" stroke-width="2"%s/>`, n, path, colour, dash(i))
 	for _, q := range l.Points {
-		p.tag(`<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, p.x(q.X), p.y(q.Y), colour)
+		if len(l.Points) <= maxDots {
+			p.tag(`<circle class="d%d" cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, n, p.x(q.X), p.y(q.Y), colour)
+		}
 		if q.Low != q.High {
-			p.tag(`<path d="M%.1f %.1fV%.1f" stroke="%s" opacity="0.5"/>`, p.x(q.X), p.y(q.Low), p.y(q.High), colour)
+			p.tag(`<path class="l%d" d="M%.1f %.1fV%.1f" stroke="%s" opacity="0.5"/>`, n, p.x(q.X), p.y(q.Low), p.y(q.High), colour)
 		}
 	}
 }
 
-func (p *picture) legend(i int, l Line, colour string) {
+func (p *picture) legend(i int, l Line) {
+	if l.Name == "" {
+		return
+	}
 	x, y := float64(p.Width-right+16), float64(top+12+20*i)
-	p.tag(`<path d="M%.1f %.1fh16" stroke="%s" stroke-width="3"%s/>`, x, y-4, colour, dash(i))
-	p.text(x+22, y, "start", l.Name)
+	p.tag(`<g><title>%s</title>`, escape(l.Name))
+	p.tag(`<path class="l%d" d="M%.1f %.1fh16" stroke="%s" stroke-width="3"%s/>`, i%len(colours), x, y-4, colours[i%len(colours)], dash(i))
+	p.text(x+22, y, "start", short(l.Name))
+	p.tag(`</g>`)
+}
+
+// short cuts a name that is too long for the legend.
+func short(name string) string {
+	if utf8.RuneCountInString(name) <= maxName {
+		return name
+	}
+	return string([]rune(name)[:maxName-1]) + "…"
 }
