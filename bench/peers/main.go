@@ -31,8 +31,8 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		os.Exit(2)
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "peers: interrupted; all servers are stopped")
+	case interrupted && err != nil:
+		fmt.Fprintln(os.Stderr, "peers: interrupted:", err)
 		os.Exit(1)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "peers:", err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/ringtaildb/ringtail/bench/peers/internal/contest"
 	"github.com/ringtaildb/ringtail/bench/peers/internal/fleet"
@@ -31,7 +32,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	all, err := o.build(ctx, store.Env{Dir: dir, Ports: ports}, progress)
+	all, err := o.build(ctx, store.Env{Dir: dir, Ports: ports, Conns: o.conns}, progress)
 	if err != nil {
 		return err
 	}
@@ -128,17 +129,24 @@ func (o *options) measure(ctx context.Context, dir string, contests []contest.Co
 	for _, s := range stores {
 		r.Stores = append(r.Stores, [2]string{s.Name(), s.Version()})
 	}
-	defer func() {
-		for _, s := range stores {
-			if g := s.Group(); g != nil {
-				err = errors.Join(err, g.Stop())
-			}
-		}
-	}()
+	defer func() { err = errors.Join(err, stop(stores)) }()
 	runner := contest.Runner{Config: o.Config, Stores: stores, Dir: dir, Out: progress}
 	r.Results, err = runner.Run(ctx, contests)
 	r.Machine.LoadAfter = contest.LoadAverage()
 	return r, err
+}
+
+// stop stops all stores that were started, side by side.
+func stop(stores []store.Store) error {
+	errs := make([]error, len(stores))
+	var all sync.WaitGroup
+	for i, s := range stores {
+		if g := s.Group(); g != nil {
+			all.Go(func() { errs[i] = g.Stop() })
+		}
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // write writes the report wherever it was asked for.

@@ -4,6 +4,9 @@
 package contest
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/ringtaildb/ringtail/internal/bench"
 
 	"github.com/ringtaildb/ringtail/bench/peers/internal/store"
@@ -46,13 +49,17 @@ const (
 )
 
 // Plan returns the contests of Ringtail with those engines and the others: redis,
-// nats, etcd.
-func Plan(engines []string, others map[string]bool) []Contest {
+// nats, etcd. With variants there are other ways to use Redis among them.
+func Plan(engines []string, others map[string]bool, variants bool) []Contest {
 	buffered, durable := puts(engines, others)
+	got := gets(engines, others)
+	if variants && others["redis"] {
+		buffered, durable, got = withVariants(buffered, true), withVariants(durable, true), withVariants(got, false)
+	}
 	return []Contest{
 		{ID: "put-buffered", Title: "Puts, buffered", Workload: bench.WorkloadW, Rows: buffered},
 		{ID: "put-durable", Title: "Puts, durable", Workload: bench.WorkloadW, Rows: durable},
-		{ID: "get", Title: "Gets", Workload: bench.WorkloadC, Rows: gets(engines, others)},
+		{ID: "get", Title: "Gets", Workload: bench.WorkloadC, Rows: got},
 		{ID: "a-buffered", Title: "Half gets, half puts, buffered", Workload: bench.WorkloadA, Rows: buffered},
 		{ID: "a-durable", Title: "Half gets, half puts, durable", Workload: bench.WorkloadA, Rows: durable},
 	}
@@ -104,6 +111,23 @@ func gets(engines []string, others map[string]bool) []Row {
 			Row{Label: "etcd, serializable", Acked: getSerializable, Store: "etcd", View: store.Serializable})
 	}
 	return rows
+}
+
+// withVariants adds, to the row of Redis, those of other ways to use it. Gathered
+// puts are none where there are no puts.
+func withVariants(rows []Row, puts bool) []Row {
+	out := slices.Clone(rows)
+	for _, r := range rows {
+		if strings.HasPrefix(r.Store, "redis") {
+			pooled, gathered := r, r
+			pooled.View, pooled.Label = store.Pooled, r.Label+", go-redis"
+			gathered.View, gathered.Label = store.Gathered, r.Label+", gathered puts"
+			if out = append(out, pooled); puts {
+				out = append(out, gathered)
+			}
+		}
+	}
+	return out
 }
 
 // rotated returns rows from the by-th on, and then the ones before: so none is

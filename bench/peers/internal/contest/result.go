@@ -3,6 +3,7 @@ package contest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/bench"
@@ -80,9 +81,9 @@ func figures(r bench.Report) (Figures, error) {
 	if r.ClusterCPUNote != "" {
 		return Figures{}, fmt.Errorf("the servers' processor time is not known: %s", r.ClusterCPUNote)
 	}
-	f := Figures{OpsPerSec: r.OpsPerSec, ServerMicros: r.ClusterCPU, ClientMicros: r.OwnCPU}
+	f := Figures{OpsPerSec: rounded(r.OpsPerSec), ServerMicros: rounded(r.ClusterCPU), ClientMicros: rounded(r.OwnCPU)}
 	for _, k := range r.Kinds {
-		l := Latency{P50: k.P50, P99: k.P99, P999: k.P999}
+		l := Latency{P50: rounded(k.P50), P99: rounded(k.P99), P999: rounded(k.P999)}
 		switch k.Kind {
 		case "read":
 			f.Get = l
@@ -129,11 +130,14 @@ func compare(ours, peer RowResult) Ratio {
 	var ops, server []float64
 	for i := range min(len(ours.Rounds), len(peer.Rounds)) {
 		a, b := ours.Rounds[i], peer.Rounds[i]
-		ops = append(ops, quotient(a.OpsPerSec, b.OpsPerSec))
-		server = append(server, quotient(b.ServerMicros, a.ServerMicros))
+		ops = append(ops, rounded(quotient(a.OpsPerSec, b.OpsPerSec)))
+		server = append(server, rounded(quotient(b.ServerMicros, a.ServerMicros)))
 	}
 	return Ratio{Ours: ours.Label, Peer: peer.Label, Ops: spread(ops), Server: spread(server)}
 }
+
+// rounded keeps the digits that tell something.
+func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // quotient is 0 where there is none: JSON has no word for infinity. A processor
 // time can be below what /proc counts.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -85,7 +86,7 @@ func dialEtcd(ctx context.Context, endpoints ...string) (*clientv3.Client, error
 	return clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: requestWithin, Context: ctx, Logger: zap.NewNop()})
 }
 
-// Open implements Store: one client, which spreads its requests over the members.
+// Open implements Store: a client spreads its requests over the members.
 func (s *etcd) Open(ctx context.Context, v View) (Session, error) {
 	if v != Linearizable && v != Serializable {
 		return nil, unknownView(s.Name(), v)
@@ -94,28 +95,42 @@ func (s *etcd) Open(ctx context.Context, v View) (Session, error) {
 	for _, port := range s.ports {
 		endpoints = append(endpoints, "http://"+fleet.Addr(port))
 	}
-	c, err := dialEtcd(ctx, endpoints...)
-	if err != nil {
-		return nil, err
+	e := &etcdSession{}
+	for range s.env.conns(etcdConns) {
+		c, err := dialEtcd(ctx, endpoints...)
+		if err != nil {
+			e.Close()
+			return nil, err
+		}
+		e.clients = append(e.clients, c)
 	}
-	e := etcdSession{client: c}
 	if v == Serializable {
 		e.options = []clientv3.OpOption{clientv3.WithSerializable()}
 	}
 	return e, nil
 }
 
+// etcdSession is clients that take turns.
 type etcdSession struct {
-	client  *clientv3.Client
+	clients []*clientv3.Client
+	next    atomic.Uint32
 	options []clientv3.OpOption
 }
 
 // Close implements Session.
-func (s etcdSession) Close() { _ = s.client.Close() }
+func (s *etcdSession) Close() {
+	for _, c := range s.clients {
+		_ = c.Close()
+	}
+}
+
+func (s *etcdSession) client() *clientv3.Client {
+	return s.clients[int(s.next.Add(1))%len(s.clients)]
+}
 
 // Get implements bench.Store.
-func (s etcdSession) Get(ctx context.Context, key string, _ ...client.Option) (client.Result, error) {
-	r, err := s.client.Get(ctx, key, s.options...)
+func (s *etcdSession) Get(ctx context.Context, key string, _ ...client.Option) (client.Result, error) {
+	r, err := s.client().Get(ctx, key, s.options...)
 	if err != nil {
 		return client.Result{}, err
 	}
@@ -123,7 +138,7 @@ func (s etcdSession) Get(ctx context.Context, key string, _ ...client.Option) (c
 }
 
 // Put implements bench.Store.
-func (s etcdSession) Put(ctx context.Context, key string, _ client.Context, value []byte, _ ...client.Option) (client.Result, error) {
-	_, err := s.client.Put(ctx, key, string(value))
+func (s *etcdSession) Put(ctx context.Context, key string, _ client.Context, value []byte, _ ...client.Option) (client.Result, error) {
+	_, err := s.client().Put(ctx, key, string(value))
 	return answer(false), err
 }

@@ -18,10 +18,6 @@ import (
 	"github.com/ringtaildb/ringtail/bench/peers/internal/fleet"
 )
 
-// natsConns is how many connections to each server the callers share: see
-// docs/peers.md.
-const natsConns = 1
-
 // jetStream is three NATS servers, and a key-value bucket of three replicas.
 type jetStream struct {
 	env     Env
@@ -166,7 +162,7 @@ func (s *jetStream) Open(ctx context.Context, v View) (Session, error) {
 		return nil, unknownView(s.Name(), v)
 	}
 	n := &natsSession{}
-	for i := range natsConns * copies {
+	for i := range s.env.conns(natsConns) * copies {
 		nc, js, err := s.dial(i % copies)
 		if err != nil {
 			n.Close()

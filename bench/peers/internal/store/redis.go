@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +100,7 @@ const lookTimeout = time.Second
 func (s *redis) dial() (rueidis.Client, error) {
 	return rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{fleet.Addr(s.ports[0])}, ForceSingleClient: true, DisableCache: true,
+		PipelineMultiplex: bits.Len(uint(s.env.conns(redisConns))) - 1, // it takes the logarithm
 	})
 }
 
@@ -106,14 +108,22 @@ func (s *redis) dial() (rueidis.Client, error) {
 // connections, many in one call, and a SET with its WAIT over a connection that
 // is the caller's meanwhile: WAIT holds up what comes after it on a connection.
 func (s *redis) Open(_ context.Context, v View) (Session, error) {
-	if v != Plain {
+	switch v {
+	case Plain, Gathered:
+	case Pooled:
+		return newPooled(s.ports[0]), nil
+	default:
 		return nil, unknownView(s.Name(), v)
 	}
 	c, err := s.dial()
 	if err != nil {
 		return nil, err
 	}
-	return redisSession{client: c, aof: s.durable && hasWaitAOF(s.program.Version)}, nil
+	session := redisSession{client: c, aof: s.durable && hasWaitAOF(s.program.Version)}
+	if v == Gathered {
+		return newGathered(session), nil
+	}
+	return session, nil
 }
 
 // hasWaitAOF tells whether that version of Redis has the command WAITAOF.
@@ -144,11 +154,15 @@ func (s redisSession) Get(ctx context.Context, key string, _ ...client.Option) (
 
 // Put implements bench.Store.
 func (s redisSession) Put(ctx context.Context, key string, _ client.Context, value []byte, _ ...client.Option) (client.Result, error) {
-	wait := s.client.B().Wait().Numreplicas(1).Timeout(ackWithin.Milliseconds()).Build()
+	return answer(false), put(ctx, s.client, key, value, s.wait(), 1)
+}
+
+// wait returns the command that ends when a replica has what was set.
+func (s redisSession) wait() rueidis.Completed {
 	if s.aof {
-		wait = s.client.B().Waitaof().Numlocal(1).Numreplicas(1).Timeout(ackWithin.Milliseconds()).Build()
+		return s.client.B().Waitaof().Numlocal(1).Numreplicas(1).Timeout(ackWithin.Milliseconds()).Build()
 	}
-	return answer(false), put(ctx, s.client, key, value, wait, 1)
+	return s.client.B().Wait().Numreplicas(1).Timeout(ackWithin.Milliseconds()).Build()
 }
 
 var errTooFew = errors.New("too few replicas have acknowledged")

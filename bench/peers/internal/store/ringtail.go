@@ -116,9 +116,7 @@ func (s *ringtail) Open(ctx context.Context, v View) (Session, error) {
 	default:
 		return nil, unknownView(s.Name(), v)
 	}
-	// One connection to each node, the client's default: its writer sends what
-	// has gathered of all callers in one call.
-	c, err := client.Dial(ctx, s.peers)
+	c, err := client.Dial(ctx, s.peers, client.Conns(s.env.conns(ringtailConns)))
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,17 @@ type Env struct {
 	// Dir is where each makes a directory of its name.
 	Dir   string
 	Ports *fleet.Ports
+	// Conns is the number of connections to each node, 0 for each store's best.
+	Conns int
+}
+
+// conns returns the number of connections to each node of a store whose best that
+// is.
+func (e Env) conns(best int) int {
+	if e.Conns > 0 {
+		return e.Conns
+	}
+	return best
 }
 
 // group makes the group of a store of that name.
@@ -89,6 +100,15 @@ func (e Env) ports(n int) ([copies]int, error) {
 	}
 	return out, nil
 }
+
+// The number of connections to each node that each store did best with, at 64
+// callers on 2 processors (docs/peers.md). Ringtail's is its client's default.
+const (
+	ringtailConns = 1
+	redisConns    = 2
+	natsConns     = 1
+	etcdConns     = 1
+)
 
 // probeKey is put to see whether a store is whole.
 const probeKey = "probe"
