@@ -5,7 +5,7 @@ FUZZTIME   ?= 3000x
 SEEDS      ?= 2000
 BENCHTIME  ?= 1s
 
-.PHONY: build test race fuzz sim e2e clients bench lint check
+.PHONY: build test race fuzz sim e2e clients bench peers peers-test lint check
 
 build:
 	go build -o bin/ringtail ./cmd/ringtail
@@ -46,10 +46,21 @@ clients:
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)
 
+# Ringtail and other stores under the same load, in turn (docs/peers.md): some ten
+# minutes, best while nothing else runs. It needs redis-server.
+# make peers PEERS='-rounds 5 -doc ../../docs/peers.md'
+peers:
+	cd bench/peers && go run . $(PEERS)
+
+# What of it can be tested by itself, in seconds.
+peers-test:
+	cd bench/peers && go test ./...
+
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
 	cd test/clients/go && go vet ./...
+	cd bench/peers && go vet ./...
 	go run $(STATICCHECK) ./...
 
 check:
