@@ -44,7 +44,10 @@ func (f *flight) patience(id kv.NodeID, more time.Duration) time.Duration {
 func (s *slots) late(f *flight, i int, now time.Time) bool {
 	id, since := s.at[i].stand, s.at[i].asked
 	if id == 0 {
-		id, since = s.owners[i], s.since
+		id = s.owners[i]
+	}
+	if since.IsZero() {
+		since = s.since
 	}
 	return now.Sub(since) >= f.patience(id, 0)
 }
