@@ -14,8 +14,9 @@ import (
 // for 720 and 420.
 type Chart struct {
 	Title, XLabel, YLabel string
-	// LogX has the x axis in decades: all x are above 0.
-	LogX          bool
+	// LogX has the x axis in decades: all x are above 0. LogY has the y axis in
+	// powers of ten: MinY is above 0, and what is below it is drawn there.
+	LogX, LogY    bool
 	Width, Height int
 	// MinY and MaxY are the ends of the y axis.
 	MinY, MaxY float64
@@ -51,12 +52,7 @@ func dash(i int) string {
 // WriteTo writes the picture as SVG.
 func (c Chart) WriteTo(w io.Writer) (int64, error) {
 	p := picture{Chart: c}
-	if p.Width == 0 {
-		p.Width = 720
-	}
-	if p.Height == 0 {
-		p.Height = 420
-	}
+	p.Width, p.Height = c.size()
 	p.measure()
 	p.tag(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`, p.Width, p.Height)
 	p.tag(`<rect width="%d" height="%d" fill="white"/>`, p.Width, p.Height)
@@ -68,6 +64,18 @@ func (c Chart) WriteTo(w io.Writer) (int64, error) {
 	}
 	p.tag(`</svg>`)
 	return p.b.WriteTo(w)
+}
+
+// size returns the picture's width and height.
+func (c Chart) size() (width, height int) {
+	width, height = c.Width, c.Height
+	if width == 0 {
+		width = 720
+	}
+	if height == 0 {
+		height = 420
+	}
+	return width, height
 }
 
 type picture struct {
@@ -110,7 +118,11 @@ func (p *picture) x(v float64) float64 {
 }
 
 func (p *picture) y(v float64) float64 {
-	return float64(p.Height-bottom) - (v-p.MinY)/(p.MaxY-p.MinY)*float64(p.Height-top-bottom)
+	share := (v - p.MinY) / (p.MaxY - p.MinY)
+	if p.LogY {
+		share = math.Log(max(v, p.MinY)/p.MinY) / math.Log(p.MaxY/p.MinY)
+	}
+	return float64(p.Height-bottom) - share*float64(p.Height-top-bottom)
 }
 
 func (p *picture) tag(format string, args ...any) { fmt.Fprintf(&p.b, format+"\n", args...) }
@@ -124,8 +136,7 @@ func (p *picture) text(x, y float64, anchor, s string) {
 const ticks = 5
 
 func (p *picture) axes() {
-	for i := range ticks + 1 {
-		v := p.MinY + (p.MaxY-p.MinY)*float64(i)/ticks
+	for _, v := range p.yTicks() {
 		p.tag(`<path d="M%d %.1fH%d" stroke="#dddddd"/>`, left, p.y(v), p.Width-right)
 		p.text(left-8, p.y(v)+4, "end", fmt.Sprintf("%.3g", v))
 	}
@@ -142,6 +153,21 @@ func (p *picture) axes() {
 	p.tag(`<g transform="rotate(-90 16 %d)">`, (top+p.Height-bottom)/2)
 	p.text(16, float64(top+p.Height-bottom)/2, "middle", p.YLabel)
 	p.tag(`</g>`)
+}
+
+// yTicks returns where the y axis is marked.
+func (p *picture) yTicks() []float64 {
+	var out []float64
+	if p.LogY {
+		for v := p.MinY; v <= p.MaxY*1.001; v *= 10 {
+			out = append(out, v)
+		}
+		return out
+	}
+	for i := range ticks + 1 {
+		out = append(out, p.MinY+(p.MaxY-p.MinY)*float64(i)/ticks)
+	}
+	return out
 }
 
 // xTicks returns where the x axis is marked, as it is scaled.
