@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -21,7 +22,16 @@ type call struct {
 
 	// done carries one signal for each attempt; answer, level and err are
 	// written before it.
-	done   chan struct{}
+	done chan struct{}
+	// heard tells that the signal was taken in outlasts, whose timer is used again.
+	heard bool
+	timer *time.Timer
+	// member's answer is timed, from began on, unless it is nil; size is what the
+	// request brings along.
+	member *member
+	began  time.Time
+	size   int
+
 	answer []byte
 	level  kv.Level
 	err    error
@@ -74,19 +84,65 @@ func (c *call) Complete(_ uint32, resp wire.Response, err error) {
 	if resp.Interim {
 		return
 	}
+	c.observe(len(resp.Payload), err)
 	c.answer, c.level, c.err = bytes.Clone(resp.Payload), resp.Level, err
 	c.done <- struct{}{}
+}
+
+// observe takes into account what the answer took, also one that comes when
+// another was faster and nobody waits for it.
+func (c *call) observe(size int, err error) {
+	m := c.member
+	switch {
+	case m == nil:
+	case err == nil:
+		if c.size+size <= wire.MaxChunk {
+			m.observe(c.typ, time.Since(c.began))
+		}
+	case kv.KindOf(err) == kv.KindTimeout:
+		m.overdue(c.typ, time.Since(c.began))
+	}
+}
+
+// send sends c to a node, whose answer is timed, from began on, if so wanted.
+func (c *call) send(l *lane, timed bool, began, deadline time.Time) {
+	if c.member = nil; timed {
+		c.member, c.began, c.size = l.member, began, len(c.msg.Value)
+	}
+	l.Call(wire.Call{Type: c.typ, Deadline: deadline}, c.message(), c, 0)
+}
+
+// outlasts tells whether the outcome is still to come when d has passed.
+func (c *call) outlasts(ctx context.Context, d time.Duration) bool {
+	if c.timer == nil {
+		c.timer = time.NewTimer(d)
+	} else {
+		c.timer.Reset(d)
+	}
+	defer c.timer.Stop()
+	select {
+	case <-c.done:
+		c.heard = true
+	case <-ctx.Done():
+	case <-c.timer.C:
+		return true
+	}
+	return false
 }
 
 // wait waits for an attempt's outcome, or for ctx: then c is its Completion's
 // alone.
 func (c *call) wait(ctx context.Context) ([]byte, error) {
+	if c.heard {
+		c.heard = false
+		return c.answer, c.err
+	}
 	select {
 	case <-c.done:
 		return c.answer, c.err
 	case <-ctx.Done():
 		c.left = true
-		return nil, &kv.Error{Op: "wait for the answer", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Err: context.Cause(ctx)}
+		return nil, ended(ctx)
 	}
 }
 
@@ -96,6 +152,6 @@ func (c *call) reset() bool {
 	if c.left {
 		return false
 	}
-	c.answer, c.err = nil, nil
+	c.answer, c.err, c.member = nil, nil, nil
 	return true
 }

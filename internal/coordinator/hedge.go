@@ -24,12 +24,13 @@ const (
 // noAlarm is the alarm's time while none is set.
 const noAlarm = math.MaxInt64
 
-// hedgeIn has f hedged when d has passed from now, unless it has ended by then.
-func (f *flight) hedgeIn(now time.Time, d time.Duration) {
-	if d == 0 || f.c.Alarm == nil || !f.c.cfg.Hedge {
+// hedgeIn has f hedged when it takes longer than usual: tail is what all but one in
+// a hundred like it take from now on.
+func (f *flight) hedgeIn(now time.Time, tail time.Duration) {
+	if tail == 0 || f.c.Alarm == nil || !f.c.cfg.Hedge {
 		return
 	}
-	at := now.Add(d).Sub(f.c.began)
+	at := now.Add(hedge.After(tail)).Sub(f.c.began)
 	f.hedgeAt.Store(int64(max(at, 1)))
 	f.c.setAlarm(now.Sub(f.c.began), at)
 }

@@ -200,7 +200,7 @@ func TestCopiesThatDifferAreAllCompared(t *testing.T) {
 // TestHedge: the third owner is asked when the second one takes longer than all
 // but one in a hundred of its answers, not before, and once.
 func TestHedge(t *testing.T) {
-	const tail = 3 * time.Millisecond
+	const tail = 4 * time.Millisecond
 	for _, tc := range []struct {
 		what             string
 		tail             time.Duration
@@ -220,7 +220,7 @@ func TestHedge(t *testing.T) {
 			n.tails = map[kv.NodeID]time.Duration{list[1].id: tc.tail, list[2].id: time.Hour}
 			n.earn(tc.earned)
 			g := c.get(n.index(), "a", kv.Defaults())
-			c.let(tail - 100*time.Microsecond)
+			c.let(hedge.After(tail) - 100*time.Microsecond)
 			c.wantReads("before the tail", list[1])
 			c.let(hedgeGrain + 200*time.Microsecond)
 			if tc.hedged {
@@ -373,7 +373,7 @@ func TestAForwardedGetIsHedged(t *testing.T) {
 		t.Fatalf("the tail of what was passed on is %v, want 1ms to 3ms", tail)
 	}
 	g := c.get(n.index(), "a", opts(1, 1, 1))
-	c.let(tail - 100*time.Microsecond)
+	c.let(hedge.After(tail) - 100*time.Microsecond)
 	if got := len(c.pending); got != 1 {
 		t.Errorf("%d messages before the tail", got)
 	}

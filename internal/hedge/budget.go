@@ -19,8 +19,9 @@ const (
 type Budget struct {
 	mu struct {
 		sync.Mutex
-		seen  uint64
-		saved uint64 // in 1/Every of a hedge
+		seen uint64
+		// saved is in 1/Every of a hedge, and below 0 after Spend.
+		saved int64
 	}
 }
 
@@ -29,15 +30,29 @@ type Budget struct {
 func (b *Budget) Take(requests uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if requests > b.mu.seen {
-		b.mu.saved = min(b.mu.saved+requests-b.mu.seen, Burst*Every)
-		b.mu.seen = requests
-	}
+	b.save(requests)
 	if b.mu.saved < Every {
 		return false
 	}
 	b.mu.saved -= Every
 	return true
+}
+
+// Spend takes a hedge in any case, from those to come if need be. It is for
+// callers who see to it themselves that there are fewer than the budget allows.
+func (b *Budget) Spend(requests uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.save(requests)
+	b.mu.saved -= Every
+}
+
+// save counts requests. The caller holds mu.
+func (b *Budget) save(requests uint64) {
+	if requests > b.mu.seen {
+		b.mu.saved = min(b.mu.saved+int64(requests-b.mu.seen), Burst*Every)
+		b.mu.seen = requests
+	}
 }
 
 // Event is what became of a request that took too long.

@@ -72,6 +72,10 @@ func (e *Estimate) Usual() time.Duration { return time.Duration(e.usual.Load()) 
 // Tail returns the estimate of the 99th percentile, 0 while unknown.
 func (e *Estimate) Tail() time.Duration { return time.Duration(e.tail.Load()) }
 
+// After returns when a hedge is due, from the estimate of the 99th percentile: a
+// little later, or nodes whose answers all take alike would be hedged for nothing.
+func After(tail time.Duration) time.Duration { return tail + tail/4 }
+
 // Reset forgets all samples.
 func (e *Estimate) Reset() {
 	e.usual.Store(0)

@@ -104,4 +104,8 @@ func TestBudget(t *testing.T) {
 	if b.Take(999_000) || b.Take(1_000_000+Every-1) || !b.Take(1_000_000+Every) {
 		t.Error("want one more hedge after Every requests, and none before")
 	}
+	b.Spend(1_000_000 + Every)
+	if b.Take(1_000_000+3*Every-1) || !b.Take(1_000_000+3*Every) {
+		t.Error("what was spent beforehand is not taken into account")
+	}
 }

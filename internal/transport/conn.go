@@ -144,6 +144,10 @@ func (c *Conn) Err() error {
 // peer that lives lets it grow little over Config.ProbeInterval.
 func (c *Conn) Quiet() time.Duration { return time.Duration(c.quiet.Load()) }
 
+// Latency returns the usual round trip of late, 0 while unknown: that of pings, and
+// of a node's reads and writes of replicas.
+func (c *Conn) Latency() time.Duration { return c.meters.Usual() }
+
 // Close ends the connection, completes its calls with KindClosed, and waits for
 // its goroutines. It must not be called from a Completion.
 func (c *Conn) Close() error {
