@@ -23,9 +23,14 @@ type call struct {
 	// done carries one signal for each attempt; answer, level and err are
 	// written before it.
 	done chan struct{}
-	// heard tells that the signal was taken in outlasts, whose timer is used again.
+	// heard tells that the signal was taken in outlasts.
 	heard bool
-	timer *time.Timer
+	// A watch tells late, once, when due has come, since it began; it keeps those
+	// that it watches in a list, one for some numbers each.
+	number         uint32
+	due            time.Duration
+	late           chan struct{}
+	earlier, later *call
 	// member's answer is timed, from began on, unless it is nil; size is what the
 	// request brings along.
 	member *member
@@ -38,7 +43,9 @@ type call struct {
 	left   bool
 }
 
-func newCall() *call { return &call{done: make(chan struct{}, 1)} }
+func newCall(number uint32) *call {
+	return &call{done: make(chan struct{}, 1), late: make(chan struct{}, 1), number: number}
+}
 
 // fill makes c the request rq to a bucket.
 func (c *call) fill(bucket string, rq request, s *settings) {
@@ -112,19 +119,15 @@ func (c *call) send(l *lane, timed bool, began, deadline time.Time) {
 	l.Call(wire.Call{Type: c.typ, Deadline: deadline}, c.message(), c, 0)
 }
 
-// outlasts tells whether the outcome is still to come when d has passed.
-func (c *call) outlasts(ctx context.Context, d time.Duration) bool {
-	if c.timer == nil {
-		c.timer = time.NewTimer(d)
-	} else {
-		c.timer.Reset(d)
-	}
-	defer c.timer.Stop()
+// outlasts tells whether the outcome is still to come when d has passed from now.
+func (c *call) outlasts(ctx context.Context, w *watch, now time.Time, d time.Duration) bool {
+	w.add(c, now, d)
+	defer w.remove(c)
 	select {
 	case <-c.done:
 		c.heard = true
 	case <-ctx.Done():
-	case <-c.timer.C:
+	case <-c.late:
 		return true
 	}
 	return false

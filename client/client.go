@@ -55,6 +55,9 @@ type Client struct {
 	hedges               bool
 	budget               hedge.Budget
 	hedged, won, refused atomic.Uint64
+	watch                *watch
+	// made counts the calls that were made.
+	made atomic.Uint32
 
 	cancel context.CancelFunc
 	links  sync.WaitGroup
@@ -76,8 +79,8 @@ func Dial(ctx context.Context, addrs []string, opts ...DialOption) (*Client, err
 	if err := cfg.check(addrs); err != nil {
 		return nil, failed(opDial, err)
 	}
-	c := &Client{defaults: cfg.defaults, hedges: !cfg.unhedged, began: time.Now()}
-	c.calls.New = func() any { return newCall() }
+	c := &Client{defaults: cfg.defaults, hedges: !cfg.unhedged, began: time.Now(), watch: newWatch()}
+	c.calls.New = func() any { return newCall(c.made.Add(1)) }
 	first := c.start(cfg, addrs)
 	if err := await(ctx, first, cap(first)); err != nil {
 		_ = c.Close()
@@ -145,5 +148,6 @@ func (c *Client) Close() error {
 	c.pool.close()
 	c.cancel()
 	c.links.Wait()
+	c.watch.stop()
 	return nil
 }

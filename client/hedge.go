@@ -60,7 +60,7 @@ func (c *Client) mayHedge() bool {
 func (c *Client) ask(ctx context.Context, t *table, rq *call, to attempt, asked *tried, hedges bool, began, deadline time.Time) ([]byte, error) {
 	rq.send(to.lane, true, began, deadline)
 	if rq.typ == wire.TypeGet && c.hedges && (hedges || to.also != nil) {
-		if next, ok := c.second(ctx, t, rq, to, asked); ok {
+		if next, ok := c.second(ctx, t, rq, to, asked, began); ok {
 			return c.askTwo(ctx, t, rq, to.lane, next, began, deadline)
 		}
 	}
@@ -71,13 +71,13 @@ func (c *Client) ask(ctx context.Context, t *table, rq *call, to attempt, asked 
 
 // second waits until it is time for a hedge, and returns where it goes; false tells
 // that none is needed, or allowed.
-func (c *Client) second(ctx context.Context, t *table, rq *call, to attempt, asked *tried) (attempt, bool) {
+func (c *Client) second(ctx context.Context, t *table, rq *call, to attempt, asked *tried, began time.Time) (attempt, bool) {
 	if to.also != nil {
 		asked.add(to.also)
 		return attempt{lane: to.also, direct: to.direct}, true
 	}
 	tail := to.lane.member.gets.Tail()
-	if tail == 0 || !rq.outlasts(ctx, hedge.After(tail)) {
+	if tail == 0 || !rq.outlasts(ctx, c.watch, began, hedge.After(tail)) {
 		return attempt{}, false
 	}
 	next := c.next(t, to.direct, rq, asked)
