@@ -183,6 +183,7 @@ func (n *Node) listen(network transport.Network) error {
 		if *port.l, err = port.listen(port.addr); err != nil {
 			return kv.Wrap(kv.KindRefused, "listen at "+port.name, err)
 		}
+		*port.l = transport.Delayed(*port.l, n.cfg.Delay)
 	}
 	return nil
 }
