@@ -95,7 +95,11 @@ func (f labClusterFlags) cluster(spec experiment.Spec, dir string) (*localCluste
 	}
 	l := &localCluster{out: io.Discard, nodes: nodes, dir: dir, apart: spec.Apart}
 	l.command = func(n devNode) *exec.Cmd {
-		cmd := exec.Command(program, append(c.serveArgs(n, nodes, filepath.Join(dir, n.name), true), spec.Serve...)...)
+		args := append(c.serveArgs(n, nodes, filepath.Join(dir, n.name), true), spec.Serve...)
+		if n == nodes[len(nodes)-1] {
+			args = append(args, spec.ServeLast...)
+		}
+		cmd := exec.Command(program, args...)
 		cmd.Env = withoutOurs(os.Environ())
 		return cmd
 	}

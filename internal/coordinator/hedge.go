@@ -17,7 +17,7 @@ const (
 	// hedgeGrain is the least time from one alarm to the next, hedgeEach how much
 	// more that is for each request in flight, all of which are looked at then.
 	// Timers of the operating system are no finer than a millisecond.
-	hedgeGrain = 500 * time.Microsecond
+	hedgeGrain = time.Millisecond
 	hedgeEach  = 200 * time.Nanosecond
 )
 

@@ -39,6 +39,8 @@ type Spec struct {
 	Engine string
 	// Serve are further flags of ringtail serve, for each node.
 	Serve []string
+	// ServeLast are further ones for the last node alone.
+	ServeLast []string
 	// Apart has the nodes share the first processor, and leaves the others to the
 	// load: so the load does not take what it is to measure. It does nothing where
 	// there is one processor only, or where the system cannot.

@@ -166,10 +166,13 @@ func (c *caller) run(ctx context.Context, due <-chan time.Time) {
 	}
 }
 
+// loadKey returns the n-th key of a load.
+func loadKey(n int) string { return "k" + strconv.Itoa(n) }
+
 // operate makes one operation. A put has no context: the bucket keeps the last of
 // a key's values, so none is needed.
 func (c *caller) operate(ctx context.Context, s *slice, at time.Time, left time.Duration) {
-	key := "k" + strconv.Itoa(c.rand.IntN(c.Keys))
+	key := loadKey(c.rand.IntN(c.Keys))
 	h := &s.put
 	var err error
 	if c.rand.IntN(100) < c.Gets {
