@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -36,6 +37,8 @@ type call struct {
 	member *member
 	began  time.Time
 	size   int
+	// mark tells whether the answer is taken for late, or has come.
+	mark atomic.Uint32
 
 	answer []byte
 	level  kv.Level
@@ -92,6 +95,9 @@ func (c *call) Complete(_ uint32, resp wire.Response, err error) {
 		return
 	}
 	c.observe(len(resp.Payload), err)
+	if c.mark.Swap(markCame) == markLate {
+		c.member.late.Add(-1)
+	}
 	c.answer, c.level, c.err = bytes.Clone(resp.Payload), resp.Level, err
 	c.done <- struct{}{}
 }
@@ -111,8 +117,23 @@ func (c *call) observe(size int, err error) {
 	}
 }
 
+// What may be noted of an answer.
+const (
+	markNone uint32 = iota
+	markLate
+	markCame
+)
+
+// overdue has other requests go round the node that c was sent to until it answers.
+func (c *call) overdue() {
+	if c.mark.CompareAndSwap(markNone, markLate) {
+		c.member.late.Add(1)
+	}
+}
+
 // send sends c to a node, whose answer is timed, from began on, if so wanted.
 func (c *call) send(l *lane, timed bool, began, deadline time.Time) {
+	c.mark.Store(markNone)
 	if c.member = nil; timed {
 		c.member, c.began, c.size = l.member, began, len(c.msg.Value)
 	}

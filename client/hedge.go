@@ -80,6 +80,7 @@ func (c *Client) second(ctx context.Context, t *table, rq *call, to attempt, ask
 	if tail == 0 || !rq.outlasts(ctx, c.watch, began, hedge.After(tail)) {
 		return attempt{}, false
 	}
+	rq.overdue()
 	next := c.next(t, to.direct, rq, asked)
 	if next.lane == nil || !c.mayHedge() {
 		return attempt{}, false

@@ -269,3 +269,21 @@ func TestServerDrivenAvoidsASlowNode(t *testing.T) {
 		}
 	}, client.ServerDriven())
 }
+
+// TestOthersGoRoundWhoIsLate: of many gets at the moment at which a node stalls, all
+// that come after the first late one go elsewhere at once.
+func TestOthersGoRoundWhoIsLate(t *testing.T) {
+	hedged(t, 200, func(c *cluster, first *node, b *client.Bucket, cl *client.Client) {
+		first.slow(300 * time.Millisecond)
+		before, sent := cl.Stats().Hedged, first.requests()
+		must(t)(b.Get(background, "some"))
+		for range 50 {
+			if took := timed(func() { must(t)(b.Get(background, "some")) }); took != usual {
+				t.Fatalf("a get took %v", took)
+			}
+		}
+		if hedges, sent := cl.Stats().Hedged-before, first.requests()-sent; hedges > 2 || sent > 2 {
+			t.Errorf("the stalled node got %d gets, %d were hedged", sent, hedges)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,9 @@ type member struct {
 	mean atomic.Int64
 	// gets is what its gets take.
 	gets hedge.Estimate
+	// late counts gets that it has not answered yet and that others were asked for
+	// in its stead: it may be stalled.
+	late atomic.Int32
 	// shunned is until when it is passed over, since the client's start.
 	shunned atomic.Int64
 	// wanted tells that a request would have gone to it.
@@ -101,6 +105,15 @@ func (m *member) observe(t wire.Type, took time.Duration) {
 // taken longer; how much, nobody knows.
 func (m *member) overdue(t wire.Type, waited time.Duration) {
 	m.observe(t, max(waited, time.Duration(m.mean.Load())))
+}
+
+// pace returns what its answers take, on average: longer than anybody's while it
+// owes late ones.
+func (m *member) pace() int64 {
+	if m.late.Load() > 0 {
+		return math.MaxInt64
+	}
+	return m.mean.Load()
 }
 
 // forgive has the mean decline towards what pings take, slowly.

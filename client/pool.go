@@ -57,7 +57,7 @@ func (p *pool) any(tried *tried, turn uint32) (l, slow *lane) {
 			if worse == nil {
 				worse = l
 			}
-		case l.member.mean.Load() <= limit:
+		case l.member.pace() <= limit:
 			return l, slow
 		case slow == nil && i == 0 && turn%exploreEvery == 0:
 			slow = l
@@ -71,7 +71,7 @@ func fastest(live []*lane, tried *tried) int64 {
 	least := int64(math.MaxInt64)
 	for _, l := range live {
 		if l.lively() && !tried.hasMember(l.member) {
-			least = min(least, l.member.mean.Load())
+			least = min(least, l.member.pace())
 		}
 	}
 	return least

@@ -133,7 +133,7 @@ func (s *search) best(turn uint32) (l, slow *lane) {
 		if g == unfit || g > health {
 			continue
 		}
-		mean := s.member(i).mean.Load()
+		mean := s.member(i).pace()
 		if g < health {
 			health, fastest, count = g, mean, 0
 		}
@@ -144,7 +144,7 @@ func (s *search) best(turn uint32) (l, slow *lane) {
 		return nil, nil
 	case turn%exploreEvery == 0:
 		l := s.nth(health, int(turn/exploreEvery)%count)
-		if l != nil && l.member.mean.Load() <= near(fastest) {
+		if l != nil && l.member.pace() <= near(fastest) {
 			return l, nil
 		}
 		slow = l
@@ -171,7 +171,7 @@ func (s *search) near(health grade, limit int64) *lane {
 	first := -1
 	for i := range s.owners {
 		m := s.member(i)
-		if s.grade(i) != health || m.mean.Load() > limit {
+		if s.grade(i) != health || m.pace() > limit {
 			continue
 		}
 		if m.id == s.prefer {

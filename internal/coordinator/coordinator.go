@@ -137,7 +137,7 @@ type Coordinator struct {
 	began    time.Time
 	alarm    atomic.Int64 // when it rings, since began
 	budget   hedge.Budget
-	passed   passes
+	book     peerBook
 	flights  [16]flights
 	next     atomic.Uint32
 	puts     sync.Pool

@@ -43,6 +43,10 @@ type forward struct {
 	// was asked because that took too long, 0 for nobody.
 	sent   time.Time
 	hedged int
+	// late is who owes a late answer, nil for nobody.
+	late *peerNotes
+	// heardFirst tells that the first one has said its word.
+	heardFirst bool
 	// cause is the last refusal of a request that waits for news of the ring.
 	cause error
 }
@@ -61,7 +65,8 @@ func (o *forward) reset() {
 	o.candidates, o.members, o.cur, o.all, o.standIn = o.candidates[:0], nil, nil, false, nil
 	o.view = ring.View{}
 	o.asked, o.out, o.afar, o.cause = 0, 0, 0, nil
-	o.sent, o.hedged, o.gets = time.Time{}, 0, 0
+	o.sent, o.hedged, o.gets, o.late = time.Time{}, 0, 0, nil
+	o.heardFirst = false
 	o.c.forwards.Put(o)
 }
 

@@ -295,6 +295,7 @@ func (o *get) Complete(tag uint32, resp wire.Response, err error) {
 // the answer is given: then it may still serve to repair.
 func (o *get) take(i, place int, m wire.ReplicaCopy) {
 	o.mu.Lock()
+	o.back(i, place)
 	a := o.keep(i, place, m)
 	if !o.answered {
 		var err error
@@ -320,6 +321,7 @@ func (o *get) take(i, place int, m wire.ReplicaCopy) {
 // missed counts a failure, and asks the next node.
 func (o *get) missed(i, place int, err error) {
 	o.mu.Lock()
+	o.back(i, place)
 	id := o.node(place)
 	o.at[i].out--
 	next := nobody

@@ -91,6 +91,9 @@ func (c *Coordinator) mayHedge() bool {
 // take too long.
 func (o *get) hedge() {
 	o.mu.Lock()
+	if !o.answered {
+		o.markLate()
+	}
 	i := o.nextInReserve()
 	idle := o.answered || i == nobody
 	o.mu.Unlock()
@@ -111,6 +114,26 @@ func (o *get) hedge() {
 	o.send(i, i, newRead())
 }
 
+// markLate notes which owners take too long, so that others go round them until
+// they answer. The caller holds mu.
+func (o *get) markLate() {
+	for i, id := range o.owners {
+		if s := &o.at[i]; s.out > 0 && !s.heard && s.late == nil {
+			s.late = o.c.book.enter(id)
+			s.late.late.Add(1)
+		}
+	}
+}
+
+// back notes that the node at place has answered, or failed to. The caller holds
+// mu.
+func (o *get) back(i, place int) {
+	if s := &o.at[i]; i == place && s.late != nil {
+		s.late.late.Add(-1)
+		s.late = nil
+	}
+}
+
 // hedgeWon tells whether the answer is a hedge's merit: it came, and one that was
 // asked before it did not. The caller holds mu.
 func (o *get) hedgeWon() bool {
@@ -128,6 +151,10 @@ func (o *forward) hedge() {
 	o.mu.Lock()
 	i := o.asked
 	idle := o.answered || i >= o.owners
+	if i == 1 && !o.answered && !o.heardFirst && o.late == nil {
+		o.late = o.c.book.enter(o.candidates[0])
+		o.late.late.Add(1)
+	}
 	o.mu.Unlock()
 	if idle || !o.c.mayHedge() {
 		return

@@ -301,7 +301,7 @@ func TestTheCapHolds(t *testing.T) {
 	const gets = 2000
 	for range gets {
 		c.get(n.index(), "a", kv.Defaults())
-		c.let(time.Millisecond)
+		c.let(2 * time.Millisecond)
 		c.run()
 	}
 	if sent := n.hedges[hedge.Sent]; sent != gets/hedge.Every {
@@ -400,5 +400,58 @@ func TestAForwardedGetIsHedged(t *testing.T) {
 	}
 	c.run()
 	want(t, p, "[]")
+	c.end()
+}
+
+// TestOthersGoRoundWhoIsLate: from the first late answer on, until it comes.
+func TestOthersGoRoundWhoIsLate(t *testing.T) {
+	c := frugal(t, 5)
+	list := c.prefer("a")
+	c.write("a", "v", nil, list[:3]...)
+	n := list[0]
+	n.tails = map[kv.NodeID]time.Duration{list[1].id: time.Millisecond, list[2].id: time.Hour}
+	for _, earned := range []int{0, 1} { // whether it may be hedged or not
+		n.earn(earned)
+		c.get(n.index(), "a", kv.Defaults())
+		c.let(3 * time.Millisecond)
+		c.runOnly(without(list[1]))
+		for range 3 {
+			g := c.get(n.index(), "a", kv.Defaults())
+			c.wantReads("while it is late", list[1], list[2])
+			c.runOnly(without(list[1]))
+			want(t, g, "[v]")
+		}
+		c.run()
+		g := c.get(n.index(), "a", kv.Defaults())
+		c.wantReads("when it has answered", list[1])
+		c.run()
+		want(t, g, "[v]")
+	}
+
+	// So with gets that are passed on, and when the answer is an error.
+	n = list[4]
+	n.far = map[kv.NodeID]time.Duration{list[0].id: 0, list[1].id: 1, list[2].id: 2}
+	for range 20 {
+		c.get(n.index(), "a", opts(1, 1, 1))
+		c.now = c.now.Add(time.Millisecond)
+		c.run()
+	}
+	late := c.get(n.index(), "a", opts(1, 1, 1))
+	c.let(10 * time.Millisecond)
+	c.runOnly(without(list[0]))
+	next := c.get(n.index(), "a", opts(1, 1, 1))
+	c.runOnly(without(list[0]))
+	want(t, next, "[v]")
+	c.pass(kv.DefaultTimeout + time.Millisecond)
+	c.pending = nil
+	if !late.done {
+		t.Error("the late get has not ended")
+	}
+	next = c.get(n.index(), "a", opts(1, 1, 1))
+	if got := c.pending[0].to; got != list[0] {
+		t.Errorf("after the late call has ended node %v is asked, want %v", got.id, list[0].id)
+	}
+	c.run()
+	want(t, next, "[v]")
 	c.end()
 }

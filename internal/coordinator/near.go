@@ -21,7 +21,7 @@ const alike = time.Millisecond
 func (c *Coordinator) sortNear(owners []kv.NodeID, preferred kv.NodeID) {
 	var far [maxSlots]time.Duration
 	for i, id := range owners {
-		d, at := c.Peers.Latency(id), i
+		d, at := c.distance(id), i
 		for ; at > 0 && far[at-1] > d; at-- {
 			owners[at], far[at] = owners[at-1], far[at-1]
 		}

@@ -64,7 +64,7 @@ func (o *get) rank(order *[maxSlots]int) int {
 	for k := 1; k < n; k++ {
 		i := (o.self + k) % n
 		if id := o.owners[i]; o.c.Peers.Up(id) {
-			d := o.c.Peers.Latency(id)
+			d := o.c.distance(id)
 			if order[up], far[up] = i, d; up == 0 || d < least {
 				least = d
 			}

@@ -52,6 +52,8 @@ type slot struct {
 	// reserve tells that the owner was not asked yet, hedge that it was asked
 	// because others took too long.
 	reserve, hedge bool
+	// late is set while the owner owes an answer that took too long.
+	late *peerNotes
 	// stand is who was last asked to stand in, if anybody was. Asked is when that
 	// was, or when the owner was, if later than the others.
 	stand kv.NodeID
