@@ -3,6 +3,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -21,14 +23,32 @@ type call struct {
 
 	// done carries one signal for each attempt; answer, level and err are
 	// written before it.
-	done   chan struct{}
+	done chan struct{}
+	// heard tells that the signal was taken in outlasts.
+	heard bool
+	// A watch tells late, once, when due has come, since it began; it keeps those
+	// that it watches in a list, one for some numbers each.
+	number         uint32
+	due            time.Duration
+	late           chan struct{}
+	earlier, later *call
+	// member's answer is timed, from began on, unless it is nil; size is what the
+	// request brings along.
+	member *member
+	began  time.Time
+	size   int
+	// mark tells whether the answer is taken for late, or has come.
+	mark atomic.Uint32
+
 	answer []byte
 	level  kv.Level
 	err    error
 	left   bool
 }
 
-func newCall() *call { return &call{done: make(chan struct{}, 1)} }
+func newCall(number uint32) *call {
+	return &call{done: make(chan struct{}, 1), late: make(chan struct{}, 1), number: number}
+}
 
 // fill makes c the request rq to a bucket.
 func (c *call) fill(bucket string, rq request, s *settings) {
@@ -74,19 +94,79 @@ func (c *call) Complete(_ uint32, resp wire.Response, err error) {
 	if resp.Interim {
 		return
 	}
+	c.observe(len(resp.Payload), err)
+	if c.mark.Swap(markCame) == markLate {
+		c.member.late.Add(-1)
+	}
 	c.answer, c.level, c.err = bytes.Clone(resp.Payload), resp.Level, err
 	c.done <- struct{}{}
+}
+
+// observe takes into account what the answer took, also one that comes when
+// another was faster and nobody waits for it.
+func (c *call) observe(size int, err error) {
+	m := c.member
+	switch {
+	case m == nil:
+	case err == nil:
+		if c.size+size <= wire.MaxChunk {
+			m.observe(c.typ, time.Since(c.began))
+		}
+	case kv.KindOf(err) == kv.KindTimeout:
+		m.overdue(c.typ, time.Since(c.began))
+	}
+}
+
+// What may be noted of an answer.
+const (
+	markNone uint32 = iota
+	markLate
+	markCame
+)
+
+// overdue has other requests go round the node that c was sent to until it answers.
+func (c *call) overdue() {
+	if c.mark.CompareAndSwap(markNone, markLate) {
+		c.member.late.Add(1)
+	}
+}
+
+// send sends c to a node, whose answer is timed, from began on, if so wanted.
+func (c *call) send(l *lane, timed bool, began, deadline time.Time) {
+	c.mark.Store(markNone)
+	if c.member = nil; timed {
+		c.member, c.began, c.size = l.member, began, len(c.msg.Value)
+	}
+	l.Call(wire.Call{Type: c.typ, Deadline: deadline}, c.message(), c, 0)
+}
+
+// outlasts tells whether the outcome is still to come when d has passed from now.
+func (c *call) outlasts(ctx context.Context, w *watch, now time.Time, d time.Duration) bool {
+	w.add(c, now, d)
+	defer w.remove(c)
+	select {
+	case <-c.done:
+		c.heard = true
+	case <-ctx.Done():
+	case <-c.late:
+		return true
+	}
+	return false
 }
 
 // wait waits for an attempt's outcome, or for ctx: then c is its Completion's
 // alone.
 func (c *call) wait(ctx context.Context) ([]byte, error) {
+	if c.heard {
+		c.heard = false
+		return c.answer, c.err
+	}
 	select {
 	case <-c.done:
 		return c.answer, c.err
 	case <-ctx.Done():
 		c.left = true
-		return nil, &kv.Error{Op: "wait for the answer", Kind: kv.KindTimeout, Applied: kv.AppliedUnknown, Err: context.Cause(ctx)}
+		return nil, ended(ctx)
 	}
 }
 
@@ -96,6 +176,6 @@ func (c *call) reset() bool {
 	if c.left {
 		return false
 	}
-	c.answer, c.err = nil, nil
+	c.answer, c.err, c.member = nil, nil, nil
 	return true
 }

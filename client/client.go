@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
@@ -49,7 +50,14 @@ type Client struct {
 	keeper *keeper // nil when nodes are to find the owners
 	// turn counts the attempts for which an owner was looked for, missed those for
 	// which none was found; around counts what was left to a node to pass on.
-	turn, missed, around atomic.Uint32
+	turn, missed, around atomic.Uint64
+	// hedges tells that gets are hedged; the budget bounds it, the rest counts.
+	hedges               bool
+	budget               hedge.Budget
+	hedged, won, refused atomic.Uint64
+	watch                *watch
+	// made counts the calls that were made.
+	made atomic.Uint32
 
 	cancel context.CancelFunc
 	links  sync.WaitGroup
@@ -71,8 +79,8 @@ func Dial(ctx context.Context, addrs []string, opts ...DialOption) (*Client, err
 	if err := cfg.check(addrs); err != nil {
 		return nil, failed(opDial, err)
 	}
-	c := &Client{defaults: cfg.defaults, began: time.Now()}
-	c.calls.New = func() any { return newCall() }
+	c := &Client{defaults: cfg.defaults, hedges: !cfg.unhedged, began: time.Now(), watch: newWatch()}
+	c.calls.New = func() any { return newCall(c.made.Add(1)) }
 	first := c.start(cfg, addrs)
 	if err := await(ctx, first, cap(first)); err != nil {
 		_ = c.Close()
@@ -140,5 +148,6 @@ func (c *Client) Close() error {
 	c.pool.close()
 	c.cancel()
 	c.links.Wait()
+	c.watch.stop()
 	return nil
 }

@@ -30,16 +30,14 @@ func (c *Client) exchange(ctx context.Context, rq *call, began, deadline time.Ti
 			began = time.Now()
 		}
 		final := n == maxAttempts-1
-		l, direct := c.choose(t, straight && !final, rq, &asked, began)
-		if l == nil || final && !rested(ctx, deadline) {
+		to := c.choose(t, straight && !final, rq, &asked, began)
+		if to.lane == nil || final && !rested(ctx, deadline) {
 			break
 		}
-		asked.add(l)
-		rq.direct(direct)
-		l.Call(wire.Call{Type: rq.typ, Deadline: deadline}, rq.message(), rq, 0)
-		answer, err := rq.wait(ctx)
-		c.heed(t, l, rq, err, began, len(answer))
-		if err == nil || !again(rq.typ, err, direct) {
+		asked.add(to.lane)
+		rq.direct(to.direct)
+		answer, err := c.ask(ctx, t, rq, to, &asked, n == 0, began, deadline)
+		if err == nil || !again(rq.typ, err, to.direct) {
 			return answer, err
 		}
 		straight = straight && kv.KindOf(err) != kv.KindStaleRing
@@ -51,22 +49,29 @@ func (c *Client) exchange(ctx context.Context, rq *call, began, deadline time.Ti
 	return nil, last
 }
 
-// choose returns the connection for the next attempt, nil if there is none, and
-// whether it leads to an owner, who is to do it itself.
-func (c *Client) choose(t *table, straight bool, rq *call, asked *tried, now time.Time) (l *lane, direct bool) {
+// choose returns the next attempt, without a lane if there is none.
+func (c *Client) choose(t *table, straight bool, rq *call, asked *tried, now time.Time) attempt {
 	if straight {
-		s := search{t: t, tried: asked, now: now.Sub(c.began), keeper: c.keeper}
-		s.owners, s.among = t.find(rq.key, rq.typ == wire.TypeGet)
-		if rq.typ == wire.TypePut {
-			s.prefer = object.FastestOf(rq.msg.Context)
-		}
-		if l := s.best(c.turn.Add(1)); l != nil {
-			return l, true
+		s := c.search(t, rq, asked, now)
+		if l, slow := s.best(uint32(c.turn.Add(1))); l != nil {
+			to := c.explore(rq, l, slow)
+			to.direct = true
+			return to
 		}
 		c.missed.Add(1)
 	}
-	c.around.Add(1)
-	return c.pool.any(asked), false
+	l, slow := c.pool.any(asked, uint32(c.around.Add(1)))
+	return c.explore(rq, l, slow)
+}
+
+// search looks for an owner for rq.
+func (c *Client) search(t *table, rq *call, asked *tried, now time.Time) search {
+	s := search{t: t, tried: asked, now: now.Sub(c.began), keeper: c.keeper}
+	s.owners, s.among = t.find(rq.key, rq.typ == wire.TypeGet)
+	if rq.typ == wire.TypePut {
+		s.prefer = object.FastestOf(rq.msg.Context)
+	}
+	return s
 }
 
 // rested rests before the last attempt; false tells that there is no time left for
@@ -80,12 +85,10 @@ func rested(ctx context.Context, deadline time.Time) bool {
 }
 
 // heed learns from the outcome of an attempt.
-func (c *Client) heed(t *table, l *lane, rq *call, err error, began time.Time, size int) {
+func (c *Client) heed(t *table, l *lane, rq *call, err error, began time.Time) {
 	stale := !rq.left && t != nil && rq.level.Epoch() > t.epoch
 	if err != nil {
-		stale = c.heedError(l, err, began) || stale
-	} else if len(rq.msg.Value)+size <= wire.MaxChunk {
-		l.member.observe(time.Since(began))
+		stale = c.heedError(l, rq, err, began) || stale
 	}
 	if stale && t != nil {
 		c.keeper.refresh(l)
@@ -94,11 +97,12 @@ func (c *Client) heed(t *table, l *lane, rq *call, err error, began time.Time, s
 
 // heedError learns from an error, and tells whether it says that the ring has
 // changed.
-func (c *Client) heedError(l *lane, err error, began time.Time) bool {
+func (c *Client) heedError(l *lane, rq *call, err error, began time.Time) bool {
 	switch kind := kv.KindOf(err); {
 	case kind == kv.KindTimeout:
-		// It would have taken longer; how much, nobody knows.
-		l.member.observe(max(time.Since(began), time.Duration(l.member.mean.Load())))
+		if rq.left {
+			l.member.overdue(rq.typ, time.Since(began))
+		}
 	case kind == kv.KindStaleRing:
 		return true
 	case troubled(kind):

@@ -99,11 +99,17 @@ func Dialer(f func(ctx context.Context, addr string) (net.Conn, error)) DialOpti
 // proxies and load balancers, and to measure what that costs (§6.4).
 func ServerDriven() DialOption { return dialOption(func(c *config) { c.serverDriven = true }) }
 
+// Unhedged has no get sent to a second node while the first has not answered
+// (docs/client.md): to measure what that is worth, and where any request beyond
+// those of the caller is one too many.
+func Unhedged() DialOption { return dialOption(func(c *config) { c.unhedged = true }) }
+
 // config is what Dial's options come to.
 type config struct {
 	conns        int
 	dial         dialer
 	serverDriven bool
+	unhedged     bool
 	defaults     settings
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,26 +37,44 @@ func (p *pool) lanes() []*lane {
 	return nil
 }
 
-// any returns the connection whose turn it is, of a node that was not tried; else
-// one that was not.
-func (p *pool) any(tried *tried) *lane {
+// any returns the connection whose turn it is, of a node that was not tried and
+// answers about as fast as the fastest does; else one that was not. When the turn
+// says that it is time to explore, slow is the one whose turn it is if its node is
+// not as fast.
+func (p *pool) any(tried *tried, turn uint32) (l, slow *lane) {
 	live := p.lanes()
 	if len(live) == 0 {
-		return nil
+		return nil, nil
 	}
-	turn := int(p.next.Add(1) % uint32(len(live)))
+	limit := near(fastest(live, tried))
+	next := int(p.next.Add(1) % uint32(len(live)))
 	var worse *lane
 	for i := range live {
-		l := live[(turn+i)%len(live)]
+		l := live[(next+i)%len(live)]
 		switch {
 		case l.Err() != nil || tried.has(l): // lost, and about to be removed
-		case l.lively() && !tried.hasMember(l.member):
-			return l
-		case worse == nil:
-			worse = l
+		case !l.lively() || tried.hasMember(l.member):
+			if worse == nil {
+				worse = l
+			}
+		case l.member.pace() <= limit:
+			return l, slow
+		case slow == nil && i == 0 && turn%exploreEvery == 0:
+			slow = l
 		}
 	}
-	return worse
+	return worse, slow
+}
+
+// fastest returns the least mean of those that can be asked.
+func fastest(live []*lane, tried *tried) int64 {
+	least := int64(math.MaxInt64)
+	for _, l := range live {
+		if l.lively() && !tried.hasMember(l.member) {
+			least = min(least, l.member.pace())
+		}
+	}
+	return least
 }
 
 // add offers c to requests, unless it leads to another cluster than the first
@@ -74,6 +93,7 @@ func (p *pool) add(c *transport.Conn) (*lane, error) {
 	if lanes := m.lanes.Load(); lanes == nil || len(*lanes) == 0 {
 		// It may have changed while it was away.
 		m.mean.Store(0)
+		m.gets.Reset()
 		m.shunned.Store(0)
 	}
 	change(&m.lanes, func(lanes []*lane) []*lane { return append(lanes, l) })

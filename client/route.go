@@ -1,6 +1,7 @@
 package client
 
 import (
+	"math"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -113,16 +114,26 @@ func (s *search) grade(i int) grade {
 	return sound
 }
 
+// near returns the mean of a node up to which it is as good as the fastest one,
+// whose mean is given.
+func near(fastest int64) int64 {
+	if fastest > math.MaxInt64/nearFactor-int64(nearMargin) {
+		return math.MaxInt64
+	}
+	return fastest*nearFactor + int64(nearMargin)
+}
+
 // best returns a connection to the owner that is to be asked next, nil if there is
-// none; turn counts the requests.
-func (s *search) best(turn uint32) *lane {
+// none; turn counts the requests. When that says that it is time to explore, slow
+// is the owner whose turn it is if it is not among the fast ones.
+func (s *search) best(turn uint32) (l, slow *lane) {
 	health, fastest, count := unfit, int64(0), 0
 	for i := range s.owners {
 		g := s.grade(i)
 		if g == unfit || g > health {
 			continue
 		}
-		mean := s.member(i).mean.Load()
+		mean := s.member(i).pace()
 		if g < health {
 			health, fastest, count = g, mean, 0
 		}
@@ -130,11 +141,15 @@ func (s *search) best(turn uint32) *lane {
 	}
 	switch {
 	case health == unfit:
-		return nil
+		return nil, nil
 	case turn%exploreEvery == 0:
-		return s.nth(health, int(turn/exploreEvery)%count)
+		l := s.nth(health, int(turn/exploreEvery)%count)
+		if l != nil && l.member.pace() <= near(fastest) {
+			return l, nil
+		}
+		slow = l
 	}
-	return s.near(health, fastest*nearFactor+int64(nearMargin))
+	return s.near(health, near(fastest)), slow
 }
 
 // nth returns a connection to the n-th of the owners of that health.
@@ -156,7 +171,7 @@ func (s *search) near(health grade, limit int64) *lane {
 	first := -1
 	for i := range s.owners {
 		m := s.member(i)
-		if s.grade(i) != health || m.mean.Load() > limit {
+		if s.grade(i) != health || m.pace() > limit {
 			continue
 		}
 		if m.id == s.prefer {
@@ -177,7 +192,7 @@ func (s *search) member(i int) *member { return s.t.members[s.owners[i]] }
 
 // tried is whom the attempts at one request have asked.
 type tried struct {
-	lanes [maxAttempts]*lane
+	lanes [maxAttempts + 1]*lane // and a hedge
 	n     int
 }
 

@@ -78,6 +78,7 @@ func TestEachFlagOfServeIsAVariable(t *testing.T) {
 		createFlags: createFlags{N: 5, R: 4, W: 3, Partitions: 64, Partitioner: "crc16"},
 		RESP:        "127.0.0.1:4", RESPConnections: 70, RESPFlush: true,
 		HintBytes: 4096, RepairEvery: 3 * time.Second, ReapAt: 9, FillRate: 4_000_000,
+		Hedge: true, ReadAll: 0.1,
 		LogLevel: -4, LogFormat: "json", Pprof: true,
 	}
 	if diff := cmp.Diff(want, g.Serve, cmp.AllowUnexported(serveCmd{})); diff != "" {

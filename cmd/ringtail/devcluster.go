@@ -30,6 +30,10 @@ type localCluster struct {
 	dir string
 	// command returns the command that runs a node.
 	command func(devNode) *exec.Cmd
+	// onReady, if set, is called once all nodes serve; it does not block.
+	onReady func()
+	// apart has the nodes share the first processor.
+	apart bool
 
 	running map[string]*child
 	// exits takes the children that have ended, all of them without waiting.
@@ -45,6 +49,9 @@ func (l *localCluster) run(ctx context.Context) (err error) {
 	l.running = make(map[string]*child)
 	l.exits = make(chan *child, len(l.nodes))
 	defer func() { err = errors.Join(err, l.end()) }()
+	if l.apart {
+		defer onFirst()()
+	}
 	for _, n := range l.nodes {
 		c, err := startChild(n, l.command(n), filepath.Join(l.dir, n.name+".log"), l.exits)
 		if err != nil {
@@ -60,6 +67,9 @@ func (l *localCluster) run(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintln(l.out, "ready")
+	if l.onReady != nil {
+		l.onReady()
+	}
 	l.watch(ctx)
 	return nil
 }

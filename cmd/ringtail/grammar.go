@@ -23,7 +23,7 @@ type grammar struct {
 	Cluster    clusterCmd    `cmd:"" help:"Plan and make changes to the cluster."`
 	BucketType bucketTypeCmd `cmd:"" name:"bucket-type" help:"Types of buckets, for clients of Riak."`
 	Bench      benchCmd      `cmd:"" help:"Measure a cluster under load."`
-	Lab        labCmd        `cmd:"" help:"Measure the ring itself, without a cluster."`
+	Lab        labCmd        `cmd:"" help:"Experiments: on the ring itself, and on clusters of this machine."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

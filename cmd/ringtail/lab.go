@@ -11,10 +11,13 @@ import (
 	"github.com/ringtaildb/ringtail/internal/lab"
 )
 
-// labCmd is ringtail lab: measurements of the ring itself, without a cluster.
+// labCmd is ringtail lab: measurements of the ring itself, without a cluster, and
+// experiments on clusters of this machine.
 type labCmd struct {
 	Partitioning labPartitioningCmd `cmd:"" help:"Compare the paper's three strategies of partitioning (figure 8)."`
 	Changes      labChangesCmd      `cmd:"" help:"What changes of membership move and cost, at 10, 100 and 1,000 nodes."`
+	SlowReplica  labSlowReplicaCmd  `cmd:"" help:"What gets take while one of three nodes is slow."`
+	Buffering    labBufferingCmd    `cmd:"" help:"Puts that are durable against puts that are buffered, over time (figure 5)."`
 }
 
 // labPartitioningCmd is ringtail lab partitioning.

@@ -43,6 +43,10 @@ type serveCmd struct {
 	RESPConnections int  `name:"resp-connections" env:"RINGTAIL_RESP_CONNECTIONS" default:"16384" placeholder:"COUNT" help:"The most connections of Redis's clients (16384)."`
 	RESPFlush       bool `name:"resp-flush" env:"RINGTAIL_RESP_FLUSH" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 
+	Hedge   bool          `env:"RINGTAIL_HEDGE" default:"true" negatable:"" help:"Ask a second node for a get that takes longer than usual, for 5% of gets at most (on)."`
+	ReadAll float64       `env:"RINGTAIL_READ_ALL" default:"0.1" placeholder:"SHARE" help:"Share of gets that ask all owners where R would do, so that stale copies are found and repaired (0.1)."`
+	Delay   time.Duration `env:"RINGTAIL_DELAY" default:"0s" placeholder:"DURATION" help:"For experiments: hold up for this long all that other nodes and clients send to this node."`
+
 	LogLevel  slog.Level `env:"RINGTAIL_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (info)."`
 	LogFormat string     `env:"RINGTAIL_LOG_FORMAT" default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (text)."`
 	Pprof     bool       `env:"RINGTAIL_PPROF" help:"Serve profiles at /debug/pprof/ of the HTTP door."`
@@ -106,6 +110,7 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg.Seeds = c.Seeds
 	cfg.Replica.MaxHintBytes = c.HintBytes
 	cfg.AntiEntropy.Every, cfg.AntiEntropy.ReapAt = c.RepairEvery, c.ReapAt
+	cfg.Coordinator.Hedge, cfg.Coordinator.ReadAll, cfg.Delay = c.Hedge, c.ReadAll, c.Delay
 	cfg.AntiEntropy.FillRate = int64(c.FillRate)
 	cfg.Door.Pprof = c.Pprof
 	cfg.Version = version()

@@ -73,12 +73,7 @@ func dash(i int) string {
 // WriteTo writes the picture as SVG.
 func (c Chart) WriteTo(w io.Writer) (int64, error) {
 	p := picture{Chart: c}
-	if p.Width == 0 {
-		p.Width = 720
-	}
-	if p.Height == 0 {
-		p.Height = 420
-	}
+	p.Width, p.Height = c.size()
 	p.measure()
 	p.tag(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`, p.Width, p.Height)
 	p.tag(`<rect class="paper" width="%d" height="%d" fill="white"/>`, p.Width, p.Height)
@@ -90,6 +85,18 @@ func (c Chart) WriteTo(w io.Writer) (int64, error) {
 	}
 	p.tag(`</svg>`)
 	return p.b.WriteTo(w)
+}
+
+// size returns the picture's width and height.
+func (c Chart) size() (width, height int) {
+	width, height = c.Width, c.Height
+	if width == 0 {
+		width = 720
+	}
+	if height == 0 {
+		height = 420
+	}
+	return width, height
 }
 
 type picture struct {

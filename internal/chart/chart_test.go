@@ -106,3 +106,25 @@ func TestDots(t *testing.T) {
 		}
 	}
 }
+
+// TestStack: pictures below each other are one picture, well-formed.
+func TestStack(t *testing.T) {
+	c := Chart{Title: "one", MinY: 1, MaxY: 1000, LogY: true, Lines: []Line{{Name: "l", Points: []Point{{X: 0, Y: 0}, {X: 1, Y: 1000}}}}}
+	var b strings.Builder
+	if err := Stack(&b, c, Chart{Title: "two"}); err != nil {
+		t.Fatal(err)
+	}
+	for d := xml.NewDecoder(strings.NewReader(b.String())); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("%v in %s", err, b.String())
+		}
+	}
+	// Below the axis is at it; decades are equally far apart.
+	for _, want := range []string{`viewBox="0 0 720 840"`, `<svg y="420"`, `cy="360.0"`, `cy="40.0"`, `M70 253.3H`, "two"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in %s", want, b.String())
+		}
+	}
+}

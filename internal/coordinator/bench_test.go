@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -60,6 +61,8 @@ func (s *instant) Refresh(kv.NodeID)               {}
 func (s *instant) Sealer() *object.Sealer          { return testSealer }
 func (s *instant) Up(id kv.NodeID) bool            { return id != s.down }
 func (s *instant) Latency(kv.NodeID) time.Duration { return 0 }
+func (s *instant) Tail(kv.NodeID) time.Duration    { return time.Millisecond }
+func (s *instant) Hedge(hedge.Event)               {}
 func (s *instant) GetDone(Ended)                   {}
 func (s *instant) PutDone(Ended)                   {}
 func (s *instant) Forwarded()                      {}
@@ -118,7 +121,7 @@ func newInstant(tb testing.TB, n int, down bool) (*Coordinator, kv.Key) {
 	if down {
 		s.down = owners[2]
 	}
-	return New(Default(), Deps{Self: owners[0], Local: s, Hints: s, Peers: s, Cluster: s, Stats: s, Now: time.Now}), key
+	return New(Default(), Deps{Self: owners[0], Local: s, Hints: s, Peers: s, Cluster: s, Stats: s, Now: time.Now, Alarm: func(time.Duration) {}}), key
 }
 
 func BenchmarkPut(b *testing.B) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
@@ -33,6 +34,7 @@ type cluster struct {
 type message struct {
 	from, to *node
 	answer   bool
+	hedge    bool
 	// typ and payload are a request's.
 	typ     wire.Type
 	level   kv.Level
@@ -55,6 +57,11 @@ type node struct {
 	seq      uint64
 	// far is how far other nodes are; those that it lacks are near.
 	far map[kv.NodeID]time.Duration
+	// tails are what all but one in a hundred of their answers take.
+	tails map[kv.NodeID]time.Duration
+	// rings is when the coordinator's alarm does, if it is set.
+	rings  time.Time
+	hedges [3]int
 	// dead nodes answer nothing; down ones are known to be dead.
 	dead, down bool
 	engine     *slowEngine
@@ -110,6 +117,9 @@ func (n *node) Latency(id kv.NodeID) time.Duration {
 	return time.Duration(id)
 }
 
+// Tail implements Peers.
+func (n *node) Tail(id kv.NodeID) time.Duration { return n.tails[id] }
+
 func newCluster(t *testing.T, n int) *cluster { return newZones(t, n, "") }
 
 // newZones is newCluster with nodes that are in each of zones by turns.
@@ -132,10 +142,11 @@ func newZones(t *testing.T, n int, zones ...string) *cluster {
 	return c
 }
 
-// DefaultForTest is Default with few requests in flight, so that a leak shows.
+// DefaultForTest is Default with few requests in flight, so that a leak shows, and
+// all owners asked by each get.
 func DefaultForTest() Config {
 	cfg := Default()
-	cfg.MaxInFlight = 64
+	cfg.MaxInFlight, cfg.ReadAll = 64, 1
 	return cfg
 }
 
@@ -157,7 +168,8 @@ func (n *node) open(cfg Config, stored replica.Config) {
 	}
 	n.coord = New(cfg, Deps{
 		Self: n.id, Local: gated{n.store, n}, Hints: n.store, Peers: n, Cluster: n, Stats: n,
-		Now: func() time.Time { return n.now },
+		Now:   func() time.Time { return n.now },
+		Alarm: func(d time.Duration) { n.rings = n.now.Add(d) },
 	})
 }
 
@@ -181,6 +193,7 @@ func (n *node) PutDone(e Ended)            { n.puts++ }
 func (n *node) Forwarded()                 { n.forwarded++ }
 func (n *node) Truncated(int)              {}
 func (n *node) StandIn()                   { n.standIns++ }
+func (n *node) Hedge(e hedge.Event)        { n.hedges[e]++ }
 func (n *node) Repaired(copies int)        { n.repaired += copies }
 func (n *node) Up(id kv.NodeID) bool       { return !n.peer(id).down }
 func (c *cluster) peer(id kv.NodeID) *node { return c.nodes[id-1] }
@@ -204,7 +217,7 @@ func (n *node) Call(to kv.NodeID, call wire.Call, m wire.Appender, done wire.Com
 	}
 	back := &responder{caller: n, callee: peer, done: done, tag: tag, deadline: call.Deadline}
 	n.calls = append(n.calls, back)
-	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, level: call.Level, payload: payload, run: func() {
+	n.pending = append(n.pending, message{from: n, to: peer, typ: call.Type, level: call.Level, hedge: call.Hedge, payload: payload, run: func() {
 		payload := bytes.Clone(payload) // it may come twice
 		req := wire.Request{
 			Type: call.Type, From: n.id, Deadline: call.Deadline, Level: call.Level, Payload: payload,

@@ -25,6 +25,13 @@ type Config struct {
 	// called. Shorter means that fewer requests notice a node that hangs, and
 	// more hints for nodes that are merely slow.
 	StandInAfter time.Duration
+	// ReadAll is the share of gets that ask all owners of their key where R of them
+	// would do, 0 to 1. More of it finds stale copies sooner, and costs their
+	// owners a read for each get.
+	ReadAll float64
+	// Hedge has gets that take longer than usual asked for at a second node, for at
+	// most one request in hedge.Every.
+	Hedge bool
 	// Omit leaves out rules, for the simulator, which proves with it that its
 	// checkers notice. It is zero in every node.
 	Omit Omit
@@ -33,10 +40,14 @@ type Config struct {
 // DefaultStandInAfter is the default of Config.StandInAfter.
 const DefaultStandInAfter = 100 * time.Millisecond
 
+// DefaultReadAll is the default of Config.ReadAll.
+const DefaultReadAll = 0.1
+
 // Default returns the values that fit most clusters.
 func Default() Config {
 	return Config{
 		MaxInFlight: 16384, MaxSkew: clock.DefaultMaxSkew, MaxClock: object.MaxClock, StandInAfter: DefaultStandInAfter,
+		ReadAll: DefaultReadAll, Hedge: true,
 	}
 }
 
@@ -51,6 +62,8 @@ func (c Config) Validate() error {
 		return kv.Errorf(kv.KindInvalid, "check coordinator", "MaxClock %d is not within 1 to 4096", c.MaxClock)
 	case c.StandInAfter <= 0:
 		return kv.Errorf(kv.KindInvalid, "check coordinator", "StandInAfter %v is not positive", c.StandInAfter)
+	case !(c.ReadAll >= 0 && c.ReadAll <= 1):
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "ReadAll %v is not within 0 to 1", c.ReadAll)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -51,8 +52,10 @@ type Peers interface {
 	Call(to kv.NodeID, c wire.Call, m wire.Appender, done wire.Completion, tag uint32)
 	// Up tells whether a peer answers, as far as this node knows (§4.8.3).
 	Up(id kv.NodeID) bool
-	// Latency is a peer's usual time to answer, 0 when unknown.
+	// Latency is a peer's usual time to answer, 0 when unknown; Tail is what all
+	// but one in a hundred of its answers to reads take.
 	Latency(id kv.NodeID) time.Duration
+	Tail(id kv.NodeID) time.Duration
 }
 
 // Cluster is what the node knows of its cluster (package membership).
@@ -89,6 +92,8 @@ type Stats interface {
 	// StandIn is told of each write that a stand-in, perhaps this node itself,
 	// has taken for an owner.
 	StandIn()
+	// Hedge is told of gets that took too long.
+	Hedge(hedge.Event)
 	// Repaired is told how many copies a get has brought up to date.
 	Repaired(copies int)
 	// Truncated is told how many clock entries the cap dropped in a put.
@@ -107,7 +112,7 @@ type Ended struct {
 	Err error
 }
 
-// Deps are what a Coordinator works with; all are needed.
+// Deps are what a Coordinator works with; all but Alarm are needed.
 type Deps struct {
 	Self    kv.NodeID
 	Local   Local
@@ -117,6 +122,9 @@ type Deps struct {
 	Stats   Stats
 	// Now is the wall clock.
 	Now func() time.Time
+	// Alarm has Coordinator.Hedge called when a time has passed, in the place of
+	// what it was told before. Without it no get is hedged.
+	Alarm func(time.Duration)
 }
 
 // Coordinator carries out requests. It is safe for concurrent use.
@@ -126,6 +134,10 @@ type Coordinator struct {
 	waiting  atomic.Int64
 	parked   atomic.Int64
 	busy     chan struct{}
+	began    time.Time
+	alarm    atomic.Int64 // when it rings, since began
+	budget   hedge.Budget
+	book     peerBook
 	flights  [16]flights
 	next     atomic.Uint32
 	puts     sync.Pool
@@ -135,7 +147,8 @@ type Coordinator struct {
 
 // New returns a Coordinator. The configuration has been validated.
 func New(cfg Config, deps Deps) *Coordinator {
-	c := &Coordinator{Deps: deps, cfg: cfg, busy: make(chan struct{}, 1)}
+	c := &Coordinator{Deps: deps, cfg: cfg, busy: make(chan struct{}, 1), began: deps.Now()}
+	c.alarm.Store(noAlarm)
 	c.puts.New = func() any { return newPut(c) }
 	c.gets.New = func() any { return newGet(c) }
 	c.forwards.New = func() any { return newForward(c) }

@@ -20,6 +20,13 @@ type flight struct {
 	refs       atomic.Int32
 	shard      *flights
 	prev, next *flight
+	// number counts the coordinator's requests.
+	number uint32
+	// gets is 1 for one that counts for the budget of hedges.
+	gets uint64
+	// hedgeAt is when hedge is to be called, since the coordinator's start, 0 for
+	// never.
+	hedgeAt atomic.Int64
 
 	mu sync.Mutex
 	// answered is set once the outcome is decided; who sets it tells to.
@@ -36,10 +43,12 @@ type flight struct {
 
 	// expire ends the request because its deadline has passed; slow asks others
 	// in the stead of those that take too long; goOn has a parked one go on if
-	// there is news; recycle clears it and puts it into its pool.
+	// there is news; hedge asks somebody else as well, later than usual; recycle
+	// clears it and puts it into its pool.
 	expire  func()
 	slow    func()
 	goOn    func()
+	hedge   func()
 	recycle func()
 }
 
@@ -47,6 +56,8 @@ type flight struct {
 type flights struct {
 	mu   sync.Mutex
 	head *flight
+	// gets counts those that were begun.
+	gets uint64
 	_    [40]byte
 }
 
@@ -62,8 +73,10 @@ func (f *flight) launch(start, deadline time.Time, to Receiver) {
 		default:
 		}
 	}
-	f.shard = &f.c.flights[f.c.next.Add(1)%uint32(len(f.c.flights))]
+	f.number = f.c.next.Add(1)
+	f.shard = &f.c.flights[f.number%uint32(len(f.c.flights))]
 	f.shard.mu.Lock()
+	f.shard.gets += f.gets
 	f.next = f.shard.head
 	if f.next != nil {
 		f.next.prev = f
@@ -92,6 +105,7 @@ func (f *flight) release() {
 	f.prev, f.next = nil, nil
 	f.shard.mu.Unlock()
 	f.to, f.answered = nil, false
+	f.hedgeAt.Store(0)
 	f.recycle()
 }
 

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -38,6 +39,14 @@ type forward struct {
 	standIn []byte
 	// asked of candidates have been asked, and out of those have not answered.
 	asked, out int
+	// sent is when the first of them was asked, if that is timed, and hedged is who
+	// was asked because that took too long, 0 for nobody.
+	sent   time.Time
+	hedged int
+	// late is who owes a late answer, nil for nobody.
+	late *peerNotes
+	// heardFirst tells that the first one has said its word.
+	heardFirst bool
 	// cause is the last refusal of a request that waits for news of the ring.
 	cause error
 }
@@ -45,6 +54,7 @@ type forward struct {
 func newForward(c *Coordinator) *forward {
 	o := &forward{}
 	o.c, o.expire, o.slow, o.goOn, o.recycle = c, o.expired, o.hurry, o.resume, o.reset
+	o.flight.hedge = o.hedge
 	return o
 }
 
@@ -55,6 +65,8 @@ func (o *forward) reset() {
 	o.candidates, o.members, o.cur, o.all, o.standIn = o.candidates[:0], nil, nil, false, nil
 	o.view = ring.View{}
 	o.asked, o.out, o.afar, o.cause = 0, 0, 0, nil
+	o.sent, o.hedged, o.gets, o.late = time.Time{}, 0, 0, nil
+	o.heardFirst = false
 	o.c.forwards.Put(o)
 }
 
@@ -64,6 +76,9 @@ func (c *Coordinator) newRequest(p *plan) *forward {
 	o.cur, o.view, o.partition, o.members, o.all = p.cur, p.view, p.partition, p.owners, p.Options.Strict
 	o.call = wire.Call{Type: p.typ, Deadline: p.Deadline, Level: p.view.Level}
 	o.msg = appendForward(o.msg[:0], p)
+	if p.typ == wire.TypeGet {
+		o.gets = 1
+	}
 	o.forwarded, o.asStandIn, o.retries = p.Forwarded, p.StandIn, p.retries
 	return o
 }
@@ -102,6 +117,7 @@ func (c *Coordinator) forward(p *plan, preferred kv.NodeID, start time.Time, to 
 		refusal = kv.Errorf(kv.KindUnavailable, "forward", "none of %d owners can be reached: %v", len(p.owners), p.owners)
 	}
 	o.launch(start, p.Deadline, to)
+	o.first(c.Now())
 	o.next(refusal)
 	o.release()
 }
@@ -304,6 +320,9 @@ func (o *forward) Complete(tag uint32, resp wire.Response, err error) {
 		if a, err = wire.ParseAnswer(resp.Payload); err != nil {
 			err = &kv.Error{Op: "forward", Kind: kv.KindInternal, Applied: kv.AppliedUnknown, Err: err}
 		}
+	}
+	if o.learn(int(tag), err) {
+		o.c.Stats.Hedge(hedge.Won)
 	}
 	o.heard(a, err)
 	o.release()

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/quorum"
@@ -24,6 +25,10 @@ type get struct {
 	mixed []byte
 	// out is how many of those asked have not answered, in all slots.
 	out int
+	// reserve is how many owners were not asked yet.
+	reserve int
+	// hedged tells that one was asked because others took too long.
+	hedged bool
 	// copies tells that the node has a copy of its own, not just hints.
 	copies bool
 	// differ tells that some answer was not that of the node's own copy, failed
@@ -65,6 +70,7 @@ type copyOf struct {
 func newGet(c *Coordinator) *get {
 	o := &get{}
 	o.c, o.expire, o.slow, o.goOn, o.recycle = c, o.expired, o.hurry, o.resume, o.reset
+	o.flight.hedge, o.gets = o.hedge, 1
 	return o
 }
 
@@ -88,6 +94,7 @@ func (o *get) reset() {
 	o.tally, o.msg, o.own = quorum.Get{}, wire.ReplicaRead{}, ownCopy{}
 	o.seen, o.floor, o.mixed = object.Object{}, nil, o.mixed[:0]
 	o.answers, o.merged, o.differ, o.failed, o.carried = o.answers[:0], 0, false, false, nil
+	o.reserve, o.hedged = 0, false
 	o.c.gets.Put(o)
 }
 
@@ -108,7 +115,7 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	o.key = append(o.key[:0], p.Key...)
 	o.readOwn(p)
 	o.launch(start, p.Deadline, to)
-	o.spread()
+	o.spread(o.mayHold(p), int(p.Options.R)-1)
 	if isStale(o.own.err) {
 		o.resume()
 		c.askAround(p)
@@ -117,8 +124,8 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 }
 
 // spread counts the node's own copy, and if that is not enough asks for those of
-// the others.
-func (o *get) spread() {
+// the others: of need of them, if hold is set and they are all well, or of all.
+func (o *get) spread(hold bool, need int) {
 	var first [maxSlots]int
 	o.mu.Lock()
 	o.countOwn()
@@ -127,18 +134,25 @@ func (o *get) spread() {
 		o.unlock()
 		return
 	}
-	o.asked = len(o.owners)
-	for i := range o.owners {
-		first[i] = o.choose(i)
-	}
-	if o.own.err != nil {
-		o.loseOwn(&first)
+	if !hold || !o.chooseNear(need, &first) {
+		o.chooseAll(&first)
 	}
 	o.unlock()
 	for i := range o.owners {
 		if first[i] != nobody {
 			o.send(i, first[i], &o.msg)
 		}
+	}
+}
+
+// chooseAll picks all owners, or who stands in for them. The caller holds mu.
+func (o *get) chooseAll(first *[maxSlots]int) {
+	o.asked = len(o.owners)
+	for i := range o.owners {
+		first[i] = o.choose(i)
+	}
+	if o.own.err != nil {
+		o.loseOwn(first)
 	}
 }
 
@@ -214,12 +228,17 @@ func (o *get) conclude() (ended bool) {
 	decided := o.tally.Outcome() != quorum.Pending && o.decide()
 	var answers int
 	var err error
+	won := false
 	if decided {
 		answers, err = o.tally.Answers(), o.tally.Err()
 		o.failed = err != nil
+		won = o.hedged && o.hedgeWon()
 	}
 	ended = o.answered
 	o.mu.Unlock()
+	if won {
+		o.c.Stats.Hedge(hedge.Won)
+	}
 	if decided {
 		o.finish(answers, err)
 		if o.unpark() {
@@ -238,8 +257,10 @@ func (o *get) send(i, place int, m *wire.ReplicaRead) {
 		id = o.node(place)
 		o.mu.Unlock()
 	}
+	call := o.call
+	call.Hedge = o.at[i].hedge && o.isOwner(place)
 	o.hold(1)
-	o.c.Peers.Call(id, o.call, m, o, tagOf(i, place))
+	o.c.Peers.Call(id, call, m, o, tagOf(i, place))
 }
 
 // Complete implements wire.Completion for the other nodes' answers.
@@ -274,6 +295,7 @@ func (o *get) Complete(tag uint32, resp wire.Response, err error) {
 // the answer is given: then it may still serve to repair.
 func (o *get) take(i, place int, m wire.ReplicaCopy) {
 	o.mu.Lock()
+	o.back(i, place)
 	a := o.keep(i, place, m)
 	if !o.answered {
 		var err error
@@ -299,15 +321,21 @@ func (o *get) take(i, place int, m wire.ReplicaCopy) {
 // missed counts a failure, and asks the next node.
 func (o *get) missed(i, place int, err error) {
 	o.mu.Lock()
+	o.back(i, place)
 	id := o.node(place)
 	o.at[i].out--
 	next := nobody
+	var others [maxSlots]int
+	needed := o.needed(&others)
 	if isStale(err) {
 		o.putOff(i, at(id, err))
 	} else {
 		next = o.lose(i, place, at(id, err))
 	}
 	o.leave()
+	if needed {
+		o.sendAll(&others)
+	}
 	if next != nobody {
 		o.send(i, next, new(wire.ReplicaRead))
 	}
@@ -322,7 +350,7 @@ func (o *get) missed(i, place int, err error) {
 func (o *get) leave() {
 	o.out--
 	last := o.out == 0
-	if ended := o.unlock(); last && ended {
+	if ended := o.unlock(); last && ended && !o.compareAll() {
 		o.repair()
 	}
 }
@@ -398,6 +426,8 @@ func (o *get) hurry() {
 		o.mu.Unlock()
 		return
 	}
+	var others [maxSlots]int
+	needed := o.needed(&others)
 	if !o.awaited(now) {
 		o.tally.Hurry()
 	}
@@ -414,11 +444,10 @@ func (o *get) hurry() {
 		}
 	}
 	o.unlock()
-	for i := range o.owners {
-		if next[i] != nobody {
-			o.send(i, next[i], new(wire.ReplicaRead))
-		}
+	if needed {
+		o.sendAll(&others)
 	}
+	o.sendAll(&next)
 }
 
 // awaited tells whether an owner's answer may still be on its way. The caller

@@ -21,7 +21,7 @@ const alike = time.Millisecond
 func (c *Coordinator) sortNear(owners []kv.NodeID, preferred kv.NodeID) {
 	var far [maxSlots]time.Duration
 	for i, id := range owners {
-		d, at := c.Peers.Latency(id), i
+		d, at := c.distance(id), i
 		for ; at > 0 && far[at-1] > d; at-- {
 			owners[at], far[at] = owners[at-1], far[at-1]
 		}
@@ -44,7 +44,10 @@ func (f *flight) patience(id kv.NodeID, more time.Duration) time.Duration {
 func (s *slots) late(f *flight, i int, now time.Time) bool {
 	id, since := s.at[i].stand, s.at[i].asked
 	if id == 0 {
-		id, since = s.owners[i], s.since
+		id = s.owners[i]
+	}
+	if since.IsZero() {
+		since = s.since
 	}
 	return now.Sub(since) >= f.patience(id, 0)
 }

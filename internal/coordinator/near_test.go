@@ -108,7 +108,7 @@ func TestTheContextsNodeIsPreferredWhereItIsNear(t *testing.T) {
 			n.far[id] = test.far[i]
 		}
 		got := slices.Clone(owners)
-		New(Default(), Deps{Peers: n}).sortNear(got, test.preferred)
+		New(Default(), Deps{Peers: n, Now: time.Now}).sortNear(got, test.preferred)
 		if !slices.Equal(got, test.want) {
 			t.Errorf("at %v, %v preferred: %v, want %v", test.far, test.preferred, got, test.want)
 		}

@@ -49,7 +49,13 @@ type slot struct {
 	heard, served bool
 	// fresh tells that somebody was asked after the flight was last found slow.
 	fresh bool
-	// stand is who was last asked to stand in, if anybody was, and asked when.
+	// reserve tells that the owner was not asked yet, hedge that it was asked
+	// because others took too long.
+	reserve, hedge bool
+	// late is set while the owner owes an answer that took too long.
+	late *peerNotes
+	// stand is who was last asked to stand in, if anybody was. Asked is when that
+	// was, or when the owner was, if later than the others.
 	stand kv.NodeID
 	asked time.Time
 	// by is who has served it, the owner if it did; a put's only.

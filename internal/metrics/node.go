@@ -103,6 +103,10 @@ type Node struct {
 	// StandIns counts writes that a stand-in took for an owner (§4.6), and
 	// Repaired copies that a get brought up to date (§5).
 	StandIns, Repaired atomic.Uint64
+	// HedgesSent counts gets that were asked for at a second node because they took
+	// too long, HedgesWon those that it answered first, and HedgesRefused those for
+	// which the budget did not allow it.
+	HedgesSent, HedgesWon, HedgesRefused atomic.Uint64
 	// ClockTruncated counts entries that the hard cap took off clocks; each may
 	// cost a false sibling (§4.4).
 	ClockTruncated atomic.Uint64

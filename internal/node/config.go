@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/antientropy"
 	"github.com/ringtaildb/ringtail/internal/coordinator"
@@ -22,6 +23,10 @@ import (
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 	"github.com/ringtaildb/ringtail/internal/transport"
 )
+
+// maxDelay is the most that Config.Delay may be: a node that is slower is down, to
+// others.
+const maxDelay = 400 * time.Millisecond
 
 // Engines that a node can store its data in.
 const (
@@ -52,6 +57,10 @@ type Config struct {
 	Advertise string
 	// Insecure allows to listen beyond loopback without TLS.
 	Insecure bool
+
+	// Delay has all that others send to this node held up, at each of its ports but
+	// gossip's: for experiments with a slow node.
+	Delay time.Duration
 
 	// Zone fails together with this node; Weight is its capacity relative to
 	// the others'.
@@ -206,6 +215,9 @@ func (c Config) checkAddresses() error {
 		if !c.Insecure && !isLoopback(host) {
 			return kv.Errorf(kv.KindInvalid, "check config", "%s %s is beyond loopback, where nothing is encrypted; give insecure to allow it", a.field, a.addr)
 		}
+	}
+	if c.Delay < 0 || c.Delay > maxDelay {
+		return kv.Errorf(kv.KindInvalid, "check config", "a delay of %v is not within 0 to %v", c.Delay, maxDelay)
 	}
 	if ip := net.ParseIP(c.Advertise); ip != nil && ip.IsUnspecified() {
 		return kv.Errorf(kv.KindInvalid, "check config", "advertise %s is no address that others can reach", c.Advertise)

@@ -51,11 +51,13 @@ type Node struct {
 	engine  storage.Engine
 	store   *replica.Store
 	coord   *coordinator.Coordinator
-	pool    *transport.Pool
-	server  *transport.Server
-	door    *httpapi.Server
-	resp    *resp.Server
-	riak    *riak.Server
+	// alarm rings when a get may have to be hedged.
+	alarm  *time.Timer
+	pool   *transport.Pool
+	server *transport.Server
+	door   *httpapi.Server
+	resp   *resp.Server
+	riak   *riak.Server
 
 	background *background
 	sender     *handoff.Sender
@@ -144,8 +146,10 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
+	n.alarm = time.NewTimer(time.Hour)
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Hints: hints{n.store, &n.closed}, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
+		Alarm: func(d time.Duration) { n.alarm.Reset(d) },
 	})
 	if err := n.begin(); err != nil {
 		return err
@@ -179,6 +183,7 @@ func (n *Node) listen(network transport.Network) error {
 		if *port.l, err = port.listen(port.addr); err != nil {
 			return kv.Wrap(kv.KindRefused, "listen at "+port.name, err)
 		}
+		*port.l = transport.Delayed(*port.l, n.cfg.Delay)
 	}
 	return nil
 }
@@ -225,6 +230,7 @@ func (n *Node) run(ctx context.Context) error {
 	watch(&parts, inner, func(ctx context.Context) error { return n.server.Serve(ctx, n.peerListener) })
 	watch(&parts, inner, n.service.Run)
 	watch(&parts, inner, n.tick)
+	watch(&parts, inner, n.hedge)
 	watch(&parts, inner, n.flush)
 	watch(&parts, inner, n.background.run)
 	watch(&parts, inner, n.upkeep)
@@ -294,6 +300,19 @@ func (n *Node) tick(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// hedge has late gets hedged when the coordinator's alarm rings.
+func (n *Node) hedge(ctx context.Context) error {
+	defer n.alarm.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.alarm.C:
+			n.coord.Hedge()
+		}
+	}
 }
 
 // flush makes buffered writes durable every flushEvery.

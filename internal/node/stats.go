@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/transport"
@@ -44,6 +45,18 @@ func (s stats) Forwarded() { s.Node.Forwarded.Add(1) }
 
 // StandIn implements coordinator.Stats.
 func (s stats) StandIn() { s.StandIns.Add(1) }
+
+// Hedge implements coordinator.Stats.
+func (s stats) Hedge(e hedge.Event) {
+	switch e {
+	case hedge.Sent:
+		s.HedgesSent.Add(1)
+	case hedge.Won:
+		s.HedgesWon.Add(1)
+	case hedge.Refused:
+		s.HedgesRefused.Add(1)
+	}
+}
 
 // Repaired implements coordinator.Stats.
 func (s stats) Repaired(copies int) { s.Node.Repaired.Add(uint64(copies)) }
@@ -91,15 +104,33 @@ func (n *Node) transportSamples(emit func(metrics.Sample)) {
 	emit(counter("ringtail_transport_overloaded_total", "Calls that found a queue full.", p.Overloaded))
 	emit(counter("ringtail_transport_connects_total", "Connections made to peers.", p.Connects))
 	emit(counter("ringtail_transport_went_down_total", "Times that a peer went down.", p.WentDown))
-	for _, m := range n.service.State().Members() {
-		if d := n.pool.Latency(m.ID); d > 0 && n.pool.Up(m.ID) {
-			v := gauge("ringtail_transport_latency_seconds", "Usual round trip to a peer: requests go to the nearest owner.", d.Seconds())
-			v.Labels = []metrics.Label{{Name: "peer", Value: n.nameOf(m.ID)}}
-			emit(v)
-		}
-	}
+	n.peerSamples(emit)
 	n.trafficSamples("out", p.Traffic, emit)
 	n.trafficSamples("in", s.Traffic, emit)
+}
+
+// peerSamples emits what peers' answers take: whom requests go to, and when they
+// are hedged.
+func (n *Node) peerSamples(emit func(metrics.Sample)) {
+	for _, m := range n.service.State().Members() {
+		if !n.pool.Up(m.ID) {
+			continue
+		}
+		for _, s := range []struct {
+			name, help string
+			v          time.Duration
+		}{
+			{"ringtail_transport_latency_seconds", "Usual round trip to a peer: requests go to the nearest owner.", n.pool.Latency(m.ID)},
+			{"ringtail_transport_tail_seconds", "What all but one in a hundred of a peer's reads take: then a get is hedged.", n.pool.Tail(m.ID)},
+			{"ringtail_forward_tail_seconds", "What all but one in a hundred of the gets take that are passed on to a peer: then another is asked.", n.coord.PassTail(m.ID)},
+		} {
+			if s.v > 0 {
+				g := gauge(s.name, s.help, s.v.Seconds())
+				g.Labels = []metrics.Label{{Name: "peer", Value: n.nameOf(m.ID)}}
+				emit(g)
+			}
+		}
+	}
 }
 
 // trafficSamples emits what passed over the connections that this node made

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/coordinator"
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -150,6 +151,13 @@ func (n *node) StaleRing() {}
 
 // StandIn implements coordinator.Stats.
 func (n *node) StandIn() { n.world.count.Hints++ }
+
+// Hedge implements coordinator.Stats.
+func (n *node) Hedge(e hedge.Event) {
+	if e == hedge.Sent {
+		n.world.count.Hedges++
+	}
+}
 
 // Repaired implements coordinator.Stats.
 func (n *node) Repaired(copies int) { n.world.count.Repaired += copies }

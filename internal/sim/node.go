@@ -52,6 +52,7 @@ type node struct {
 	sender *handoff.Sender
 	keeper *antientropy.Keeper
 	tasks  int
+	rings  int
 	scrub  scrub
 }
 
@@ -97,7 +98,7 @@ func newNode(m *machine) (*node, error) {
 		return nil, err
 	}
 	n.coord = coordinator.New(w.broken.coordinator(), coordinator.Deps{
-		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now,
+		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now, Alarm: n.alarm,
 	})
 	n.sender = handoff.New(w.broken.handoff(w.Scenario), handoff.Deps{
 		Self: n.id, Boot: n.ownBoot, Hints: n.store, Local: n.store, Peers: peers{n, w.steady},
@@ -277,6 +278,21 @@ func (n *node) Up(id kv.NodeID) bool {
 // Latency implements coordinator.Peers.
 func (n *node) Latency(id kv.NodeID) time.Duration {
 	return time.Duration(id%16) * time.Microsecond
+}
+
+// Tail implements coordinator.Peers. Many round trips take longer, so that the
+// budget of hedges is spent.
+func (n *node) Tail(kv.NodeID) time.Duration { return 2*n.world.Links.Delay + n.world.Links.Jitter }
+
+// alarm calls the coordinator when d has passed; the last one counts.
+func (n *node) alarm(d time.Duration) {
+	n.rings++
+	turn := n.rings
+	n.after(d, func() {
+		if n.rings == turn {
+			n.coord.Hedge()
+		}
+	})
 }
 
 // Boot implements handoff.Peers.

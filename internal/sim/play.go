@@ -122,6 +122,7 @@ func (c *Counts) add(o Counts) {
 	c.Hints += o.Hints
 	c.Repaired += o.Repaired
 	c.Floors += o.Floors
+	c.Hedges += o.Hedges
 	c.Changes += o.Changes
 	c.Expiring += o.Expiring
 	c.Mark = max(c.Mark, o.Mark)

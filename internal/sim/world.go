@@ -69,6 +69,8 @@ type Counts struct {
 	// Hints are writes that stand-ins took, Repaired copies that gets repaired.
 	// Floors are calls that raised floors.
 	Hints, Repaired, Floors int
+	// Hedges are gets for which one more owner was asked.
+	Hedges int
 	// Changes are those of the ring that were chosen.
 	Changes int
 	// Expiring are puts whose values were to expire, Mark is the highest expiry mark

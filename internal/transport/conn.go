@@ -144,6 +144,10 @@ func (c *Conn) Err() error {
 // peer that lives lets it grow little over Config.ProbeInterval.
 func (c *Conn) Quiet() time.Duration { return time.Duration(c.quiet.Load()) }
 
+// Latency returns the usual round trip of late, 0 while unknown: that of pings, and
+// of a node's reads and writes of replicas.
+func (c *Conn) Latency() time.Duration { return c.meters.Usual() }
+
 // Close ends the connection, completes its calls with KindClosed, and waits for
 // its goroutines. It must not be called from a Completion.
 func (c *Conn) Close() error {
@@ -170,7 +174,7 @@ func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	entry.sent = c.now()
 	entry.deadline = rq.Deadline.Sub(c.began)
 	size := m.Size()
-	entry.timed = size <= wire.MaxChunk && showsDistance(rq.Type)
+	entry.timed = size <= wire.MaxChunk && !rq.Hedge && showsDistance(rq.Type)
 	switch {
 	case entry.deadline <= entry.sent:
 		return &kv.Error{Op: "call", Kind: kv.KindTimeout, Node: c.peer.Node, Err: errors.New("the deadline had passed before")}
@@ -245,7 +249,7 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 		return
 	}
 	if entry.timed && (entry.probe || uint32(h.ID>>32)%sampleEvery == 0) {
-		c.time(&entry)
+		c.time(&entry, h.Type)
 	}
 	if h.Flags&wire.FlagError == 0 {
 		entry.done.Complete(entry.tag, resp, nil)
@@ -256,11 +260,11 @@ func (c *Conn) settle(h wire.Header, payload []byte) {
 
 // time adds a call's round trip to what is known of the peer. One that took
 // DownAfter tells that the peer did not run, not how far it is.
-func (c *Conn) time(entry *call) {
+func (c *Conn) time(entry *call, t wire.Type) {
 	now := c.now()
 	if took := now - entry.sent; took < c.cfg.DownAfter {
 		c.sampled.Store(int64(now))
-		c.meters.add(took)
+		c.meters.add(t, took)
 	}
 }
 

@@ -1,9 +1,9 @@
 package transport
 
 import (
-	"sync/atomic"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -13,17 +13,6 @@ const (
 	// sampleWithin is after how many Config.ProbeInterval without a sample a peer
 	// is pinged for the sake of one.
 	sampleWithin = 4
-	// usualRise and usualFall are 1 / the weights of a sample above and of one
-	// below the usual round trip. A stall makes a near peer look far, and nothing
-	// makes a far one look near: so what is lower is believed sooner.
-	usualRise, usualFall = 8, 2
-	// tailRise and tailFall are 1 / the steps of the estimate of the 99th
-	// percentile: a sample above lifts it by 1/tailRise of itself, one below
-	// lowers it by 1/tailFall. They balance when one in 100 is above.
-	tailRise = 10
-	tailFall = tailRise * 99
-	// tailStart is the first estimate in multiples of the first sample.
-	tailStart = 3
 )
 
 // showsDistance tells whether calls of type t are timed: those that a peer answers
@@ -34,31 +23,16 @@ func showsDistance(t wire.Type) bool {
 	return t == wire.TypePing || t == wire.TypeReplicaRead || t == wire.TypeReplicaPut
 }
 
-// latency tracks the round trips to one peer: the usual one, an exponentially
-// weighted mean that leans to the lower, and an estimate of the 99th percentile by
-// stochastic approximation, which needs no history. One goroutine adds samples;
-// any reads.
-type latency struct {
-	usual, tail atomic.Int64 // nanoseconds, 0 before the first sample
-}
+// latency tracks the round trips to one peer. One goroutine adds samples; any
+// reads.
+type latency struct{ hedge.Estimate }
 
-func (l *latency) add(d time.Duration) {
-	x := max(int64(d), 1)
-	usual, tail := l.usual.Load(), l.tail.Load()
-	if usual == 0 {
-		usual, tail = x, tailStart*x
-	} else {
-		if x > usual {
-			usual += (x - usual) / usualRise
-		} else {
-			usual -= (usual - x) / usualFall
-		}
-		if x > tail {
-			tail += tail/tailRise + 1
-		} else {
-			tail -= tail / tailFall
-		}
+// add takes the round trip of a call of type t into account. Writes wait for the
+// disk: they tell how far the peer is, and not when a read is late.
+func (l *latency) add(t wire.Type, took time.Duration) {
+	if t == wire.TypeReplicaPut {
+		l.AddUsual(took)
+		return
 	}
-	l.usual.Store(usual)
-	l.tail.Store(max(tail, usual))
+	l.Add(took)
 }

@@ -117,7 +117,7 @@ func (r *peer) connect(ctx context.Context) (*Conn, error) {
 		return nil, err
 	}
 	p.connects.Add(1)
-	r.latency.add(trip)
+	r.latency.Add(trip)
 	p.hooks.accepted(r.id, ack)
 	return newConn(p.cfg, nc, wire.RoleNode, ack, meters{&p.stats, &p.outcomes, &r.latency}), nil
 }

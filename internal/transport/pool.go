@@ -160,16 +160,17 @@ func (p *Pool) Hurry(id kv.NodeID) {
 // answers out of its own, within Config.DownAfter.
 func (p *Pool) Latency(id kv.NodeID) time.Duration {
 	if r := p.peer(id); r != nil {
-		return time.Duration(r.latency.usual.Load())
+		return r.latency.Usual()
 	}
 	return 0
 }
 
 // Tail returns an estimate of the 99th percentile of the round trips that
-// Latency is of, 0 while unknown.
+// Latency is of, but for those of writes, which wait for a disk; 0 while unknown.
+// Calls that are hedges are in neither.
 func (p *Pool) Tail(id kv.NodeID) time.Duration {
 	if r := p.peer(id); r != nil {
-		return time.Duration(r.latency.tail.Load())
+		return r.latency.Tail()
 	}
 	return 0
 }

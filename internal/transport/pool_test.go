@@ -415,18 +415,56 @@ func TestLatencyOfAPeer(t *testing.T) {
 		if w.pool.Latency(9) != 0 || w.pool.Tail(9) != 0 {
 			t.Error("the latency of a stranger is known")
 		}
-		for range 100 * sampleEvery {
-			if o := w.ask(time.Second); o.err != nil {
+		for range 200 * sampleEvery {
+			if o := ask(at{w.pool, 2}, wire.TypeReplicaRead, "x", time.Second); o.err != nil {
 				t.Fatal(o.err)
 			}
 		}
 		if got := w.pool.Latency(2).Round(time.Microsecond); got != 2*time.Millisecond {
 			t.Errorf("latency %v, want 2ms", got)
 		}
-		if got := w.pool.Tail(2); got < 2*time.Millisecond || got > tailStart*2*time.Millisecond {
+		if got := w.pool.Tail(2); got < 2*time.Millisecond || got > 6*time.Millisecond {
 			t.Errorf("tail %v, want 2ms to 6ms", got)
 		}
 	})
+}
+
+// TestWhatIsTimedForTheTail: reads, also those whose answer came too late for the
+// one who asked; neither writes, nor hedges, which count for nothing.
+func TestWhatIsTimedForTheTail(t *testing.T) {
+	const slow = 40 * time.Millisecond
+	for _, tc := range []struct {
+		name        string
+		call        wire.Call
+		usual, tail bool
+	}{
+		{"read", wire.Call{Type: wire.TypeReplicaRead}, true, true},
+		{"write", wire.Call{Type: wire.TypeReplicaPut}, true, false},
+		{"hedge", wire.Call{Type: wire.TypeReplicaRead, Hedge: true}, false, false},
+		{"request", wire.Call{Type: wire.TypeGet}, false, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, echo)
+			w.net.Delay("b", "a", time.Millisecond, 0)
+			for range 200 * sampleEvery {
+				ask(at{w.pool, 2}, wire.TypeReplicaRead, "x", time.Second)
+			}
+			usual, tail := w.pool.Latency(2), w.pool.Tail(2)
+			w.net.Delay("b", "a", slow, 0)
+			for range 2 * sampleEvery { // before a ping is due
+				done := make(outcomesOf, 1)
+				tc.call.Deadline = time.Now().Add(time.Second)
+				w.pool.Call(2, tc.call, wire.Raw("x"), done, 0)
+				<-done
+			}
+			if rose := w.pool.Latency(2) > 5*usual; rose != tc.usual {
+				t.Errorf("%s: latency %v, was %v", tc.name, w.pool.Latency(2), usual)
+			}
+			if rose := w.pool.Tail(2) > tail*23/20; rose != tc.tail {
+				t.Errorf("%s: tail %v, was %v", tc.name, w.pool.Tail(2), tail)
+			}
+		})
+	}
 }
 
 // TestLatencyIsKnownAtOnce: the handshake tells how far a peer is, and a ping now

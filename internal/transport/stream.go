@@ -19,6 +19,7 @@ const streamBuffer = 256 << 10
 // blocked.
 type stream struct {
 	link    *link
+	limit   int // bytes under way
 	changed sync.Cond
 	mu      struct {
 		sync.Mutex
@@ -48,7 +49,7 @@ type deadline struct {
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
 func newStream(l *link) *stream {
-	s := &stream{link: l}
+	s := &stream{link: l, limit: streamBuffer}
 	s.changed.L = &s.mu
 	return s
 }
@@ -128,7 +129,7 @@ func (s *stream) write(p []byte) (int, error) {
 			return n, os.ErrDeadlineExceeded
 		case n == len(p):
 			return n, nil
-		case s.mu.size == streamBuffer:
+		case s.mu.size == s.limit:
 			s.changed.Wait()
 		default:
 			n += s.append(p[n:], delay)
@@ -138,7 +139,7 @@ func (s *stream) write(p []byte) (int, error) {
 
 // append takes what there is room for. The caller holds s.mu.
 func (s *stream) append(p []byte, delay time.Duration) int {
-	n := min(len(p), streamBuffer-s.mu.size)
+	n := min(len(p), s.limit-s.mu.size)
 	due := s.later(delay)
 	s.mu.under = append(s.mu.under, segment{data: append([]byte(nil), p[:n]...), due: due})
 	s.mu.size += n

@@ -30,6 +30,9 @@ type Call struct {
 	Deadline time.Time
 	// Level says how far the caller knows the ring, or the partition that the call is about, to be.
 	Level kv.Level
+	// Hedge tells that the call repeats at another node what one was asked that is
+	// slow: its round trip tells nothing of how long that other node usually takes.
+	Hedge bool
 }
 
 // Response is what came back for a Call.
