@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -62,6 +63,11 @@ type node struct {
 	gates map[kv.Partition]gate
 	store *replica.Store
 	coord *Coordinator
+
+	// ended are the requests of clients that have ended here, lags what was told of
+	// puts that were followed.
+	ended []ended
+	lags  []string
 
 	gets, puts, forwarded, refreshed, standIns, repaired int
 }
@@ -176,8 +182,8 @@ func (n *node) Sealer() *object.Sealer     { return testSealer }
 func (n *node) Skew() time.Duration        { return n.skew }
 func (n *node) Outdated() *kv.Error        { return n.outdated }
 func (n *node) StaleRing()                 {}
-func (n *node) GetDone(e Ended)            { n.gets++ }
-func (n *node) PutDone(e Ended)            { n.puts++ }
+func (n *node) GetDone(e Ended)            { n.gets++; n.tell(metrics.OpGet, e) }
+func (n *node) PutDone(e Ended)            { n.puts++; n.tell(metrics.OpPut, e) }
 func (n *node) Forwarded()                 { n.forwarded++ }
 func (n *node) Truncated(int)              {}
 func (n *node) StandIn()                   { n.standIns++ }

@@ -13,12 +13,14 @@ import (
 // to its pool when the last holder lets go: the goroutine that started it, each
 // call that is out, and the local durable write.
 type flight struct {
-	c          *Coordinator
-	to         Receiver
-	start      time.Time
-	deadline   time.Time
-	refs       atomic.Int32
-	shard      *flights
+	c        *Coordinator
+	to       Receiver
+	start    time.Time
+	deadline time.Time
+	refs     atomic.Int32
+	shard    *flights
+	// number tells requests apart, for a while.
+	number     uint32
 	prev, next *flight
 
 	mu sync.Mutex
@@ -62,7 +64,8 @@ func (f *flight) launch(start, deadline time.Time, to Receiver) {
 		default:
 		}
 	}
-	f.shard = &f.c.flights[f.c.next.Add(1)%uint32(len(f.c.flights))]
+	f.number = f.c.next.Add(1)
+	f.shard = &f.c.flights[f.number%uint32(len(f.c.flights))]
 	f.shard.mu.Lock()
 	f.next = f.shard.head
 	if f.next != nil {

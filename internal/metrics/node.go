@@ -109,10 +109,14 @@ type Node struct {
 	// PutsCapped counts puts that were refused because the key had too many
 	// siblings.
 	PutsCapped atomic.Uint64
+	// Lag is how long owners take to have what was answered.
+	Lag Lag
 
 	latency [numOps][numOutcomes]Histogram
 	errors  [numOps][kv.NumKinds]atomic.Uint64
 	windows [numOps]*Window
+	// contract is what requests are held to.
+	contract atomic.Pointer[contract]
 
 	mu struct {
 		sync.Mutex
@@ -126,17 +130,25 @@ func NewNode(now time.Time) *Node {
 	for op := range numOps {
 		n.windows[op] = NewWindow(now, &n.latency[op][OK], &n.latency[op][Failed])
 	}
+	n.Lag.window = NewWindow(now, &n.Lag.after, &n.Lag.none)
+	n.Lag.window.lag = &n.Lag
+	n.Agree(now, kv.DefaultSLA, nil)
 	return n
+}
+
+// kindOf returns err's kind, or that of an error that nobody has foreseen.
+func kindOf(err error) kv.Kind {
+	if kind := kv.KindOf(err); kind < kv.NumKinds {
+		return kind
+	}
+	return kv.KindInternal
 }
 
 // Done counts a request that ended after took, with err nil for success.
 func (n *Node) Done(op Op, took time.Duration, err error) {
 	outcome := OK
 	if err != nil {
-		kind := min(kv.KindOf(err), kv.NumKinds)
-		if kind == kv.NumKinds {
-			kind = kv.KindInternal
-		}
+		kind := kindOf(err)
 		n.errors[op][kind].Add(1)
 		outcome = outcomes[kind]
 	}
@@ -148,6 +160,10 @@ func (n *Node) Tick(now time.Time) {
 	for _, w := range n.windows {
 		w.Tick(now)
 	}
+	n.Lag.window.Tick(now)
+	for _, p := range n.contract.Load().all() {
+		p.window.Tick(now)
+	}
 }
 
 // Read adds what op's requests took so far to s: those that were answered and those
@@ -155,15 +171,4 @@ func (n *Node) Tick(now time.Time) {
 func (n *Node) Read(op Op, s *Snapshot) {
 	s.Add(&n.latency[op][OK])
 	s.Add(&n.latency[op][Failed])
-}
-
-// SLA is what gets and puts took over the last minute at one node.
-type SLA struct {
-	Get Latency `json:"get"`
-	Put Latency `json:"put"`
-}
-
-// SLA returns the latencies over the minute before now.
-func (n *Node) SLA(now time.Time) SLA {
-	return SLA{Get: n.windows[OpGet].LastMinute(now), Put: n.windows[OpPut].LastMinute(now)}
 }

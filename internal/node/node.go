@@ -281,6 +281,7 @@ func (n *Node) tick(ctx context.Context) error {
 		if now.Sub(counted) >= metrics.TickEvery {
 			counted = now
 			n.metrics.Tick(now)
+			n.tellVerdicts(now)
 		}
 		switch requests := n.coord.InFlight() > 0; {
 		case requests:
