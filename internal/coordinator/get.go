@@ -104,7 +104,7 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	}
 	o := c.gets.Get().(*get)
 	o.begin(p, c.loose(p), start)
-	o.timing = c.timing(p)
+	o.timing = c.timing(p, start)
 	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
 	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: p.view.Level}
 	o.given, o.forwarded, o.asStandIn, o.retries, o.carried = p.given, p.Forwarded, p.StandIn, p.retries, p.carried
@@ -130,7 +130,7 @@ func (o *get) spread() {
 		o.unlock()
 		return
 	}
-	o.asked, o.local = len(o.owners), o.c.Now()
+	o.asked, o.local = len(o.owners), max(o.took(), 1)
 	for i := range o.owners {
 		first[i] = o.choose(i)
 	}
@@ -463,10 +463,10 @@ func (o *get) finish(answers int, err error) {
 		}
 		a = wire.Answer{Context: o.sealed, Object: shown.Bytes()}
 	}
-	end := o.c.Now()
-	stage, peer := o.blame(o.start, end)
+	took := o.took()
+	stage, peer := o.blame(took)
 	o.c.Stats.GetDone(Ended{
-		Key: o.key, Took: end.Sub(o.start), Inner: o.inner, Stage: stage, Peer: peer, Asked: o.asked, Answered: answers,
+		Key: o.key, Took: took, Inner: o.inner, Stage: stage, Peer: peer, Asked: o.asked, Answered: answers,
 		Siblings: shown.Live(), Err: err,
 	})
 	if err != nil {

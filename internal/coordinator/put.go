@@ -105,7 +105,7 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	}
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p), start)
-	o.timing = c.timing(p)
+	o.timing = c.timing(p, start)
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
 	o.home = p.owners[p.self]
 	o.tally = quorum.NewPut(o.needs(&p.view))
@@ -135,7 +135,7 @@ func (o *put) spread() {
 	s.heard, s.served, s.by = true, true, o.c.Self
 	o.count(o.self, o.place, quorum.Applied)
 	if o.tally.Outcome() == quorum.Pending {
-		o.local = o.c.Now()
+		o.local = max(o.took(), 1)
 	}
 	o.chooseAll(&first)
 	r := o.round
@@ -449,10 +449,10 @@ func (o *put) expired() {
 }
 
 func (o *put) finish(asked, acks int, err error) {
-	end := o.c.Now()
-	stage, peer := o.blame(o.start, end)
+	took := o.took()
+	stage, peer := o.blame(took)
 	o.c.Stats.PutDone(Ended{
-		Key: o.key, Took: end.Sub(o.start), Inner: o.inner, Stage: stage, Peer: peer, Asked: asked, Answered: acks, Err: err,
+		Key: o.key, Took: took, Inner: o.inner, Stage: stage, Peer: peer, Asked: asked, Answered: acks, Err: err,
 	})
 	if err != nil {
 		o.tell(wire.Answer{}, err)

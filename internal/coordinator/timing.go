@@ -12,12 +12,13 @@ import (
 // timing is what a request remembers so that a slow one can say what it waited for.
 // It costs a quorum request one look at the clock: when it was done with its own copy.
 type timing struct {
-	// begun is when the node began to carry the request out, by which time it had
-	// waited in the stage prior; zero for when it came.
-	begun time.Time
+	// begun is how long after it came the node began to carry the request out; until
+	// then it waited in the stage prior.
+	begun time.Duration
 	prior metrics.Stage
-	// local is when the own copy was read or written, zero when no other was needed.
-	local time.Time
+	// local is how long after it came the own copy was read or written, 0 when no
+	// other was needed.
+	local time.Duration
 	// last is what decided the outcome: a wait for the own disk, or for peer.
 	last metrics.Stage
 	peer kv.NodeID
@@ -26,27 +27,24 @@ type timing struct {
 }
 
 // timing begins the timing of a request that is carried out by this node.
-func (c *Coordinator) timing(p *plan) timing {
+func (c *Coordinator) timing(p *plan, start time.Time) timing {
 	t := timing{prior: p.prior, last: metrics.StageStorage, inner: p.Forwarded || p.inner}
 	if p.admitted {
-		t.begun = c.Now() // it has been through something else before
+		t.begun = c.Now().Sub(start) // it has been through something else before
 	}
 	return t
 }
 
-// blame returns the stage that took most of the time of a request that came at start
-// and has ended, and the peer that it waited for there, 0 for none.
-func (t *timing) blame(start, end time.Time) (metrics.Stage, kv.NodeID) {
-	begun, local := t.begun, t.local
-	if begun.IsZero() {
-		begun = start
+// blame returns the stage that took most of the time of a request that has ended
+// after took, and the peer that it waited for there, 0 for none.
+func (t *timing) blame(took time.Duration) (metrics.Stage, kv.NodeID) {
+	local := t.local
+	if local == 0 {
+		local = took
 	}
-	if local.IsZero() {
-		local = end
-	}
-	before, own, rest := begun.Sub(start), local.Sub(begun), end.Sub(local)
+	own, rest := local-t.begun, took-local
 	switch {
-	case before > own && before > rest:
+	case t.begun > own && t.begun > rest:
 		return t.prior, 0
 	case own > rest:
 		return metrics.StageStorage, 0
