@@ -93,9 +93,11 @@ n6    127.0.0.1:7450  -     leaving           down      0.0%      -      -      
 n10   127.0.0.1:7490  -     staged            up 3s     0.0%      0    0 B        -    -      -        -    -      -
 
 sla: 99.9% of gets < 300ms: met; since the start 2 breaches, 0 minutes missed
-sla: 99.9% of puts < 300ms: missed at n1 (9 of 200, p99.9 1204 ms, 7 by replicas, most at n5); since the start 11 breaches, 1 minutes missed
+sla: 99.9% of puts < 300ms: missed at 1 of 2 nodes; since the start 11 breaches, 1 minutes missed
+  n1: 9 of 200, p99.9 1204 ms, 7 by replicas, most at n5
 sla: 99% of gets < 1ms in a: met, no requests
-sla: 99% of puts < 10ms in carts: missed at n1 (1 of 3, p99.9 12 ms, 1 by fsync); since the start 1 breaches, 0 minutes missed
+sla: 99% of puts < 10ms in carts: missed at 1 of 1 nodes; since the start 1 breaches, 0 minutes missed
+  n1: 1 of 3, p99.9 12 ms, 1 by fsync
 versions seen by 10000 gets that found a value: 1: 99.94%, 2: 0.05%, 5 or more: 0.01%
 owners that lack a put, since its answer (3 puts followed): 50% after 0 ms, 18.8% after 10 ms
 

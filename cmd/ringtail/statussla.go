@@ -25,6 +25,7 @@ func printSLA(w io.Writer, members []httpapi.MemberView) {
 type promised struct {
 	bucket, text string
 	requests     uint64
+	nodes        int
 	missed       []string
 	// breaches and minutes are those since the nodes started.
 	breaches, minutes uint64
@@ -55,10 +56,11 @@ func slaLines(members []httpapi.MemberView) []string {
 
 func (p *promised) add(node string, o metrics.Objective) {
 	p.requests += o.Count
+	p.nodes++
 	p.breaches += o.BreachesTotal
 	p.minutes += o.MinutesMissed
 	if !o.Met {
-		p.missed = append(p.missed, fmt.Sprintf("%s (%d of %d, p99.9 %s ms, %s)", node, o.Breaches, o.Count, millis(o.P999), because(o)))
+		p.missed = append(p.missed, fmt.Sprintf("  %s: %d of %d, p99.9 %s ms, %s", node, o.Breaches, o.Count, millis(o.P999), because(o)))
 	}
 }
 
@@ -77,7 +79,7 @@ func because(o metrics.Objective) string {
 	return text + ", most at " + names[0]
 }
 
-// String is the objective's line.
+// String is the objective's line, and one for each node that missed it.
 func (p *promised) String() string {
 	text := "sla: " + p.text
 	if p.bucket != "" {
@@ -85,7 +87,7 @@ func (p *promised) String() string {
 	}
 	switch {
 	case len(p.missed) > 0:
-		text += ": missed at " + strings.Join(p.missed, ", ")
+		text += fmt.Sprintf(": missed at %d of %d nodes", len(p.missed), p.nodes)
 	case p.requests == 0:
 		text += ": met, no requests"
 	default:
@@ -94,7 +96,7 @@ func (p *promised) String() string {
 	if p.breaches > 0 {
 		text += fmt.Sprintf("; since the start %d breaches, %d minutes missed", p.breaches, p.minutes)
 	}
-	return text
+	return strings.Join(append([]string{text}, p.missed...), "\n")
 }
 
 // versionsLine says how many versions gets found (the paper's 6.3).

@@ -67,6 +67,7 @@ type node struct {
 	// ended are the requests of clients that have ended here, lags what was told of
 	// puts that were followed.
 	ended []ended
+	sla   *metrics.Node
 	lags  []string
 
 	gets, puts, forwarded, refreshed, standIns, repaired int
@@ -150,7 +151,7 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, gates: map[kv.Partition]gate{}, engine: &slowEngine{Engine: e}}
+	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, gates: map[kv.Partition]gate{}, engine: &slowEngine{Engine: e}, sla: metrics.NewNode(c.now)}
 	n.open(cfg, replica.Default())
 	return n
 }

@@ -38,6 +38,7 @@ func (e ended) String() string {
 func (n *node) tell(op metrics.Op, e Ended) {
 	if !e.Inner {
 		n.ended = append(n.ended, ended{op, string(e.Key.Bucket()), e.Took, e.Stage, e.Peer, e.Err != nil})
+		n.sla.Held(op, e.Key.Bucket(), e.Took, e.Err, e.Stage, e.Peer)
 	}
 }
 
@@ -69,6 +70,57 @@ func (c *cluster) ownersOf(key string) (at int, others []*node) {
 		others = append(others, c.peer(id))
 	}
 	return int(owners[0]) - 1, others
+}
+
+// missed checks that n missed the SLA of puts by one of ten, for this reason.
+func (n *node) missed(stage, peer string) {
+	n.t.Helper()
+	o := n.sla.SLA(n.now, kv.NodeID.String).Objectives[metrics.OpPut]
+	if o.Met || o.Count != 10 || o.Breaches != 1 || o.Stage != stage || len(o.Peers) > 1 || peer == "" != (o.Peers == nil) || peer != "" && o.Peers[peer] != 1 {
+		n.t.Errorf("node %v has %+v, want it missed by %s %s", n.id, o, stage, peer)
+	}
+}
+
+// TestSLAIsMissed is one slow put of ten, at the bound, in three scenarios: it waits
+// for the own disk, for another owner, for the owner to which it was passed on.
+func TestSLAIsMissed(t *testing.T) {
+	bound := kv.DefaultSLA.Put.Bound()
+	for _, stage := range []string{"fsync", "replicas", "hop"} {
+		t.Run(stage, func(t *testing.T) {
+			c := newCluster(t, 5)
+			at, others := c.ownersOf("k")
+			owners := append([]*node{c.nodes[at]}, others...)
+			n, peer := owners[0], ""
+			for _, o := range c.nodes {
+				if stage == "hop" && !slices.Contains(owners, o) {
+					n, at = o, int(o.id)-1
+				}
+			}
+			for i := range 10 {
+				put := func() *outcome { return c.put(at, "k", "v", nil, kv.Options{R: 2, W: 3, DW: 3, Strict: true}) }
+				if i < 9 {
+					put()
+					c.run()
+					continue
+				}
+				slow := n
+				if stage == "replicas" {
+					slow, peer = owners[2], owners[2].id.String()
+				} else if stage == "hop" {
+					slow = slices.MinFunc(owners, func(a, b *node) int { return int(a.id) - int(b.id) })
+					peer = slow.id.String()
+				}
+				slow.engine.slow = true
+				put()
+				c.run()
+				c.now = c.now.Add(bound)
+				slow.engine.sync(nil)
+				c.run()
+			}
+			n.missed(stage, peer)
+			c.idle()
+		})
+	}
 }
 
 func TestSlowFsyncIsTold(t *testing.T) {
