@@ -105,7 +105,7 @@ type Stats interface {
 
 // Ended is how a request ended at its coordinator.
 type Ended struct {
-	// Key is what it was for; its bytes are borrowed.
+	// Key is what it was for, nil if that was not even read; its bytes are borrowed.
 	Key  kv.Key
 	Took time.Duration
 	// Inner tells that it was part of a request that is counted elsewhere: at the
@@ -113,7 +113,7 @@ type Ended struct {
 	Inner bool
 	// Stage is what took most of the time, Peer the node that was waited for there,
 	// 0 for none.
-	Stage metrics.Stage
+	Stage metrics.Cause
 	Peer  kv.NodeID
 	// Asked is the number of slots, Answered how many of them had been answered
 	// by then; both are 0 for a request that was refused at once.
@@ -197,7 +197,7 @@ type Request struct {
 	// inner tells that it is part of a request that is counted elsewhere, prior what
 	// a request that comes again has waited for.
 	inner bool
-	prior metrics.Stage
+	prior metrics.Cause
 	// retries is how often it was tried again without news of the ring.
 	retries int
 	// carried is what OmitRestart keeps.

@@ -44,7 +44,7 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 		d.done(nil)
 		d.to.Receive(wire.Answer{Context: a.Context}, nil)
 	default:
-		d.req.prior = metrics.StageReplicas
+		d.req.prior = metrics.CauseReplicas
 		d.req.seen, d.req.Update.Context = true, append([]byte(nil), a.Context...)
 		d.c.put(&d.req, d.start, d.to)
 	}
@@ -53,6 +53,6 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 // done tells that the delete ended with its read.
 func (d *seenDelete) done(err error) {
 	d.c.Stats.PutDone(Ended{
-		Key: d.req.Key, Took: d.c.Now().Sub(d.start), Inner: d.req.Forwarded || d.req.inner, Stage: metrics.StageReplicas, Err: err,
+		Key: d.req.Key, Took: d.c.Now().Sub(d.start), Inner: d.req.Forwarded || d.req.inner, Stage: metrics.CauseReplicas, Err: err,
 	})
 }

@@ -15,12 +15,12 @@ type timing struct {
 	// begun is how long after it came the node began to carry the request out; until
 	// then it waited in the stage prior.
 	begun time.Duration
-	prior metrics.Stage
+	prior metrics.Cause
 	// local is how long after it came the own copy was read or written, 0 when no
 	// other was needed.
 	local time.Duration
 	// last is what decided the outcome: a wait for the own disk, or for peer.
-	last metrics.Stage
+	last metrics.Cause
 	peer kv.NodeID
 	// inner tells that the request is part of one that is counted elsewhere.
 	inner bool
@@ -28,7 +28,7 @@ type timing struct {
 
 // timing begins the timing of a request that is carried out by this node.
 func (c *Coordinator) timing(p *plan, start time.Time) timing {
-	t := timing{prior: p.prior, last: metrics.StageStorage, inner: p.Forwarded || p.inner}
+	t := timing{prior: p.prior, last: metrics.CauseStorage, inner: p.Forwarded || p.inner}
 	if p.admitted {
 		t.begun = c.Now().Sub(start) // it has been through something else before
 	}
@@ -37,7 +37,7 @@ func (c *Coordinator) timing(p *plan, start time.Time) timing {
 
 // blame returns the stage that took most of the time of a request that has ended
 // after took, and the peer that it waited for there, 0 for none.
-func (t *timing) blame(took time.Duration) (metrics.Stage, kv.NodeID) {
+func (t *timing) blame(took time.Duration) (metrics.Cause, kv.NodeID) {
 	local := t.local
 	if local == 0 {
 		local = took
@@ -47,7 +47,7 @@ func (t *timing) blame(took time.Duration) (metrics.Stage, kv.NodeID) {
 	case t.begun > own && t.begun > rest:
 		return t.prior, 0
 	case own > rest:
-		return metrics.StageStorage, 0
+		return metrics.CauseStorage, 0
 	}
 	return t.last, t.peer
 }
@@ -56,9 +56,9 @@ func (t *timing) blame(took time.Duration) (metrics.Stage, kv.NodeID) {
 func (t *timing) decidedBy(c *Coordinator, id kv.NodeID, ev quorum.Event) {
 	switch {
 	case id != c.Self:
-		t.last, t.peer = metrics.StageReplicas, id
+		t.last, t.peer = metrics.CauseReplicas, id
 	case ev == quorum.Durable:
-		t.last, t.peer = metrics.StageFsync, 0
+		t.last, t.peer = metrics.CauseFsync, 0
 	}
 }
 
@@ -66,7 +66,7 @@ func (t *timing) decidedBy(c *Coordinator, id kv.NodeID, ev quorum.Event) {
 // done so. The caller holds f's mu.
 func (t *timing) failedBy(f *flight, outcome quorum.Outcome, id kv.NodeID) {
 	if outcome == quorum.Failed && !f.answered && t.peer == 0 {
-		t.last, t.peer = metrics.StageReplicas, id
+		t.last, t.peer = metrics.CauseReplicas, id
 	}
 }
 
@@ -78,9 +78,9 @@ func (o *put) waitsFor() {
 	for i, id := range o.owners {
 		switch s := &o.at[i]; {
 		case i == o.self && o.syncing:
-			o.last, o.peer = metrics.StageFsync, 0
+			o.last, o.peer = metrics.CauseFsync, 0
 		case i != o.self && !s.served && s.out > 0:
-			o.last, o.peer = metrics.StageReplicas, id
+			o.last, o.peer = metrics.CauseReplicas, id
 			return
 		}
 	}
@@ -93,7 +93,7 @@ func (o *get) waitsFor() {
 	}
 	for i, id := range o.owners {
 		if s := &o.at[i]; id != o.c.Self && !s.heard && s.out > 0 {
-			o.last, o.peer = metrics.StageReplicas, id
+			o.last, o.peer = metrics.CauseReplicas, id
 			return
 		}
 	}
@@ -101,7 +101,7 @@ func (o *get) waitsFor() {
 
 // refusedAtOnce is how a request ended of which nothing was begun.
 func refusedAtOnce(req *Request, err error) Ended {
-	return Ended{Key: req.Key, Inner: req.Forwarded || req.inner, Stage: metrics.StageRefused, Err: err}
+	return Ended{Key: req.Key, Inner: req.Forwarded || req.inner, Stage: metrics.CauseRefused, Err: err}
 }
 
 // sampleEvery is one in how many puts is followed until all owners have it.
@@ -136,9 +136,9 @@ func (o *put) arrived() {
 
 // waitedFor returns what a request that was passed on spent its time with: the node
 // that was asked last, or first, if one still owes an answer. The caller holds mu.
-func (o *forward) waitedFor() (metrics.Stage, kv.NodeID) {
+func (o *forward) waitedFor() (metrics.Cause, kv.NodeID) {
 	if o.asked == 0 {
-		return metrics.StageOwn, 0
+		return metrics.CauseOwn, 0
 	}
 	id := o.candidates[o.asked-1]
 	if o.out > 0 {
@@ -147,11 +147,11 @@ func (o *forward) waitedFor() (metrics.Stage, kv.NodeID) {
 	if id == o.c.Self {
 		id = 0
 	}
-	return metrics.StageHop, id
+	return metrics.CauseHop, id
 }
 
 // done tells how a request ended that was passed on.
-func (o *forward) done(err error, stage metrics.Stage, peer kv.NodeID) {
+func (o *forward) done(err error, stage metrics.Cause, peer kv.NodeID) {
 	m, parseErr := o.parse(o.msg)
 	if parseErr != nil {
 		return // it was made here

@@ -19,7 +19,7 @@ type ended struct {
 	op     metrics.Op
 	bucket string
 	took   time.Duration
-	stage  metrics.Stage
+	stage  metrics.Cause
 	peer   kv.NodeID
 	failed bool
 }
@@ -246,7 +246,7 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 	n.ended = n.ended[:min(len(n.ended), 2)]
 	for _, e := range n.ended {
-		if e.stage != metrics.StageReplicas || e.peer == 0 || !e.failed || e.took != 1001*time.Millisecond {
+		if e.stage != metrics.CauseReplicas || e.peer == 0 || !e.failed || e.took != 1001*time.Millisecond {
 			t.Errorf("a timeout is told as %v", e)
 		}
 	}
@@ -304,7 +304,7 @@ func TestWaitForTheRingIsTold(t *testing.T) {
 		t.Fatal(put, get)
 	}
 	for _, e := range n.ended {
-		if e.stage != metrics.StageOwn || e.took != 30*time.Millisecond {
+		if e.stage != metrics.CauseOwn || e.took != 30*time.Millisecond {
 			t.Errorf("told as %v", e)
 		}
 	}

@@ -144,7 +144,7 @@ func (c *contract) keep(now time.Time, op Op, bucket string, o kv.Objective) *pl
 // took, at stage if it took long, where peer was waited for, 0 for nobody. One that
 // failed is a breach, however long it took; one that was refused for a mistake of
 // the caller's own does not count.
-func (n *Node) Held(op Op, bucket []byte, took time.Duration, err error, stage Stage, peer kv.NodeID) {
+func (n *Node) Held(op Op, bucket []byte, took time.Duration, err error, stage Cause, peer kv.NodeID) {
 	if err != nil && outcomes[kindOf(err)] == Rejected {
 		return
 	}

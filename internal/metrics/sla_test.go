@@ -36,7 +36,7 @@ func (s *steps) pass(d time.Duration) {
 	}
 }
 
-func (s *steps) put(count int, took time.Duration, stage Stage, peer kv.NodeID) {
+func (s *steps) put(count int, took time.Duration, stage Cause, peer kv.NodeID) {
 	for range count {
 		s.n.Held(OpPut, plain, took, nil, stage, peer)
 	}
@@ -48,15 +48,15 @@ func TestSLAIsMissedAndMetAgain(t *testing.T) {
 	n := NewNode(start)
 	n.Agree(start, kv.SLA{Get: objective(99_900, 300), Put: objective(99_000, 50)}, nil)
 	s := &steps{n: n, now: start}
-	s.put(99, 49*time.Millisecond, StageReplicas, 2)
-	s.put(1, 50*time.Millisecond, StageFsync, 0) // the bound itself is too long
+	s.put(99, 49*time.Millisecond, CauseReplicas, 2)
+	s.put(1, 50*time.Millisecond, CauseFsync, 0) // the bound itself is too long
 	s.pass(30 * time.Second)
 	if len(s.told) > 0 {
 		t.Fatalf("1 of 100 within 99 %%: %q", s.told)
 	}
-	s.put(2, time.Second, StageReplicas, 3)
-	n.Held(OpPut, plain, time.Millisecond, late, StageHop, 4)
-	n.Held(OpPut, plain, time.Hour, kv.Errorf(kv.KindInvalid, "put", "w=9"), StageRefused, 0)
+	s.put(2, time.Second, CauseReplicas, 3)
+	n.Held(OpPut, plain, time.Millisecond, late, CauseHop, 4)
+	n.Held(OpPut, plain, time.Hour, kv.Errorf(kv.KindInvalid, "put", "w=9"), CauseRefused, 0)
 	s.pass(30 * time.Second)
 	got := n.SLA(s.now, func(id kv.NodeID) string { return fmt.Sprintf("n%d", uint64(id)) }).Objectives
 	want := []Objective{
@@ -105,8 +105,8 @@ func TestBucketsOfTheirOwn(t *testing.T) {
 			t.Errorf("%v of %q: %s, want %s", c.op, c.bucket, got, c.want)
 		}
 	}
-	n.Held(OpPut, carts, 15*time.Millisecond, nil, StageFsync, 0)
-	n.Held(OpPut, plain, 15*time.Millisecond, nil, StageFsync, 0)
+	n.Held(OpPut, carts, 15*time.Millisecond, nil, CauseFsync, 0)
+	n.Held(OpPut, plain, 15*time.Millisecond, nil, CauseFsync, 0)
 	var got []string
 	for _, o := range n.SLA(start, kv.NodeID.String).Objectives {
 		got = append(got, fmt.Sprintf("%s %s %v %d of %d", o.Bucket, o.Text, o.Met, o.Breaches, o.Count))
@@ -150,12 +150,12 @@ func (h *Histogram) count() uint64 {
 func TestBlameIsBounded(t *testing.T) {
 	var b blame
 	for i := range maxBlamed + 3 {
-		b.record(StageReplicas, kv.NodeID(i+1))
-		b.record(StageReplicas, kv.NodeID(i+1))
+		b.record(CauseReplicas, kv.NodeID(i+1))
+		b.record(CauseReplicas, kv.NodeID(i+1))
 	}
 	var got blamed
 	b.read(&got)
-	if got.stages[StageReplicas] != 2*(maxBlamed+3) || got.peers[maxBlamed-1] != 2 {
+	if got.stages[CauseReplicas] != 2*(maxBlamed+3) || got.peers[maxBlamed-1] != 2 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -185,8 +185,8 @@ func TestStaleness(t *testing.T) {
 func TestScrapeOfSLAs(t *testing.T) {
 	n := NewNode(start)
 	n.Agree(start, kv.DefaultSLA, map[string]kv.SLA{"carts": {Put: objective(99_000, 10)}, "\xff": {Get: objective(99_000, 10)}})
-	n.Held(OpPut, carts, time.Second, nil, StageFsync, 0)
-	n.Held(OpGet, plain, 2*time.Millisecond, nil, StageStorage, 0)
+	n.Held(OpPut, carts, time.Second, nil, CauseFsync, 0)
+	n.Held(OpGet, plain, 2*time.Millisecond, nil, CauseStorage, 0)
 	n.Lag.Sampled(3, 2)
 	n.Lag.Acknowledged(time.Millisecond)
 	for _, v := range []int{0, 1, 1, 2, 5, 6} {
@@ -225,8 +225,8 @@ func TestHeldAllocatesNothing(t *testing.T) {
 	n := NewNode(start)
 	n.Agree(start, kv.DefaultSLA, map[string]kv.SLA{"carts": {Put: objective(99_000, 10)}})
 	if got := testing.AllocsPerRun(100, func() {
-		n.Held(OpPut, plain, time.Millisecond, nil, StageFsync, 0)
-		n.Held(OpPut, carts, time.Second, nil, StageReplicas, 3)
+		n.Held(OpPut, plain, time.Millisecond, nil, CauseFsync, 0)
+		n.Held(OpPut, carts, time.Second, nil, CauseReplicas, 3)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
@@ -247,7 +247,7 @@ func BenchmarkHeld(b *testing.B) {
 			n.Agree(start, kv.DefaultSLA, c.buckets)
 			b.ReportAllocs()
 			for b.Loop() {
-				n.Held(OpPut, plain, c.took, nil, StageReplicas, 3)
+				n.Held(OpPut, plain, c.took, nil, CauseReplicas, 3)
 			}
 		})
 	}

@@ -74,7 +74,7 @@ func (p *pledge) view(now time.Time, name func(kv.NodeID) string) Objective {
 	for i, n := range why.stages {
 		v.BreachesTotal += ever.stages[i]
 		if n > 0 {
-			count(&v.Stages, Stage(i).String(), n)
+			count(&v.Stages, Cause(i).String(), n)
 		}
 	}
 	for i, n := range why.peers {
@@ -115,7 +115,7 @@ func (n *Node) collectSLA(now time.Time, ch chan<- prometheus.Metric) {
 		show(descMet, prometheus.GaugeValue, met)
 		show(descHeld, prometheus.CounterValue, float64(all.Count()))
 		show(descMinutes, prometheus.CounterValue, float64(p.minutes.Load()))
-		for s := range numStages {
+		for s := range numCauses {
 			show(descBreach, prometheus.CounterValue, float64(p.blame.stages[s].Load()), s.String())
 		}
 	}

@@ -40,7 +40,11 @@ func (s stats) done(op metrics.Op, e coordinator.Ended) {
 // held holds a request to what was promised, once: where the client brought it.
 func (s stats) held(op metrics.Op, e coordinator.Ended) {
 	if !e.Inner {
-		s.Held(op, e.Key.Bucket(), e.Took, e.Err, e.Stage, e.Peer)
+		var bucket []byte
+		if len(e.Key) > 0 {
+			bucket = e.Key.Bucket()
+		}
+		s.Held(op, bucket, e.Took, e.Err, e.Stage, e.Peer)
 	}
 }
 

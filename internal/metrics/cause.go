@@ -6,32 +6,32 @@ import (
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
 
-// Stage is where a request spent its time.
-type Stage uint8
+// Cause is the stage in which a slow request spent most of its time.
+type Cause uint8
 
 const (
-	// StageOwn: at its coordinator, before it was begun: in a queue, or until there
+	// CauseOwn: at its coordinator, before it was begun: in a queue, or until there
 	// was news of the ring.
-	StageOwn Stage = iota
-	// StageStorage: reading or writing the coordinator's own copy.
-	StageStorage
-	// StageFsync: until the coordinator's own copy was on stable storage.
-	StageFsync
-	// StageReplicas: until enough other nodes had answered.
-	StageReplicas
-	// StageHop: at the node to which it was passed on.
-	StageHop
-	// StageRefused: nowhere; it was refused at once, for want of room or of nodes.
-	StageRefused
-	numStages
+	CauseOwn Cause = iota
+	// CauseStorage: reading or writing the coordinator's own copy.
+	CauseStorage
+	// CauseFsync: until the coordinator's own copy was on stable storage.
+	CauseFsync
+	// CauseReplicas: until enough other nodes had answered.
+	CauseReplicas
+	// CauseHop: at the node to which it was passed on.
+	CauseHop
+	// CauseRefused: nowhere; it was refused at once, for want of room or of nodes.
+	CauseRefused
+	numCauses
 )
 
-var stageNames = [numStages]string{
-	StageOwn: "own", StageStorage: "storage", StageFsync: "fsync", StageReplicas: "replicas", StageHop: "hop", StageRefused: "refused",
+var causeNames = [numCauses]string{
+	CauseOwn: "own", CauseStorage: "storage", CauseFsync: "fsync", CauseReplicas: "replicas", CauseHop: "hop", CauseRefused: "refused",
 }
 
 // String returns the stage's name as metrics show it.
-func (s Stage) String() string { return stageNames[s] }
+func (s Cause) String() string { return causeNames[s] }
 
 // maxBlamed bounds the peers that a tally tells apart.
 const maxBlamed = 16
@@ -39,20 +39,20 @@ const maxBlamed = 16
 // blame counts breaches by stage, and by the peer that was waited for. It is safe
 // for concurrent use and lock-free.
 type blame struct {
-	stages [numStages]atomic.Uint64
+	stages [numCauses]atomic.Uint64
 	peers  [maxBlamed]struct{ id, count atomic.Uint64 }
 }
 
 // blamed is what a blame had counted at one moment, or between two.
 type blamed struct {
-	stages [numStages]uint64
+	stages [numCauses]uint64
 	peers  [maxBlamed]uint64
 }
 
 // record counts a breach; peer is 0 for none. Past maxBlamed peers the stage alone
 // is counted.
-func (b *blame) record(s Stage, peer kv.NodeID) {
-	b.stages[min(s, numStages-1)].Add(1)
+func (b *blame) record(s Cause, peer kv.NodeID) {
+	b.stages[min(s, numCauses-1)].Add(1)
 	if peer == 0 {
 		return
 	}
@@ -88,7 +88,7 @@ func (b *blamed) most() string {
 	name, most := "", uint64(0)
 	for i, n := range b.stages {
 		if n > most {
-			name, most = Stage(i).String(), n
+			name, most = Cause(i).String(), n
 		}
 	}
 	return name
