@@ -194,14 +194,14 @@ type Request struct {
 	// admitted tells that the request is part of one that was let in, and seen
 	// that its context was made here a moment ago.
 	admitted, seen bool
-	// inner tells that it is part of a request that is counted elsewhere, prior what
-	// a request that comes again has waited for.
-	inner bool
-	prior metrics.Cause
 	// retries is how often it was tried again without news of the ring.
 	retries int
 	// carried is what OmitRestart keeps.
 	carried *carried
+	// inner tells that it is part of a request that is counted elsewhere, prior what
+	// a request that comes again has waited for.
+	inner bool
+	prior metrics.Cause
 }
 
 // Get starts a get.

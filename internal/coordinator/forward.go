@@ -63,10 +63,11 @@ func (o *forward) reset() {
 // newRequest returns a forward of p, with no candidates yet.
 func (c *Coordinator) newRequest(p *plan) *forward {
 	o := c.forwards.Get().(*forward)
+	o.inner = p.inner
 	o.cur, o.view, o.partition, o.members, o.all = p.cur, p.view, p.partition, p.owners, p.Options.Strict
 	o.call = wire.Call{Type: p.typ, Deadline: p.Deadline, Level: p.view.Level}
 	o.msg = appendForward(o.msg[:0], p)
-	o.forwarded, o.asStandIn, o.retries, o.inner = p.Forwarded, p.StandIn, p.retries, p.inner
+	o.forwarded, o.asStandIn, o.retries = p.Forwarded, p.StandIn, p.retries
 	return o
 }
 

@@ -130,7 +130,7 @@ func (o *get) spread() {
 		o.unlock()
 		return
 	}
-	o.asked, o.local = len(o.owners), max(o.took(), 1)
+	o.asked = len(o.owners)
 	for i := range o.owners {
 		first[i] = o.choose(i)
 	}
@@ -219,11 +219,12 @@ func (o *get) conclude() (ended bool) {
 	var err error
 	if decided {
 		answers, err = o.tally.Answers(), o.tally.Err()
-		if o.failed = err != nil; o.failed {
-			o.waitsFor()
-		}
+		o.failed = err != nil
 	}
 	ended = o.answered
+	if decided && err != nil {
+		o.waitsFor()
+	}
 	o.mu.Unlock()
 	if decided {
 		o.finish(answers, err)

@@ -64,18 +64,17 @@ func newDesc(name, help string, labels ...string) *desc {
 var (
 	descLatency = newDesc("request_duration_seconds",
 		"Time that gets and puts took at this node, as their coordinator or forwarder, by outcome.", "op", "outcome")
-	descErrors   = newDesc("request_errors_total", "Gets and puts that ended in an error, by kind.", "op", "kind")
-	descAsked    = newDesc("quorum_replicas_asked", "Replicas that a request was sent to.", "op")
-	descAnswer   = newDesc("quorum_replicas_answered", "Replicas that had answered when the request ended.", "op")
-	descSibs     = newDesc("get_siblings", "Live values that a get found.")
-	descVersions = newDesc("get_versions_total", "Gets that found so many live values: 0 where there is none, more than 1 where they conflict.", "versions")
-	descDoor     = newDesc("door_requests_total", "Requests for keys, by where they came in.", "door")
-	descFwd      = newDesc("requests_forwarded_total", "Requests passed on to an owner of the key.")
-	descStale    = newDesc("stale_ring_retries_total", "Requests that began again under a newer ring.")
-	descStand    = newDesc("standins_total", "Writes that a stand-in took for an owner.")
-	descTrunc    = newDesc("clock_entries_truncated_total", "Entries that the hard cap took off clocks.")
-	descCapped   = newDesc("puts_capped_total", "Puts refused because the key had too many siblings.")
-	descCPU      = newDesc("cpu_seconds_total", "Processor time that the process used, user and system.")
+	descErrors = newDesc("request_errors_total", "Gets and puts that ended in an error, by kind.", "op", "kind")
+	descAsked  = newDesc("quorum_replicas_asked", "Replicas that a request was sent to.", "op")
+	descAnswer = newDesc("quorum_replicas_answered", "Replicas that had answered when the request ended.", "op")
+	descSibs   = newDesc("get_siblings", "Live values that a get found.")
+	descDoor   = newDesc("door_requests_total", "Requests for keys, by where they came in.", "door")
+	descFwd    = newDesc("requests_forwarded_total", "Requests passed on to an owner of the key.")
+	descStale  = newDesc("stale_ring_retries_total", "Requests that began again under a newer ring.")
+	descStand  = newDesc("standins_total", "Writes that a stand-in took for an owner.")
+	descTrunc  = newDesc("clock_entries_truncated_total", "Entries that the hard cap took off clocks.")
+	descCapped = newDesc("puts_capped_total", "Puts refused because the key had too many siblings.")
+	descCPU    = newDesc("cpu_seconds_total", "Processor time that the process used, user and system.")
 )
 
 // collector shows a Node to Prometheus. It is of the unchecked sort: its
@@ -102,11 +101,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- sizesMetric(descAnswer, &n.QuorumAnswered[op], op.String())
 	}
 	ch <- sizesMetric(descSibs, &n.GetSiblings)
-	for i := range lastVersions + 1 {
-		counter(descVersions, n.GetSiblings.versions(i), versionsText(i))
-	}
-	n.collectSLA(time.Now(), ch)
-	n.Lag.collect(ch)
 	for d := range numDoors {
 		counter(descDoor, n.Requests[d].Load(), d.String())
 	}
@@ -116,6 +110,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descTrunc, n.ClockTruncated.Load())
 	counter(descCapped, n.PutsCapped.Load())
 	ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, CPUTime().Seconds())
+	for i := range lastVersions + 1 {
+		counter(descVers, n.GetSiblings.versions(i), versionsText(i))
+	}
+	n.collectSLA(time.Now(), ch)
+	n.lag.collect(ch)
 	n.mu.Lock()
 	sources := n.mu.sources
 	n.mu.Unlock()
@@ -127,15 +126,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 func latencyMetric(h *Histogram, labels ...string) prometheus.Metric {
 	var s Snapshot
 	s.Add(h)
-	return histogramOf(descLatency, &s, labels...)
-}
-
-func histogramOf(d *desc, s *Snapshot, labels ...string) prometheus.Metric {
 	bounds := make(map[float64]uint64, lastBound-firstBound+1)
 	for k := firstBound; k <= lastBound; k++ {
 		bounds[float64(uint64(1)<<k)/1e6] = s.below(k)
 	}
-	return prometheus.MustNewConstHistogram(d, s.Count(), s.Sum.Seconds(), bounds, labels...)
+	return prometheus.MustNewConstHistogram(descLatency, s.Count(), s.Sum.Seconds(), bounds, labels...)
 }
 
 // sizesMetric reads the count last, so that no bound exceeds it while others

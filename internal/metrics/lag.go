@@ -30,6 +30,9 @@ func (l *Lag) Sampled(owners, had int) {
 // Acknowledged counts an owner of such a put that did so only after the answer.
 func (l *Lag) Acknowledged(after time.Duration) { l.after.Record(after) }
 
+// Lag is how long owners take to have what was answered.
+func (n *Node) Lag() *Lag { return &n.lag }
+
 // staleAfter are the times at which Staleness tells how likely a miss is.
 var staleAfter = []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}
 
@@ -52,7 +55,7 @@ type Miss struct {
 
 // Staleness returns the figures of the minute before now.
 func (n *Node) Staleness(now time.Time) Staleness {
-	m := n.Lag.window.since(now)
+	m := n.lag.window.since(now)
 	s, more := &m.all, m.more
 	out := Staleness{Puts: more.puts, Owners: more.owners}
 	if out.Owners == 0 {
@@ -80,8 +83,12 @@ var (
 func (l *Lag) collect(ch chan<- prometheus.Metric) {
 	var s Snapshot
 	s.Add(&l.after)
+	bounds := make(map[float64]uint64, lastBound-firstBound+1)
+	for k := firstBound; k <= lastBound; k++ {
+		bounds[float64(uint64(1)<<k)/1e6] = s.below(k)
+	}
 	had := l.had.Load()
-	ch <- histogramOf(descLag, &s)
+	ch <- prometheus.MustNewConstHistogram(descLag, s.Count(), s.Sum.Seconds(), bounds)
 	ch <- prometheus.MustNewConstMetric(descSampled, prometheus.CounterValue, float64(l.puts.Load()))
 	ch <- prometheus.MustNewConstMetric(descOwners, prometheus.CounterValue, float64(had), "yes")
 	ch <- prometheus.MustNewConstMetric(descOwners, prometheus.CounterValue, float64(max(l.owners.Load(), had)-had), "no")

@@ -109,14 +109,13 @@ type Node struct {
 	// PutsCapped counts puts that were refused because the key had too many
 	// siblings.
 	PutsCapped atomic.Uint64
-	// Lag is how long owners take to have what was answered.
-	Lag Lag
 
 	latency [numOps][numOutcomes]Histogram
 	errors  [numOps][kv.NumKinds]atomic.Uint64
 	windows [numOps]*Window
 	// contract is what requests are held to.
 	contract atomic.Pointer[contract]
+	lag      Lag
 
 	mu struct {
 		sync.Mutex
@@ -130,25 +129,20 @@ func NewNode(now time.Time) *Node {
 	for op := range numOps {
 		n.windows[op] = NewWindow(now, &n.latency[op][OK], &n.latency[op][Failed])
 	}
-	n.Lag.window = NewWindow(now, &n.Lag.after, &n.Lag.none)
-	n.Lag.window.lag = &n.Lag
+	n.lag.window = NewWindow(now, &n.lag.after, &n.lag.none)
+	n.lag.window.lag = &n.lag
 	n.Agree(now, kv.DefaultSLA, nil)
 	return n
-}
-
-// kindOf returns err's kind, or that of an error that nobody has foreseen.
-func kindOf(err error) kv.Kind {
-	if kind := kv.KindOf(err); kind < kv.NumKinds {
-		return kind
-	}
-	return kv.KindInternal
 }
 
 // Done counts a request that ended after took, with err nil for success.
 func (n *Node) Done(op Op, took time.Duration, err error) {
 	outcome := OK
 	if err != nil {
-		kind := kindOf(err)
+		kind := min(kv.KindOf(err), kv.NumKinds)
+		if kind == kv.NumKinds {
+			kind = kv.KindInternal
+		}
 		n.errors[op][kind].Add(1)
 		outcome = outcomes[kind]
 	}
@@ -160,7 +154,7 @@ func (n *Node) Tick(now time.Time) {
 	for _, w := range n.windows {
 		w.Tick(now)
 	}
-	n.Lag.window.Tick(now)
+	n.lag.window.Tick(now)
 	for _, p := range n.contract.Load().all() {
 		p.window.Tick(now)
 	}

@@ -39,6 +39,9 @@ func (s *Sizes) count() uint64 { return s.below(maxSize-1) + s.counts[maxSize].L
 // lastVersions is from where on numbers of versions are counted together.
 const lastVersions = 5
 
+var descVers = newDesc("get_versions_total",
+	"Gets that found so many live values: 0 where there is none, more than 1 where they conflict.", "versions")
+
 // versionsText is a number of versions as metrics show it.
 func versionsText(i int) string {
 	if i == lastVersions {

@@ -142,18 +142,21 @@ func (c *contract) keep(now time.Time, op Op, bucket string, o kv.Objective) *pl
 
 // Held counts a request that a client brought to this node, and that ended after
 // took, at stage if it took long, where peer was waited for, 0 for nobody. One that
-// failed is a breach, however long it took; one that was refused for a mistake of
+// failed is a breach, and took as long as the bound at least, so that percentiles say
+// what the verdict says; one that was refused for a mistake of
 // the caller's own does not count.
 func (n *Node) Held(op Op, bucket []byte, took time.Duration, err error, stage Cause, peer kv.NodeID) {
-	if err != nil && outcomes[kindOf(err)] == Rejected {
-		return
+	if err != nil {
+		if kind := kv.KindOf(err); kind < kv.NumKinds && outcomes[kind] == Rejected {
+			return
+		}
 	}
 	p := n.contract.Load().of(op, bucket)
 	if err == nil && took < p.bound {
 		p.within.Record(took)
 		return
 	}
-	p.beyond.Record(took)
+	p.beyond.Record(max(took, p.bound))
 	p.blame.record(stage, peer)
 }
 

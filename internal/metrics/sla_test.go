@@ -166,10 +166,10 @@ func TestStaleness(t *testing.T) {
 		t.Errorf("before any put: %+v", got)
 	}
 	for range 10 {
-		n.Lag.Sampled(3, 2)
+		n.Lag().Sampled(3, 2)
 	}
 	for _, ms := range []int{0, 5, 5, 50, 50, 50, 50, 500, 500} { // and one never
-		n.Lag.Acknowledged(time.Duration(ms) * time.Millisecond)
+		n.Lag().Acknowledged(time.Duration(ms) * time.Millisecond)
 	}
 	got := n.Staleness(start)
 	want := Staleness{Puts: 10, Owners: 30, Misses: []Miss{{0, 10. / 30}, {1, 9. / 30}, {10, 7. / 30}, {100, 3. / 30}, {1000, 1. / 30}}}
@@ -187,8 +187,8 @@ func TestScrapeOfSLAs(t *testing.T) {
 	n.Agree(start, kv.DefaultSLA, map[string]kv.SLA{"carts": {Put: objective(99_000, 10)}, "\xff": {Get: objective(99_000, 10)}})
 	n.Held(OpPut, carts, time.Second, nil, CauseFsync, 0)
 	n.Held(OpGet, plain, 2*time.Millisecond, nil, CauseStorage, 0)
-	n.Lag.Sampled(3, 2)
-	n.Lag.Acknowledged(time.Millisecond)
+	n.Lag().Sampled(3, 2)
+	n.Lag().Acknowledged(time.Millisecond)
 	for _, v := range []int{0, 1, 1, 2, 5, 6} {
 		n.GetSiblings.Record(v)
 	}

@@ -42,7 +42,7 @@ func TestVerdictsAreLoggedOnce(t *testing.T) {
 	got := regexp.MustCompile(`time=\S+ `).ReplaceAllString(log.String(), "")
 	want := `level=WARN msg="the SLA was missed in the last minute" objective="99% of puts < 10ms" requests=10 breaches=1 p99.9_ms=1015.808 bucket=carts stage=fsync
 level=INFO msg="the SLA is met again" objective="99% of puts < 10ms" requests=0 breaches=0 p99.9_ms=0 bucket=carts
-level=WARN msg="the SLA was missed in the last minute" objective="99.9% of gets < 300ms" requests=2 breaches=1 p99.9_ms=1.008 stage=own
+level=WARN msg="the SLA was missed in the last minute" objective="99.9% of gets < 300ms" requests=2 breaches=1 p99.9_ms=303.104 stage=own
 `
 	if got != want {
 		t.Errorf("logged:\n%swant:\n%s", got, strings.TrimSpace(want))

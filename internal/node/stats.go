@@ -30,11 +30,11 @@ func (s stats) PutDone(e coordinator.Ended) {
 
 func (s stats) done(op metrics.Op, e coordinator.Ended) {
 	s.Done(op, e.Took, e.Err)
-	s.held(op, e)
 	if e.Asked > 0 {
 		s.QuorumAsked[op].Record(e.Asked)
 		s.QuorumAnswered[op].Record(e.Answered)
 	}
+	s.held(op, e)
 }
 
 // held holds a request to what was promised, once: where the client brought it.
@@ -52,10 +52,10 @@ func (s stats) held(op metrics.Op, e coordinator.Ended) {
 func (s stats) ForwardDone(op metrics.Op, e coordinator.Ended) { s.held(op, e) }
 
 // Sampled implements coordinator.Stats.
-func (s stats) Sampled(owners, had int) { s.Lag.Sampled(owners, had) }
+func (s stats) Sampled(owners, had int) { s.Lag().Sampled(owners, had) }
 
 // Acknowledged implements coordinator.Stats.
-func (s stats) Acknowledged(after time.Duration) { s.Lag.Acknowledged(after) }
+func (s stats) Acknowledged(after time.Duration) { s.Lag().Acknowledged(after) }
 
 // StaleRing implements coordinator.Stats.
 func (s stats) StaleRing() { s.Node.StaleRing.Add(1) }
