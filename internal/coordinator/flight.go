@@ -19,8 +19,8 @@ type flight struct {
 	deadline time.Time
 	refs     atomic.Int32
 	shard    *flights
-	// number tells requests apart, for a while.
-	number     uint32
+	// ticket tells requests apart, for a while.
+	ticket     uint32
 	prev, next *flight
 
 	mu sync.Mutex
@@ -64,8 +64,8 @@ func (f *flight) launch(start, deadline time.Time, to Receiver) {
 		default:
 		}
 	}
-	f.number = f.c.next.Add(1)
-	f.shard = &f.c.flights[f.number%uint32(len(f.c.flights))]
+	f.ticket = f.c.next.Add(1)
+	f.shard = &f.c.flights[f.ticket%uint32(len(f.c.flights))]
 	f.shard.mu.Lock()
 	f.next = f.shard.head
 	if f.next != nil {

@@ -111,9 +111,9 @@ const (
 )
 
 // sample begins to follow a put that has just been decided, if it is one of the
-// sample. The number is spread first: requests may take turns. The caller holds mu.
+// sample. The ticket is spread first: requests may take turns. The caller holds mu.
 func (o *put) sample() {
-	if o.number*spread > (1<<32-1)/sampleEvery || o.tally.Outcome() != quorum.Met {
+	if o.ticket*spread > (1<<32-1)/sampleEvery || o.tally.Outcome() != quorum.Met {
 		return
 	}
 	had := 0
