@@ -22,6 +22,7 @@ type clusterCmd struct {
 	Plan    planCmd    `cmd:"" help:"Show what a commit would do."`
 	Commit  commitCmd  `cmd:"" help:"Carry out what is staged."`
 	Pace    paceCmd    `cmd:"" help:"Show or change how fast data moves."`
+	SLA     slaCmd     `cmd:"" name:"sla" help:"Show or change what requests are held to."`
 	Props   propsCmd   `cmd:"" help:"Show or change the properties of a bucket."`
 }
 

@@ -66,6 +66,8 @@ func TestUsageErrorsNameTheFieldAndTheReason(t *testing.T) {
 		{"cluster pace fast", []string{`"fast" is no number of bytes a second`}},
 		{"cluster pace 0", []string{`"0" is no number of bytes a second`}},
 		{"cluster pace 9999999999G", []string{"is no number of bytes a second"}},
+		{"cluster sla fast", []string{`"fast" is no objective such as "99.9% < 300ms"`, "or the word default"}},
+		{"cluster props b --sla 99.9%<300", []string{"--sla", "is no objective"}},
 		{"cluster commit --every 0s", []string{"--every: 0s is not positive"}},
 		{"serve --name n1 --engine memory --create --fill-rate 0", []string{"--fill-rate", `"0"`}},
 	} {
@@ -97,8 +99,8 @@ func TestEachSubcommandHasHelpWithAnExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaves := parser.Model.Leaves(true)
-	if len(leaves) != 31 {
-		t.Errorf("%d subcommands, want 31", len(leaves))
+	if len(leaves) != 32 {
+		t.Errorf("%d subcommands, want 32", len(leaves))
 	}
 	for _, leaf := range leaves {
 		t.Run(leaf.Path(), func(t *testing.T) {

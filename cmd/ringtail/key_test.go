@@ -25,6 +25,8 @@ type asked struct {
 type fakeNode struct {
 	addr string
 	last asked
+	// first is the first request since it was nil.
+	first *asked
 }
 
 func newFakeNode(t *testing.T, status int, header map[string]string, body string) *fakeNode {
@@ -38,6 +40,9 @@ func newFakeNode(t *testing.T, status int, header map[string]string, body string
 		n.last = asked{
 			method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery,
 			context: r.Header.Get(headerContext), contentType: r.Header.Get("Content-Type"), body: string(b),
+		}
+		if n.first == nil {
+			n.first = new(n.last)
 		}
 		for k, v := range header {
 			w.Header().Set(k, v)

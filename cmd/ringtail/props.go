@@ -18,6 +18,7 @@ type propsCmd struct {
 	W      *int           `help:"Replicas that must have applied a put, 1 to N." placeholder:"COUNT"`
 	DW     *string        `name:"dw" help:"Replicas that must have a put on disk, 0 to N, or the word w: as many as must have applied it." placeholder:"COUNT"`
 	TTL    *time.Duration `name:"ttl" help:"How long values live that are put without a time of their own; 0s for ever." placeholder:"DURATION"`
+	SLA    *slaChange     `name:"sla" help:"What requests of this bucket are held to, such as \"99.9% of puts < 300ms\"; default for the cluster's." placeholder:"SLA"`
 	Merge  *string        `help:"siblings, to keep all that was put at once, or lww, to keep the last write." placeholder:"RULE"`
 }
 
@@ -28,6 +29,7 @@ func (propsCmd) Help() string {
 Examples:
 
     ringtail cluster props default
+    ringtail cluster props carts --sla "99.9% of puts < 50ms"
     ringtail cluster props sessions --merge lww --dw 0 --ttl 36h`
 }
 
@@ -80,6 +82,9 @@ func (c *propsCmd) changes() (map[string]any, error) {
 			return nil, usagef("--ttl: %v is no whole number of milliseconds", *c.TTL)
 		}
 		m["ttl"] = c.TTL.Milliseconds()
+	}
+	if c.SLA != nil {
+		m["sla"] = c.SLA.value()
 	}
 	switch {
 	case c.DW == nil:

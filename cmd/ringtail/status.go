@@ -25,7 +25,9 @@ type statusCmd struct {
 func (statusCmd) Help() string {
 	return `Shows each node as the one that answers sees it. SHARE is its part of all replicas, KEYS the records
 that it stores, roughly: one for each key of which it has a copy. GET and PUT are the percentiles of
-what it served over the last minute, in milliseconds.
+what it served over the last minute, in milliseconds. The lines that begin with sla say which objectives
+were kept over the last minute, and where time went if not: own (waiting at the node), storage, fsync,
+replicas (other owners), hop (the node to which it was passed on), refused.
 
 Examples:
 
@@ -66,6 +68,7 @@ func printStatus(w io.Writer, v httpapi.ClusterView, now time.Time, bars bool) {
 	}
 	fmt.Fprintf(w, "as %s sees it; gets and puts of the last minute, in ms\n\n", v.Node)
 	printMembers(w, members, now)
+	printSLA(w, members)
 	if t := v.Transition; t != nil {
 		fmt.Fprintln(w)
 		printTransition(w, t, now, bars)

@@ -20,7 +20,20 @@ func view() httpapi.ClusterView {
 	slow := metrics.SLA{
 		Get: metrics.Latency{Count: 500, Failed: 3, P50: 0.414, P99: 2.3, P999: 12.2},
 		Put: metrics.Latency{Count: 200, P50: 0.996, P99: 9.96, P999: 1204},
+		Objectives: []metrics.Objective{
+			{Op: "get", Text: "99.9% of gets < 300ms", Met: true, Count: 500},
+			{
+				Op: "put", Text: "99.9% of puts < 300ms", Count: 200, Breaches: 9, P999: 1204, BreachesTotal: 11, MinutesMissed: 1,
+				Stage: "replicas", Stages: map[string]uint64{"replicas": 7, "fsync": 2}, Peers: map[string]uint64{"n2": 2, "n5": 5},
+			},
+			{Bucket: "carts", Op: "put", Text: "99% of puts < 10ms", Count: 3, Breaches: 1, P999: 12, Stage: "fsync", Stages: map[string]uint64{"fsync": 1}, BreachesTotal: 1},
+		},
 	}
+	other := metrics.SLA{Objectives: []metrics.Objective{
+		{Op: "get", Text: "99.9% of gets < 300ms", Met: true, BreachesTotal: 2},
+		{Op: "put", Text: "99.9% of puts < 300ms", Met: true, Count: 5},
+		{Op: "get", Bucket: "a", Text: "99% of gets < 1ms", Met: true},
+	}}
 	return httpapi.ClusterView{
 		ClusterID: "00c0ffee00c0ffee", Node: "n1",
 		LeastProtocol: 1,
@@ -29,11 +42,13 @@ func view() httpapi.ClusterView {
 			{Name: "n10", ID: 1, HTTP: "127.0.0.1:7490", Status: "staged", Protocol: 2, Up: true, Since: noon.Add(-3 * time.Second), Stats: &httpapi.StatsView{Version: "v0.2.0"}},
 			{Name: "n2", ID: 2, HTTP: "127.0.0.1:7410", Zone: "b", Status: "member", Protocol: 1, Since: noon.Add(-90 * time.Second), Share: 0.5},
 			{Name: "n1", ID: 3, HTTP: "127.0.0.1:7400", Zone: "a", Status: "member", Protocol: 2, Up: true, Since: noon.Add(-50 * time.Hour), Share: 0.49951,
-				Stats: &httpapi.StatsView{Version: "v0.2.0", Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5}},
+				Stats: &httpapi.StatsView{Version: "v0.2.0", Keys: 12345, DiskBytes: 98_765_432, SLA: slow, Reapable: 40, Damaged: 2, Building: 5, Versions: []uint64{7, 9994, 5, 0, 0, 1},
+					Staleness: metrics.Staleness{Puts: 2, Owners: 6, Misses: []metrics.Miss{{P: 0.5}, {AfterMS: 10, P: 0.25}}}}},
 			{Name: "n3", ID: 4, HTTP: "127.0.0.1:7420", Status: "none", Protocol: 2, Up: true},
 			{Name: "n4", ID: 5, HTTP: "127.0.0.1:7430", Status: "removed"},
 			{Name: "n2", ID: 6, HTTP: "127.0.0.1:7410", Zone: "b", Status: "awaiting replace", Protocol: 2, Up: true},
-			{Name: "n5", ID: 7, HTTP: "127.0.0.1:7440", Status: "leaving", Protocol: 2, Up: true, Stats: &httpapi.StatsView{Version: "v0.2.1", Copies: 3}},
+			{Name: "n5", ID: 7, HTTP: "127.0.0.1:7440", Status: "leaving", Protocol: 2, Up: true, Stats: &httpapi.StatsView{Version: "v0.2.1", Copies: 3, SLA: other, Versions: []uint64{0, 0, 0, 0, 0, 0},
+				Staleness: metrics.Staleness{Puts: 1, Owners: 2, Misses: []metrics.Miss{{P: 0.5}, {AfterMS: 10}}}}},
 			{Name: "n6", ID: 8, HTTP: "127.0.0.1:7450", Status: "leaving", Protocol: 2},
 		},
 		Transition: transition(),
@@ -77,6 +92,15 @@ n5    127.0.0.1:7440  -     leaving           up        0.0%      0    0 B      
 n6    127.0.0.1:7450  -     leaving           down      0.0%      -      -        -    -      -        -    -      -
 n10   127.0.0.1:7490  -     staged            up 3s     0.0%      0    0 B        -    -      -        -    -      -
 
+sla: 99.9% of gets < 300ms: met; since the start 2 breaches, 0 minutes missed
+sla: 99.9% of puts < 300ms: missed at 1 of 2 nodes; since the start 11 breaches, 1 minutes missed
+  n1: 9 of 200, p99.9 1204 ms, 7 by replicas, most at n5
+sla: 99% of gets < 1ms in a: met, no requests
+sla: 99% of puts < 10ms in carts: missed at 1 of 1 nodes; since the start 1 breaches, 0 minutes missed
+  n1: 1 of 3, p99.9 12 ms, 1 by fsync
+versions seen by 10000 gets that found a value: 1: 99.94%, 2: 0.05%, 5 or more: 0.01%
+owners that lack a put, since its answer (3 puts followed): 50% after 0 ms, 18.8% after 10 ms
+
 changing to epoch 4 (weight n1 2, replace n2, replace n7 n8, join n10) for 1m: 3 of 10 steps done, 30%
 without n9 and what they had
 MOVES  PARTITIONS     LEFT  RECEIVED   SENT      RATE  TIME LEFT
@@ -116,6 +140,7 @@ func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
 	v.Members[0].Stats.Damaged, v.Members[0].Stats.Building = 0, 0
 	v.Ring.N = 1
 	v.Members[0].Stats.SLA.Get.Failed = 0
+	v.Members[0].Stats.SLA.Objectives, v.Members[0].Stats.Versions, v.Members[0].Stats.Staleness = nil, nil, metrics.Staleness{}
 	var b bytes.Buffer
 	printStatus(&b, v, noon, false)
 	if !bytes.Contains(b.Bytes(), []byte("by md5\nrelease v0.2.0, protocol 2\nas n1")) {

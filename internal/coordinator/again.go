@@ -181,7 +181,7 @@ func (o *get) again(retry bool) {
 	o.answered, o.failed = true, true
 	req := Request{
 		Key: o.key, Options: o.given, Forwarded: o.forwarded, StandIn: o.asStandIn, Deadline: o.deadline,
-		admitted: true, retries: o.retries, carried: o.carry(),
+		admitted: true, inner: o.inner, retries: o.retries, carried: o.carry(),
 	}
 	o.mu.Unlock()
 	if !news {

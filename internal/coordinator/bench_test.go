@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -70,6 +71,9 @@ func (s *instant) StaleRing()                      {}
 func (s *instant) Truncated(int)                   {}
 func (s *instant) StandIn()                        {}
 func (s *instant) Repaired(int)                    {}
+func (s *instant) ForwardDone(metrics.Op, Ended)   {}
+func (s *instant) Sampled(int, int)                {}
+func (s *instant) Acknowledged(time.Duration)      {}
 
 var (
 	ackDurable = []byte{byte(wire.AckDurable)}

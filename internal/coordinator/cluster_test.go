@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -69,6 +70,12 @@ type node struct {
 	gates map[kv.Partition]gate
 	store *replica.Store
 	coord *Coordinator
+
+	// ended are the requests of clients that have ended here, lags what was told of
+	// puts that were followed.
+	ended []ended
+	sla   *metrics.Node
+	lags  []string
 
 	gets, puts, forwarded, refreshed, standIns, repaired int
 }
@@ -155,7 +162,7 @@ func (c *cluster) newNode(id kv.NodeID, r *ring.Ring, cfg Config) *node {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, gates: map[kv.Partition]gate{}, engine: &slowEngine{Engine: e}}
+	n := &node{cluster: c, id: id, ring: r, props: map[string]kv.Props{}, gates: map[kv.Partition]gate{}, engine: &slowEngine{Engine: e}, sla: metrics.NewNode(c.now)}
 	n.open(cfg, replica.Default())
 	return n
 }
@@ -188,8 +195,8 @@ func (n *node) Sealer() *object.Sealer     { return testSealer }
 func (n *node) Skew() time.Duration        { return n.skew }
 func (n *node) Outdated() *kv.Error        { return n.outdated }
 func (n *node) StaleRing()                 {}
-func (n *node) GetDone(e Ended)            { n.gets++ }
-func (n *node) PutDone(e Ended)            { n.puts++ }
+func (n *node) GetDone(e Ended)            { n.gets++; n.tell(metrics.OpGet, e) }
+func (n *node) PutDone(e Ended)            { n.puts++; n.tell(metrics.OpPut, e) }
 func (n *node) Forwarded()                 { n.forwarded++ }
 func (n *node) Truncated(int)              {}
 func (n *node) StandIn()                   { n.standIns++ }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/ring"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -84,8 +85,15 @@ type Stats interface {
 	// GetDone and PutDone are told how a get, and a put or delete, ended.
 	GetDone(Ended)
 	PutDone(Ended)
-	// Forwarded is told of a request that was passed on.
+	// Forwarded is told of a request that was passed on, ForwardDone how one ended
+	// that no other node counts, or failed before any did.
 	Forwarded()
+	ForwardDone(metrics.Op, Ended)
+	// Sampled is told of a put out of many that is followed on: of owners had have
+	// acknowledged when it is answered. Acknowledged is told of each other of them
+	// that does, how long after the answer.
+	Sampled(owners, had int)
+	Acknowledged(after time.Duration)
 	// StaleRing is told of a message to another node that was refused because
 	// the two nodes' rings differ.
 	StaleRing()
@@ -102,7 +110,16 @@ type Stats interface {
 
 // Ended is how a request ended at its coordinator.
 type Ended struct {
+	// Key is what it was for, nil if that was not even read; its bytes are borrowed.
+	Key  kv.Key
 	Took time.Duration
+	// Inner tells that it was part of a request that is counted elsewhere: at the
+	// node that passed it on, or as a delete.
+	Inner bool
+	// Stage is what took most of the time, Peer the node that was waited for there,
+	// 0 for none.
+	Stage metrics.Cause
+	Peer  kv.NodeID
 	// Asked is the number of slots, Answered how many of them had been answered
 	// by then; both are 0 for a request that was refused at once.
 	Asked, Answered int
@@ -194,6 +211,10 @@ type Request struct {
 	retries int
 	// carried is what OmitRestart keeps.
 	carried *carried
+	// inner tells that it is part of a request that is counted elsewhere, prior what
+	// a request that comes again has waited for.
+	inner bool
+	prior metrics.Cause
 }
 
 // Get starts a get.
@@ -207,7 +228,7 @@ func (c *Coordinator) Put(req Request, to Receiver) { c.put(&req, c.Now(), to) }
 func (c *Coordinator) get(req *Request, start time.Time, to Receiver) {
 	var p plan
 	if err := c.plan(&p, wire.TypeGet, req, start); err != nil {
-		c.Stats.GetDone(Ended{Err: err})
+		c.Stats.GetDone(refusedAtOnce(req, err))
 		to.Receive(wire.Answer{}, err)
 		return
 	}
@@ -223,7 +244,7 @@ func (c *Coordinator) put(req *Request, start time.Time, to Receiver) {
 	ctx, err := c.planPut(&p, req, start)
 	switch {
 	case err != nil:
-		c.Stats.PutDone(Ended{Err: err})
+		c.Stats.PutDone(refusedAtOnce(req, err))
 		to.Receive(wire.Answer{}, err)
 	case !p.here():
 		c.forward(&p, ctx.Fastest, start, to, nil)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -23,7 +24,7 @@ func (c *Coordinator) deleteSeen(p *plan, start time.Time, to Receiver) {
 	d.req.Key, d.req.Options, d.req.admitted = append(kv.Key(nil), p.Key...), p.given, true
 	// Whoever is read need not be who takes the write, while the ring changes.
 	read := d.req
-	read.Forwarded, read.Update = false, object.Update{}
+	read.Forwarded, read.inner, read.Update = false, true, object.Update{}
 	c.get(&read, start, d)
 }
 
@@ -37,13 +38,21 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 	case err != nil:
 		// The read failed: nothing was written.
 		err = &kv.Error{Op: "read before delete", Kind: kv.KindOf(err), Err: err}
-		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start), Err: err})
+		d.done(err)
 		d.to.Receive(wire.Answer{}, err)
 	case o.Live() == 0:
-		d.c.Stats.PutDone(Ended{Took: d.c.Now().Sub(d.start)})
+		d.done(nil)
 		d.to.Receive(wire.Answer{Context: a.Context}, nil)
 	default:
+		d.req.prior = metrics.CauseReplicas
 		d.req.seen, d.req.Update.Context = true, append([]byte(nil), a.Context...)
 		d.c.put(&d.req, d.start, d.to)
 	}
+}
+
+// done tells that the delete ended with its read.
+func (d *seenDelete) done(err error) {
+	d.c.Stats.PutDone(Ended{
+		Key: d.req.Key, Took: d.c.Now().Sub(d.start), Inner: d.req.Forwarded || d.req.inner, Stage: metrics.CauseReplicas, Err: err,
+	})
 }

@@ -13,15 +13,15 @@ import (
 // to its pool when the last holder lets go: the goroutine that started it, each
 // call that is out, and the local durable write.
 type flight struct {
-	c          *Coordinator
-	to         Receiver
-	start      time.Time
-	deadline   time.Time
-	refs       atomic.Int32
-	shard      *flights
+	c        *Coordinator
+	to       Receiver
+	start    time.Time
+	deadline time.Time
+	refs     atomic.Int32
+	shard    *flights
+	// ticket counts the coordinator's requests, and tells them apart for a while.
+	ticket     uint32
 	prev, next *flight
-	// number counts the coordinator's requests.
-	number uint32
 	// gets is 1 for one that counts for the budget of hedges.
 	gets uint64
 	// hedgeAt is when hedge is to be called, since the coordinator's start, 0 for
@@ -73,8 +73,8 @@ func (f *flight) launch(start, deadline time.Time, to Receiver) {
 		default:
 		}
 	}
-	f.number = f.c.next.Add(1)
-	f.shard = &f.c.flights[f.number%uint32(len(f.c.flights))]
+	f.ticket = f.c.next.Add(1)
+	f.shard = &f.c.flights[f.ticket%uint32(len(f.c.flights))]
 	f.shard.mu.Lock()
 	f.shard.gets += f.gets
 	f.next = f.shard.head

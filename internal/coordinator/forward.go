@@ -23,6 +23,8 @@ type forward struct {
 	msg                  []byte
 	forwarded, asStandIn bool
 	retries              int
+	// inner is that of the request.
+	inner bool
 	// The rest is guarded by flight.mu after the launch.
 	candidates []kv.NodeID
 	// view is how the request is carried out, and members are the owners that take
@@ -73,6 +75,7 @@ func (o *forward) reset() {
 // newRequest returns a forward of p, with no candidates yet.
 func (c *Coordinator) newRequest(p *plan) *forward {
 	o := c.forwards.Get().(*forward)
+	o.inner = p.inner
 	o.cur, o.view, o.partition, o.members, o.all = p.cur, p.view, p.partition, p.owners, p.Options.Strict
 	o.call = wire.Call{Type: p.typ, Deadline: p.Deadline, Level: p.view.Level}
 	o.msg = appendForward(o.msg[:0], p)
@@ -211,6 +214,7 @@ func (o *forward) restart(retry bool) {
 	} else {
 		req := requestOf(m)
 		req.Forwarded, req.StandIn, req.Deadline, req.admitted = o.forwarded, o.asStandIn, o.deadline, true
+		req.inner = o.inner
 		if req.retries = o.retries; !news {
 			req.retries++
 		}
@@ -372,10 +376,12 @@ func (o *forward) expired() {
 func (o *forward) finish(a wire.Answer, err error) {
 	o.mu.Lock()
 	decided := o.decide()
+	stage, peer := o.waitedFor()
 	o.mu.Unlock()
 	if !decided {
 		return
 	}
+	o.done(err, stage, peer)
 	if err != nil {
 		a = wire.Answer{}
 	}

@@ -16,6 +16,7 @@ type get struct {
 	flight
 	slots
 	// All up to answers are guarded by flight.mu.
+	timing
 	tally quorum.Get
 	// seen is the reconciliation of the copies that came in before the answer,
 	// and floor that of their floors: what its holders had seen. It refers to
@@ -91,6 +92,7 @@ func (o *get) reset() {
 		o.shown = nil
 	}
 	o.slots.end()
+	o.timing = timing{}
 	o.tally, o.msg, o.own = quorum.Get{}, wire.ReplicaRead{}, ownCopy{}
 	o.seen, o.floor, o.mixed = object.Object{}, nil, o.mixed[:0]
 	o.answers, o.merged, o.differ, o.failed, o.carried = o.answers[:0], 0, false, false, nil
@@ -103,12 +105,13 @@ func (o *get) reset() {
 // version. A get that needs one answer takes the node's own.
 func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	if err := c.reachable("get", p, p.Options.R, p.owners); err != nil {
-		c.Stats.GetDone(Ended{Err: err})
+		c.Stats.GetDone(refusedAtOnce(&p.Request, err))
 		to.Receive(wire.Answer{}, err)
 		return
 	}
 	o := c.gets.Get().(*get)
 	o.begin(p, c.loose(p), start)
+	o.timing = c.timing(p, start)
 	o.tally, o.asked = quorum.NewGet(len(p.owners), int(p.Options.R)), 1
 	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: p.view.Level}
 	o.given, o.forwarded, o.asStandIn, o.retries, o.carried = p.given, p.Forwarded, p.StandIn, p.retries, p.carried
@@ -235,6 +238,9 @@ func (o *get) conclude() (ended bool) {
 		won = o.hedged && o.hedgeWon()
 	}
 	ended = o.answered
+	if decided && err != nil {
+		o.waitsFor()
+	}
 	o.mu.Unlock()
 	if won {
 		o.c.Stats.Hedge(hedge.Won)
@@ -310,10 +316,12 @@ func (o *get) take(i, place int, m wire.ReplicaCopy) {
 	}
 	o.at[i].out--
 	o.at[i].heard = true
+	ev, pending := quorum.Answered, o.tally.Outcome() == quorum.Pending
 	if m.Copy == wire.CopyAbsent && !o.isOwner(place) {
-		o.tally.Step(i, quorum.Empty, nil)
-	} else {
-		o.tally.Step(i, quorum.Answered, nil)
+		ev = quorum.Empty
+	}
+	if o.tally.Step(i, ev, nil) != quorum.Pending && pending {
+		o.decidedBy(o.c, o.node(place), ev)
 	}
 	o.leave()
 }
@@ -331,6 +339,7 @@ func (o *get) missed(i, place int, err error) {
 		o.putOff(i, at(id, err))
 	} else {
 		next = o.lose(i, place, at(id, err))
+		o.failedBy(&o.flight, o.tally.Outcome(), id)
 	}
 	o.leave()
 	if needed {
@@ -484,7 +493,12 @@ func (o *get) finish(answers int, err error) {
 		}
 		a = wire.Answer{Context: o.sealed, Object: shown.Bytes()}
 	}
-	o.c.Stats.GetDone(Ended{Took: o.took(), Asked: o.asked, Answered: answers, Siblings: shown.Live(), Err: err})
+	took := o.took()
+	stage, peer := o.blame(took)
+	o.c.Stats.GetDone(Ended{
+		Key: o.key, Took: took, Inner: o.inner, Stage: stage, Peer: peer, Asked: o.asked, Answered: answers,
+		Siblings: shown.Live(), Err: err,
+	})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

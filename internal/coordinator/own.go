@@ -48,8 +48,15 @@ func (o *get) readOwn(p *plan) {
 	o.seen, o.floor = own.object, own.floor
 }
 
-// countOwn counts what this node itself has. The caller holds mu.
+// countOwn counts what this node itself has, which ends the time that it takes for
+// that. The caller holds mu.
 func (o *get) countOwn() {
+	if o.countCopy(); o.tally.Outcome() == quorum.Pending {
+		o.local = max(o.took(), 1)
+	}
+}
+
+func (o *get) countCopy() {
 	switch {
 	case o.own.err != nil || !o.counts(o.place) || o.carried != nil:
 		return

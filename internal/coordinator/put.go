@@ -14,8 +14,12 @@ import (
 type put struct {
 	flight
 	slots
-	// Guarded by flight.mu.
-	tally quorum.Put
+	// All up to acks are guarded by flight.mu.
+	timing
+	// followed is when a put was answered that is followed until all owners have
+	// it, zero for others.
+	followed time.Time
+	tally    quorum.Put
 	// ready is set once the local write has returned: before that its durable
 	// acknowledgement may already be in, but there is no answer to give yet.
 	ready bool
@@ -80,6 +84,7 @@ func (o *put) reset() {
 		o.buf = nil
 	}
 	o.slots.end()
+	o.timing, o.followed = timing{}, time.Time{}
 	o.tally, o.ready, o.syncing, o.msg, o.answer = quorum.Put{}, false, false, wire.ReplicaPut{}, wire.Answer{}
 	o.object, o.round = nil, round{}
 	if len(o.past) > 0 {
@@ -94,12 +99,13 @@ func (o *put) reset() {
 // fsync and the sends run side by side.
 func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time, to Receiver) {
 	if err := c.reachable("put", p, max(p.Options.W, p.Options.DW), p.view.Old, p.view.New); err != nil {
-		c.Stats.PutDone(Ended{Err: err})
+		c.Stats.PutDone(refusedAtOnce(&p.Request, err))
 		to.Receive(wire.Answer{}, err)
 		return
 	}
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p), start)
+	o.timing = c.timing(p, start)
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
 	o.home = p.owners[p.self]
 	o.tally = quorum.NewPut(o.needs(&p.view))
@@ -128,6 +134,9 @@ func (o *put) spread() {
 	s := &o.at[o.self]
 	s.heard, s.served, s.by = true, true, o.c.Self
 	o.count(o.self, o.place, quorum.Applied)
+	if o.tally.Outcome() == quorum.Pending {
+		o.local = max(o.took(), 1)
+	}
 	o.chooseAll(&first)
 	r := o.round
 	o.unlock()
@@ -215,12 +224,14 @@ func (o *put) standIn(i int) target {
 	return target{o.node(place), place}
 }
 
-// count counts what the node at place says of slot i. The caller holds mu.
-func (o *put) count(i, place int, ev quorum.Event) {
+// count counts what the node at place says of slot i, and tells whether that was
+// the last word. The caller holds mu.
+func (o *put) count(i, place int, ev quorum.Event) (decided bool) {
 	if !o.counts(place) {
 		ev = quorum.Aside
 	}
-	o.tally.Step(i, ev, nil)
+	pending := o.tally.Outcome() == quorum.Pending
+	return o.tally.Step(i, ev, nil) != quorum.Pending && pending
 }
 
 // unlock lets go of mu, and tells the outcome if there is one that was not told.
@@ -238,6 +249,10 @@ func (o *put) unlock() {
 		return
 	}
 	o.decide()
+	o.sample()
+	if outcome == quorum.Failed {
+		o.waitsFor()
+	}
 	asked, acks, err := len(o.owners), o.tally.Acks(), o.tally.Err()
 	o.mu.Unlock()
 	o.finish(asked, acks, err)
@@ -324,9 +339,13 @@ func (o *put) acked(tag uint32, ev quorum.Event, last bool) {
 			s.served = true
 		}
 		if s.by != owner && o.counts(by.place) {
-			s.by = by.id
+			if s.by = by.id; by.id == owner {
+				o.arrived()
+			}
 		}
-		o.count(i, by.place, ev)
+		if o.count(i, by.place, ev) {
+			o.decidedBy(o.c, by.id, ev)
+		}
 		o.unlock()
 	}
 	if last && by.id != owner {
@@ -345,6 +364,7 @@ func (o *put) missed(tag uint32, err error) {
 		switch {
 		case !isStale(err):
 			next = o.lose(i, by.place, at(by.id, err))
+			o.failedBy(&o.flight, o.tally.Outcome(), by.id)
 		case !o.settled(i) && (int(tag>>attemptBit) == o.round.number || o.at[i].out <= 0):
 			o.tally.Step(i, quorum.Missed, at(by.id, err))
 			o.park()
@@ -396,7 +416,9 @@ func (o *put) Durable(err error) {
 			o.keep(ack{o.home, o.c.Self, true})
 		}
 	case err == nil:
-		o.count(o.self, o.place, quorum.Durable)
+		if o.count(o.self, o.place, quorum.Durable) {
+			o.decidedBy(o.c, o.c.Self, quorum.Durable)
+		}
 	case !o.counts(o.place):
 	case o.at[o.self].out > 0:
 		o.tally.Step(o.self, quorum.Missed, err)
@@ -412,6 +434,9 @@ func (o *put) expired() {
 	// A quorum that is met waits for the answer to be made, not for more.
 	outcome := o.tally.Expire()
 	decided := (o.ready || outcome != quorum.Met) && o.decide()
+	if decided && outcome == quorum.Failed {
+		o.waitsFor()
+	}
 	acks, err := o.tally.Acks(), o.tally.Err()
 	asked := len(o.owners)
 	o.mu.Unlock()
@@ -424,7 +449,11 @@ func (o *put) expired() {
 }
 
 func (o *put) finish(asked, acks int, err error) {
-	o.c.Stats.PutDone(Ended{Took: o.took(), Asked: asked, Answered: acks, Err: err})
+	took := o.took()
+	stage, peer := o.blame(took)
+	o.c.Stats.PutDone(Ended{
+		Key: o.key, Took: took, Inner: o.inner, Stage: stage, Peer: peer, Asked: asked, Answered: acks, Err: err,
+	})
 	if err != nil {
 		o.tell(wire.Answer{}, err)
 		return

@@ -29,7 +29,7 @@ func share(number uint32, of float64) bool {
 
 // mayHold tells whether the get may do with few owners at first.
 func (o *get) mayHold(p *plan) bool {
-	return p.own && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.number, o.c.cfg.ReadAll)
+	return p.own && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.ticket, o.c.cfg.ReadAll)
 }
 
 // chooseNear picks those that are asked first, if they are not all. The caller

@@ -47,6 +47,7 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value, Meta: p.Update.Meta,
 		Expires: o.c.expiry(p, o.start),
 	}
+	o.key = append(o.key[:0], p.Key...)
 	if o.c.omits(OmitSiblings) {
 		write.Merge = kv.MergeLWW
 	}
@@ -66,7 +67,7 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	if dropped > 0 {
 		o.c.Stats.Truncated(dropped)
 	}
-	o.key, o.object = append(o.key[:0], p.Key...), obj.Bytes()
+	o.object = obj.Bytes()
 	o.makeAnswer(obj, p.Options.ReturnBody, p.Options.NoContext)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/ring"
@@ -45,21 +46,24 @@ const smallCluster = kv.ClusterID(7)
 
 var smallSealer = object.NewSealer([]byte("a key for tests"))
 
-func (n *smallNode) Next() (kv.NodeID, uint64, error) { return n.id, n.seq.Add(1), nil }
-func (n *smallNode) Ring() *ring.Ring                 { return n.cur.Ring }
-func (n *smallNode) Current() *ring.Current           { return n.cur }
-func (n *smallNode) Sealer() *object.Sealer           { return smallSealer }
-func (n *smallNode) Skew() time.Duration              { return 0 }
-func (n *smallNode) Outdated() *kv.Error              { return nil }
-func (n *smallNode) Refresh(kv.NodeID)                {}
-func (n *smallNode) StaleRing()                       {}
-func (n *smallNode) GetDone(coordinator.Ended)        {}
-func (n *smallNode) PutDone(coordinator.Ended)        {}
-func (n *smallNode) Forwarded()                       {}
-func (n *smallNode) Truncated(int)                    {}
-func (n *smallNode) StandIn()                         {}
-func (n *smallNode) Repaired(int)                     {}
-func (n *smallNode) Hedge(e hedge.Event)              { n.hedges[e].Add(1) }
+func (n *smallNode) Next() (kv.NodeID, uint64, error)          { return n.id, n.seq.Add(1), nil }
+func (n *smallNode) Ring() *ring.Ring                          { return n.cur.Ring }
+func (n *smallNode) Current() *ring.Current                    { return n.cur }
+func (n *smallNode) Sealer() *object.Sealer                    { return smallSealer }
+func (n *smallNode) Skew() time.Duration                       { return 0 }
+func (n *smallNode) Outdated() *kv.Error                       { return nil }
+func (n *smallNode) Refresh(kv.NodeID)                         {}
+func (n *smallNode) StaleRing()                                {}
+func (n *smallNode) GetDone(coordinator.Ended)                 {}
+func (n *smallNode) PutDone(coordinator.Ended)                 {}
+func (n *smallNode) Forwarded()                                {}
+func (n *smallNode) Truncated(int)                             {}
+func (n *smallNode) StandIn()                                  {}
+func (n *smallNode) Sampled(int, int)                          {}
+func (n *smallNode) Repaired(int)                              {}
+func (n *smallNode) ForwardDone(metrics.Op, coordinator.Ended) {}
+func (n *smallNode) Acknowledged(time.Duration)                {}
+func (n *smallNode) Hedge(e hedge.Event)                       { n.hedges[e].Add(1) }
 func (n *smallNode) Props([]byte) kv.Props {
 	return kv.Props{Quorums: kv.Quorums{R: 2, W: 2, DW: 0}, Merge: kv.MergeLWW}
 }

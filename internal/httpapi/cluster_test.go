@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 )
@@ -55,7 +57,7 @@ func TestClusterGathersFigures(t *testing.T) {
 	if want := []float64{1, 2, -1, -1, -1}; !slices.Equal(cpu, want) {
 		t.Errorf("processor seconds %v, want %v", cpu, want)
 	}
-	if v.Members[1].Stats.SLA != sla || v.SLA != sla || v.Ring.Epoch != 4 || v.Ring.Partitioner != "md5" {
+	if !cmp.Equal(v.Members[1].Stats.SLA, sla) || !cmp.Equal(v.SLA, sla) || v.Ring.Epoch != 4 || v.Ring.Partitioner != "md5" {
 		t.Errorf("got %+v", v)
 	}
 	if len(v.Hints) != 2 || v.Hints[1].Node != "n2" || v.Hints[1].Keys != 4 {

@@ -26,6 +26,8 @@ type ClusterView struct {
 	Sweep SweepView `json:"sweep"`
 	// SLA is what gets and puts took at this node over the last minute.
 	SLA metrics.SLA `json:"sla"`
+	// Staleness is what gets at r=1 of what was put at this node may miss.
+	Staleness metrics.Staleness `json:"staleness"`
 }
 
 // RingView is the ring and what the cluster fixed when it was created. Epoch is
@@ -95,6 +97,10 @@ type StatsView struct {
 	Building int         `json:"building"`
 	Repair   RepairStats `json:"repair"`
 	SLA      metrics.SLA `json:"sla"`
+	// Versions is how many gets have found no live value, one, two, three, four, and
+	// five or more, since the node started.
+	Versions  []uint64          `json:"versions"`
+	Staleness metrics.Staleness `json:"staleness"`
 }
 
 // RepairStats counts since the node started.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -82,11 +83,13 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 // writeJSON answers with v. That the client may be gone is no concern of the
 // handler's, so a failed write is dropped.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // nobody takes it for HTML, and an SLA is to be read
+	if err := e.Encode(v); err != nil {
 		panic("httpapi: an answer that is no JSON: " + err.Error())
 	}
 	w.Header().Set("Content-Type", typeJSON)
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n'))
+	_, _ = w.Write(b.Bytes())
 }

@@ -31,6 +31,7 @@ type model struct {
 	seq     uint64
 	records map[string]record
 	props   map[string]kv.Props
+	sla     kv.SLA
 	// fail, when set, is the outcome of the next Get or Put; hook runs within
 	// both.
 	fail error
@@ -194,6 +195,24 @@ func (m *model) SetProps(_ context.Context, bucket string, change func(kv.Props)
 	return p, err
 }
 
+func (m *model) SLA() kv.SLA { return m.sla.Or(kv.DefaultSLA) }
+
+func (m *model) SLAs() map[string]kv.SLA {
+	out := map[string]kv.SLA{}
+	for name, p := range m.props {
+		out[name] = p.SLA
+	}
+	return out
+}
+
+func (m *model) SetSLA(_ context.Context, change func(kv.SLA) (kv.SLA, error)) error {
+	sla, err := change(m.sla)
+	if err == nil {
+		m.sla = sla
+	}
+	return err
+}
+
 func (m *model) N() int { return 3 }
 
 // admin answers with what a test gave it.
@@ -310,7 +329,7 @@ func newServer(t testing.TB, cfg Config, log io.Writer) *door {
 		client: &http.Client{Transport: &http.Transport{}},
 	}
 	s, err := New(cfg, Parts{
-		Store: d.model, Buckets: d.model, Admin: d.admin, Changes: d.admin, Upkeep: d.admin, Health: d.health, Metrics: d.metrics,
+		Store: d.model, Buckets: d.model, Admin: d.admin, Contract: d.model, Changes: d.admin, Upkeep: d.admin, Health: d.health, Metrics: d.metrics,
 		Log: slog.New(slog.NewTextHandler(log, nil)), Name: "n1", Version: "0.1",
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ func (s *Server) getRoot(w http.ResponseWriter, _ *http.Request, _ target) error
 		"cluster":    "/cluster",
 		"plan":       "/cluster/plan",
 		"pace":       "/cluster/pace",
+		"sla":        "/cluster/sla",
 		"partitions": "/partitions",
 		"repair":     "/repair",
 		"scrub":      "/scrub",

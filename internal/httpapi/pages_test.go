@@ -31,6 +31,7 @@ func TestMethods(t *testing.T) {
 		"/cluster/weight":   "POST",
 		"/cluster/clear":    "POST",
 		"/cluster/pace":     "GET, HEAD, PUT",
+		"/cluster/sla":      "GET, HEAD, PUT",
 		"/partitions":       "GET, HEAD",
 		"/repair":           "GET, HEAD, POST",
 		"/scrub":            "GET, HEAD, POST",

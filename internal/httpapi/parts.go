@@ -84,14 +84,15 @@ type Health interface {
 
 // Parts are what the door stands on. All are required.
 type Parts struct {
-	Store   Store
-	Buckets Buckets
-	Admin   Admin
-	Changes Changes
-	Upkeep  Upkeep
-	Health  Health
-	Metrics *metrics.Node
-	Log     *slog.Logger
+	Store    Store
+	Buckets  Buckets
+	Admin    Admin
+	Contract Contract
+	Changes  Changes
+	Upkeep   Upkeep
+	Health   Health
+	Metrics  *metrics.Node
+	Log      *slog.Logger
 	// Name and Version introduce the node on the page /.
 	Name, Version string
 }

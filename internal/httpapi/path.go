@@ -28,6 +28,7 @@ const (
 	pageWeight
 	pageClear
 	pagePace
+	pageSLA
 	pagePartitions
 	pageRepair
 	pageScrub
@@ -120,6 +121,7 @@ var fixedPages = map[string]page{
 	"/cluster/weight":  pageWeight,
 	"/cluster/clear":   pageClear,
 	"/cluster/pace":    pagePace,
+	"/cluster/sla":     pageSLA,
 	"/partitions":      pagePartitions,
 	"/repair":          pageRepair,
 	"/scrub":           pageScrub,

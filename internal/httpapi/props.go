@@ -17,6 +17,8 @@ type propsBody struct {
 	DW    *int8  `json:"dw"`
 	Merge string `json:"merge"`
 	TTL   kv.TTL `json:"ttl"`
+	// SLA is the bucket's own, nil for the cluster's.
+	SLA *SLATexts `json:"sla"`
 	riakOnly
 }
 
@@ -90,8 +92,10 @@ func changedProps(p kv.Props, changes map[string]json.RawMessage, n int, form bo
 			p.Merge, err = propMerge(raw)
 		case "ttl":
 			p.TTL, err = propTTL(raw)
+		case "sla":
+			p.SLA, err = changedSLA(p.SLA, raw)
 		default:
-			err = badProps("there is no property %q; there are r, w, dw, merge, ttl", name)
+			err = badProps("there is no property %q; there are r, w, dw, merge, ttl, sla", name)
 		}
 		if err != nil {
 			return kv.Props{}, err
@@ -146,7 +150,7 @@ func propTTL(raw json.RawMessage) (kv.TTL, error) {
 }
 
 func writeProps(w http.ResponseWriter, name string, p kv.Props, n int) {
-	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String(), TTL: p.TTL, riakOnly: riakOnlyOf(name, props.Show(p, n))}
+	body := propsBody{R: p.R, W: p.W, Merge: p.Merge.String(), TTL: p.TTL, SLA: slaTexts(p.SLA), riakOnly: riakOnlyOf(name, props.Show(p, n))}
 	if p.DW != kv.Unset {
 		body.DW = &p.DW
 	}

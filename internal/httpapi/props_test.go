@@ -22,14 +22,14 @@ func ours(t *testing.T, body []byte) string {
 func TestProps(t *testing.T) {
 	d := newDoor(t)
 	for _, c := range []struct{ put, want string }{
-		{"", `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
-		{`{"props":{}}`, `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
-		{`{"props":{"r":1}}`, `{"props":{"r":1,"w":2,"dw":null,"merge":"siblings","ttl":0}}`},
-		{`{"props":{"w":3,"dw":0}}`, `{"props":{"r":1,"w":3,"dw":0,"merge":"siblings","ttl":0}}`},
-		{` {"props":{"merge":"lww"}} `, `{"props":{"r":1,"w":3,"dw":0,"merge":"lww","ttl":0}}`},
-		{`{"props":{"dw":null,"merge":"siblings","ttl":0}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":0}}`},
-		{`{"props":{"ttl":3153600000000}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":3153600000000}}`},
-		{`{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0}}`, `{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0}}`},
+		{"", `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0,"sla":null}}`},
+		{`{"props":{}}`, `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0,"sla":null}}`},
+		{`{"props":{"r":1}}`, `{"props":{"r":1,"w":2,"dw":null,"merge":"siblings","ttl":0,"sla":null}}`},
+		{`{"props":{"w":3,"dw":0}}`, `{"props":{"r":1,"w":3,"dw":0,"merge":"siblings","ttl":0,"sla":null}}`},
+		{` {"props":{"merge":"lww"}} `, `{"props":{"r":1,"w":3,"dw":0,"merge":"lww","ttl":0,"sla":null}}`},
+		{`{"props":{"dw":null,"merge":"siblings","ttl":0,"sla":null}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":0,"sla":null}}`},
+		{`{"props":{"ttl":3153600000000}}`, `{"props":{"r":1,"w":3,"dw":null,"merge":"siblings","ttl":3153600000000,"sla":null}}`},
+		{`{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0,"sla":null}}`, `{"props":{"r":2,"w":2,"dw":3,"merge":"siblings","ttl":0,"sla":null}}`},
 	} {
 		if c.put != "" {
 			d.want(d.do("PUT", pathProps, c.put), 204)
@@ -39,7 +39,7 @@ func TestProps(t *testing.T) {
 		}
 	}
 	got := d.want(d.do("GET", "/buckets/other/props", ""), 200)
-	if want := `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0}}`; ours(t, got.body) != want {
+	if want := `{"props":{"r":2,"w":2,"dw":null,"merge":"siblings","ttl":0,"sla":null}}`; ours(t, got.body) != want {
 		t.Errorf("another bucket: %s", got.body)
 	}
 	riaks := `,"name":"other","n_val":3,"allow_mult":true,"last_write_wins":false,"basic_quorum":false,"notfound_ok":true,"rw":"quorum","pr":0,"pw":0}}`

@@ -42,6 +42,7 @@ func (s *Server) routes() map[page]methods {
 		pageWeight:     {http.MethodPost: s.postStage("weight")},
 		pageClear:      {http.MethodPost: s.postClear},
 		pagePace:       {http.MethodGet: s.getPace, http.MethodPut: s.putPace},
+		pageSLA:        {http.MethodGet: s.getSLA, http.MethodPut: s.putSLA},
 		pagePartitions: {http.MethodGet: s.getPartitions},
 		pageMetrics:    {http.MethodGet: plain(s.parts.Metrics.Handler())},
 		pageHealthz:    {http.MethodGet: s.getHealth(s.parts.Health.Healthy)},

@@ -1,5 +1,7 @@
 package kv
 
+import "strconv"
+
 // Buckets may belong to a type, whose properties they have unless they have their
 // own. A bucket of a type is one whose name is a zero byte, the length of the
 // type's name in one byte, that name, and then its own; nothing else in Ringtail
@@ -35,4 +37,20 @@ func SplitBucket(name string) (typ, bucket string) {
 		return DefaultType, name
 	}
 	return name[2:t], name[t:]
+}
+
+// BucketText shows a bucket's name to people and in metrics: with its type, and
+// escaped where it is not plain.
+func BucketText(name string) string {
+	typ, bucket := SplitBucket(name)
+	if typ == DefaultType {
+		return escapeName(bucket)
+	}
+	return "type:" + escapeName(typ) + "/" + escapeName(bucket)
+}
+
+// escapeName escapes all but printable ASCII.
+func escapeName(name string) string {
+	q := strconv.QuoteToASCII(name)
+	return q[1 : len(q)-1]
 }

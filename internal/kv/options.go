@@ -89,6 +89,9 @@ type Props struct {
 	Merge Merge
 	// TTL is that of values which are put without one of their own, 0 for none.
 	TTL TTL
+	// SLA is the bucket's own, without the objectives for which it is held to the
+	// cluster's.
+	SLA SLA
 	// Meta is what doors keep beside the rest, up to MaxPropsMeta bytes of which
 	// the store knows nothing.
 	Meta string

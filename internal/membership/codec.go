@@ -42,13 +42,14 @@ const (
 	sectionStaged
 	sectionTransition
 	sectionLeast
+	sectionSLA
 	numSections
 
 	// firstSections are those that every release knows.
 	firstSections = sectionStaged
 )
 
-var sectionNames = [numSections]string{"members", "ring", "buckets", "secret", "staged changes", "transition", "least version"}
+var sectionNames = [numSections]string{"members", "ring", "buckets", "secret", "staged changes", "transition", "least version", "sla"}
 
 // sectionVersion opens every section. A section of another version is refused
 // by its name, never guessed at.
@@ -99,6 +100,8 @@ func (s *State) encode(which section) {
 		if s.least > 0 {
 			b = binary.BigEndian.AppendUint16(b, uint16(s.least))
 		}
+	case sectionSLA:
+		b = appendContract(b, s.contract)
 	}
 	s.encoded[which], s.hashes[which] = b, hashOf(b)
 }
@@ -217,6 +220,8 @@ func (s *State) parseSection(which section, c *cursor) (*State, error) {
 		return s.withTransition(t), err
 	case sectionLeast:
 		return s.withLeast(c.leastVersion()), nil
+	case sectionSLA:
+		return s.withContract(c.contract()), nil
 	}
 	b := c.Take(len(c.Rest))
 	if len(b) == 0 {
@@ -330,83 +335,6 @@ func (c *cursor) ids(limit int) []kv.NodeID {
 // list returns the addresses in the order in which they are encoded.
 func (a *Addresses) list() []*string {
 	return []*string{&a.HTTP, &a.Peer, &a.Gossip, &a.RESP, &a.Riak}
-}
-
-// minBucket is the size of the smallest encoded bucket, in bytes.
-const minBucket = 2 + 4 + 8 + 8
-
-func appendBuckets(b []byte, s *State) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s.buckets)))
-	for _, name := range s.Buckets() {
-		r := s.buckets[name]
-		b = appendText(b, name)
-		b = appendProps(b, r.Props)
-		b = binary.BigEndian.AppendUint64(b, r.Version)
-		b = binary.BigEndian.AppendUint64(b, uint64(r.Author))
-	}
-	return b
-}
-
-func (c *cursor) buckets() map[string]Bucket {
-	n := c.Count(maxStateBuckets, minBucket)
-	out := make(map[string]Bucket, n)
-	last := ""
-	for range n {
-		name := c.text(kv.MaxBucket)
-		c.Need(name > last)
-		last = name
-		out[name] = Bucket{Props: c.props(), Version: c.U64(), Author: kv.NodeID(c.U64())}
-		if c.Bad {
-			return nil
-		}
-	}
-	return out
-}
-
-// hasTTL and hasMeta mark, in the byte of the merge rule, that a TTL follows, or
-// what doors keep. Without either the properties have the form that the first
-// release reads.
-const (
-	hasTTL  = 0x80
-	hasMeta = 0x40
-)
-
-func appendProps(b []byte, p kv.Props) []byte {
-	merge := byte(p.Merge)
-	if p.TTL != 0 {
-		merge |= hasTTL
-	}
-	if p.Meta != "" {
-		merge |= hasMeta
-	}
-	b = append(b, byte(p.R), byte(p.W), byte(p.DW), merge)
-	if p.TTL != 0 {
-		b = binary.BigEndian.AppendUint64(b, uint64(p.TTL))
-	}
-	if p.Meta != "" {
-		b = appendText(b, p.Meta)
-	}
-	return b
-}
-
-func (c *cursor) props() kv.Props {
-	p := kv.Props{Quorums: kv.Quorums{R: int8(c.U8()), W: int8(c.U8()), DW: int8(c.U8())}}
-	merge := c.U8()
-	if p.Merge = kv.Merge(merge &^ (hasTTL | hasMeta)); merge&hasTTL != 0 {
-		p.TTL = kv.TTL(c.U64())
-		c.Need(p.TTL > 0 && p.TTL <= kv.MaxTTL)
-	}
-	if merge&hasMeta != 0 {
-		p.Meta = c.text(kv.MaxPropsMeta)
-		c.Need(p.Meta != "")
-	}
-	c.Need(validQuorum(p.R, 1) && validQuorum(p.W, 1) && validQuorum(p.DW, 0) && p.Merge <= kv.MergeLWW)
-	return p
-}
-
-// validQuorum allows Unset and least to the greatest N.
-func validQuorum(q, least int8) bool {
-	return q == kv.Unset || q >= least && q <= kv.MaxReplicas
 }
 
 // check returns an error of KindInternal for the first invariant that does not

@@ -136,6 +136,8 @@ func TestCountsAreChecked(t *testing.T) {
 func FuzzParseState(f *testing.F) {
 	f.Add(newState(testCluster, []Member{{ID: 1, Profile: Profile{Name: "n1", Aliases: []kv.NodeID{2}}}}, testRing(1, 1), nil).
 		withBucket("a", Bucket{Props: anyProps, Version: 1}).AppendTo(nil))
+	f.Add(newState(testCluster, nil, nil, nil).withContract(Contract{SLA: kv.SLA{Get: fast}, Version: 1}).
+		withBucket("a", Bucket{Props: kv.Props{Quorums: anyProps.Quorums, SLA: kv.SLA{Put: slow}}, Version: 1}).AppendTo(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := ParseState(b)
 		if err != nil {

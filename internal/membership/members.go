@@ -76,8 +76,8 @@ func (s *State) weight(m Member) uint32 {
 //
 // Errors: KindInvalid for a name or value out of range, KindTooLarge when
 // kv.MaxBuckets buckets have properties of their own, KindRefused before the
-// node has joined a cluster, KindWrongVersion for a TTL or Meta that some node of
-// the ring could not read.
+// node has joined a cluster, KindWrongVersion for a TTL, an SLA or Meta that some
+// node of the ring could not read.
 func (s *Service) SetProps(ctx context.Context, bucket string, p kv.Props) error {
 	const op = "set bucket properties"
 	if err := kv.CheckBucket(bucket); err != nil {
@@ -90,7 +90,7 @@ func (s *Service) SetProps(ctx context.Context, bucket string, p kv.Props) error
 		if err := checkProps(p, st.ring.Params().N); err != nil {
 			return nil, err
 		}
-		if err := st.Outdated(); (p.TTL != 0 || p.Meta != "") && err != nil {
+		if err := st.Outdated(); (p.TTL != 0 || p.SLA != kv.SLA{} || p.Meta != "") && err != nil {
 			return nil, err
 		}
 		was, known := st.buckets[bucket]
@@ -117,6 +117,9 @@ func checkProps(p kv.Props, n int) error {
 	}
 	if p.TTL < 0 || p.TTL > kv.MaxTTL {
 		return kv.Errorf(kv.KindInvalid, "check bucket properties", "ttl %d is not within 0 to %d milliseconds", p.TTL, kv.MaxTTL)
+	}
+	if err := p.SLA.Validate(); err != nil {
+		return err
 	}
 	if len(p.Meta) > kv.MaxPropsMeta {
 		return kv.Errorf(kv.KindInvalid, "check bucket properties", "what is kept beside them has %d bytes, the limit is %d", len(p.Meta), kv.MaxPropsMeta)

@@ -41,6 +41,9 @@ func Merge(a, b *State) (*State, error) {
 	if b.least > a.least {
 		m = m.withLeast(b.least)
 	}
+	if a.hashes[sectionSLA] != b.hashes[sectionSLA] {
+		m = m.withContract(mergeContracts(a.contract, b.contract))
+	}
 	t := mergeTransitions(a.transition, b.transition)
 	if t.void(m.ring) {
 		t = nil

@@ -81,10 +81,14 @@ var (
 		}
 		return v
 	})
+	someSLA = rapid.Custom(func(t *rapid.T) kv.SLA {
+		one := rapid.SampledFrom([]kv.Objective{{}, {Share: 99_900, Micros: 300_000}, {Share: 1, Micros: 1}})
+		return kv.SLA{Get: one.Draw(t, "get"), Put: one.Draw(t, "put")}
+	})
 	someBucket = rapid.Custom(func(t *rapid.T) Bucket {
 		q := rapid.Int8Range(1, 3)
 		return Bucket{
-			Props:   kv.Props{Quorums: kv.Quorums{R: q.Draw(t, "r"), W: kv.Unset, DW: 0}, Merge: kv.Merge(rapid.IntRange(0, 1).Draw(t, "merge")), TTL: kv.TTL(rapid.IntRange(0, 2).Draw(t, "ttl")), Meta: rapid.SampledFrom([]string{"", "m"}).Draw(t, "meta")},
+			Props:   kv.Props{Quorums: kv.Quorums{R: q.Draw(t, "r"), W: kv.Unset, DW: 0}, Merge: kv.Merge(rapid.IntRange(0, 1).Draw(t, "merge")), TTL: kv.TTL(rapid.IntRange(0, 2).Draw(t, "ttl")), Meta: rapid.SampledFrom([]string{"", "m"}).Draw(t, "meta"), SLA: someSLA.Draw(t, "sla")},
 			Version: someCount.Draw(t, "version"), Author: someID.Draw(t, "author"),
 		}
 	})
@@ -103,6 +107,9 @@ var (
 			s = s.Adopt(someTransition.Draw(t, "transition"))
 		}
 		s = s.withLeast(rapid.SampledFrom([]wire.Version{0, 2, 3}).Draw(t, "least"))
+		if v := someCount.Draw(t, "sla version"); v > 0 {
+			s = s.withContract(Contract{SLA: someSLA.Draw(t, "cluster's sla"), Version: v, Author: someID.Draw(t, "sla author")})
+		}
 		return s.withSecret(rapid.SampledFrom([][]byte{nil, make([]byte, SecretSize), bytes.Repeat([]byte{7}, SecretSize)}).Draw(t, "secret"))
 	})
 )

@@ -138,6 +138,8 @@ type State struct {
 	// least is the least version that members must speak, 0 for any. It only
 	// grows.
 	least wire.Version
+	// contract is the register of the cluster's SLA.
+	contract Contract
 
 	// defaults are the properties of a bucket that has none of its own.
 	defaults kv.Props
@@ -148,7 +150,7 @@ type State struct {
 // newState takes its arguments over. The members are ascending by id.
 func newState(cluster kv.ClusterID, members []Member, r *ring.Ring, buckets map[string]Bucket) *State {
 	s := &State{cluster: cluster}
-	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil).withStagings(nil).withTransition(nil).withLeast(0)
+	return s.withMembers(members).withRing(r).withBuckets(buckets).withSecret(nil).withStagings(nil).withTransition(nil).withLeast(0).withContract(Contract{})
 }
 
 // NewState returns the state of a cluster with these members, ascending by id,

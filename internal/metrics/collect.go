@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -113,6 +114,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(descTrunc, n.ClockTruncated.Load())
 	counter(descCapped, n.PutsCapped.Load())
 	ch <- prometheus.MustNewConstMetric(descCPU, prometheus.CounterValue, CPUTime().Seconds())
+	for i := range lastVersions + 1 {
+		counter(descVers, n.GetSiblings.versions(i), versionsText(i))
+	}
+	n.collectSLA(time.Now(), ch)
+	n.lag.collect(ch)
 	n.mu.Lock()
 	sources := n.mu.sources
 	n.mu.Unlock()

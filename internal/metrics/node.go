@@ -117,6 +117,9 @@ type Node struct {
 	latency [numOps][numOutcomes]Histogram
 	errors  [numOps][kv.NumKinds]atomic.Uint64
 	windows [numOps]*Window
+	// contract is what requests are held to.
+	contract atomic.Pointer[contract]
+	lag      Lag
 
 	mu struct {
 		sync.Mutex
@@ -130,6 +133,9 @@ func NewNode(now time.Time) *Node {
 	for op := range numOps {
 		n.windows[op] = NewWindow(now, &n.latency[op][OK], &n.latency[op][Failed])
 	}
+	n.lag.window = NewWindow(now, &n.lag.after, &n.lag.none)
+	n.lag.window.lag = &n.lag
+	n.Agree(now, kv.DefaultSLA, nil)
 	return n
 }
 
@@ -152,6 +158,10 @@ func (n *Node) Tick(now time.Time) {
 	for _, w := range n.windows {
 		w.Tick(now)
 	}
+	n.lag.window.Tick(now)
+	for _, p := range n.contract.Load().all() {
+		p.window.Tick(now)
+	}
 }
 
 // Read adds what op's requests took so far to s: those that were answered and those
@@ -159,15 +169,4 @@ func (n *Node) Tick(now time.Time) {
 func (n *Node) Read(op Op, s *Snapshot) {
 	s.Add(&n.latency[op][OK])
 	s.Add(&n.latency[op][Failed])
-}
-
-// SLA is what gets and puts took over the last minute at one node.
-type SLA struct {
-	Get Latency `json:"get"`
-	Put Latency `json:"put"`
-}
-
-// SLA returns the latencies over the minute before now.
-func (n *Node) SLA(now time.Time) SLA {
-	return SLA{Get: n.windows[OpGet].LastMinute(now), Put: n.windows[OpPut].LastMinute(now)}
 }

@@ -26,7 +26,7 @@ func TestSLACountsTheCallersMistakesOut(t *testing.T) {
 	n.Done(OpPut, time.Minute, kv.Errorf(kv.KindInvalid, "put", "w=9"))
 	n.Done(OpPut, time.Second, errors.New("of no kind"))
 	n.Done(OpGet, time.Millisecond, kv.Errorf(kv.Kind(250), "get", "of a later release"))
-	got := n.SLA(start)
+	got := n.SLA(start, kv.NodeID.String)
 	if got.Put.Count != 3 || got.Put.Failed != 2 || got.Put.Max < 2000 || got.Put.Max > 2063 {
 		t.Errorf("put: %+v", got.Put)
 	}
@@ -34,7 +34,7 @@ func TestSLACountsTheCallersMistakesOut(t *testing.T) {
 		t.Errorf("get: %+v", got.Get)
 	}
 	n.Tick(start.Add(10 * time.Second))
-	if got := n.SLA(start.Add(70 * time.Second)).Put.Count; got != 0 {
+	if got := n.SLA(start.Add(70*time.Second), kv.NodeID.String).Put.Count; got != 0 {
 		t.Errorf("%d puts a minute later", got)
 	}
 }

@@ -1,6 +1,9 @@
 package metrics
 
-import "sync/atomic"
+import (
+	"strconv"
+	"sync/atomic"
+)
 
 // maxSize is the largest number that Sizes tells apart; larger ones count as
 // this one, but for the sum. It is past every limit on a put.
@@ -32,3 +35,40 @@ func (s *Sizes) below(size int) uint64 {
 
 // count returns how many numbers were recorded.
 func (s *Sizes) count() uint64 { return s.below(maxSize-1) + s.counts[maxSize].Load() }
+
+// lastVersions is from where on numbers of versions are counted together.
+const lastVersions = 5
+
+var descVers = newDesc("get_versions_total",
+	"Gets that found so many live values: 0 where there is none, more than 1 where they conflict.", "versions")
+
+// versionsText is a number of versions as metrics show it.
+func versionsText(i int) string {
+	if i == lastVersions {
+		return strconv.Itoa(i) + "+"
+	}
+	return strconv.Itoa(i)
+}
+
+// versions returns how many gets found i versions, lastVersions for that many or
+// more.
+func (s *Sizes) versions(i int) uint64 {
+	if i < lastVersions {
+		return s.counts[i].Load()
+	}
+	var n uint64
+	for j := i; j <= maxSize; j++ {
+		n += s.counts[j].Load()
+	}
+	return n
+}
+
+// Versions returns how many gets found no live value, one, two, three, four, and
+// five or more (the paper's 6.3).
+func (n *Node) Versions() []uint64 {
+	out := make([]uint64, lastVersions+1)
+	for i := range out {
+		out[i] = n.GetSiblings.versions(i)
+	}
+	return out
+}

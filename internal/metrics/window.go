@@ -37,6 +37,9 @@ type Latency struct {
 // is safe for concurrent use.
 type Window struct {
 	ok, failed *Histogram
+	// Either is nil, or is read with them: blame counts what failed has.
+	blame *blame
+	lag   *Lag
 
 	mu struct {
 		sync.Mutex
@@ -52,6 +55,7 @@ type moment struct {
 	at         time.Time
 	all        Snapshot
 	failedOnly uint64
+	more       more
 }
 
 // NewWindow returns a Window over the requests that ok and failed count from
@@ -84,23 +88,49 @@ func (w *Window) read(now time.Time, m *moment) {
 	m.all.Add(w.failed)
 	m.failedOnly = m.all.Count()
 	m.all.Add(w.ok)
+	if w.blame != nil {
+		w.blame.read(&m.more.blamed)
+	}
+	if w.lag != nil {
+		m.more.puts, m.more.owners, m.more.had = w.lag.puts.Load(), w.lag.owners.Load(), w.lag.had.Load()
+	}
+}
+
+// more is what a window reads beside its histograms.
+type more struct {
+	blamed            blamed
+	puts, owners, had uint64
 }
 
 // LastMinute returns what ended within the minute before now.
 func (w *Window) LastMinute(now time.Time) Latency {
-	var present moment
-	w.mu.Lock()
-	w.read(now, &present)
-	base := w.base(now)
-	present.all.Sub(&base.all)
-	failed := present.failedOnly - base.failedOnly
-	w.mu.Unlock()
-	s := &present.all
+	l, _ := w.lastMinute(now)
+	return l
+}
+
+// lastMinute is LastMinute, with what blame counted.
+func (w *Window) lastMinute(now time.Time) (Latency, blamed) {
+	m := w.since(now)
+	s := &m.all
 	return Latency{
-		Count: s.Count(), Failed: failed,
+		Count: s.Count(), Failed: m.failedOnly,
 		P50: millis(s.Percentile(500)), P99: millis(s.Percentile(990)),
 		P999: millis(s.Percentile(999)), Max: millis(s.Percentile(1000)),
-	}
+	}, m.more.blamed
+}
+
+// since returns what was counted in the minute before now.
+func (w *Window) since(now time.Time) moment {
+	var m moment
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read(now, &m)
+	base := w.base(now)
+	m.all.Sub(&base.all)
+	m.failedOnly -= base.failedOnly
+	m.more.blamed.sub(&base.more.blamed)
+	m.more.puts, m.more.owners, m.more.had = m.more.puts-base.more.puts, m.more.owners-base.more.owners, m.more.had-base.more.had
+	return m
 }
 
 // base returns the snapshot whose age is nearest to a minute. The caller holds

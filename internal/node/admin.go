@@ -31,7 +31,8 @@ func (a admin) Cluster(context.Context) (httpapi.ClusterView, error) {
 		Hints:      n.hintViews(),
 		Transition: n.transitionView(time.Now()),
 		Sweep:      n.sweepView(),
-		SLA:        n.metrics.SLA(time.Now()),
+		SLA:        n.metrics.SLA(time.Now(), n.nameOf),
+		Staleness:  n.metrics.Staleness(time.Now()),
 	}
 	if r != nil {
 		view.Ring = ringView(r)
@@ -72,7 +73,8 @@ func (n *Node) statsView() *httpapi.StatsView {
 	engine, held := n.engine.Stats(), n.store.Held()
 	v := &httpapi.StatsView{
 		Version: n.cfg.Version, Started: n.started, CPUSeconds: metrics.CPUTime().Seconds(), Copies: len(held),
-		DiskBytes: engine.DiskBytes, FreeBytes: engine.FreeBytes, Damaged: len(n.store.Damaged()), SLA: n.metrics.SLA(time.Now()),
+		DiskBytes: engine.DiskBytes, FreeBytes: engine.FreeBytes, Damaged: len(n.store.Damaged()), SLA: n.metrics.SLA(time.Now(), n.nameOf),
+		Versions: n.metrics.Versions(), Staleness: n.metrics.Staleness(time.Now()),
 	}
 	for _, p := range held {
 		keys, bytes, reapable := n.store.Usage(p)

@@ -102,6 +102,7 @@ func (n *Node) refused(id kv.NodeID, err error) { n.service.Refused(id, err) }
 func (n *Node) stateChanged(s *membership.State) {
 	n.clientRing.changed()
 	n.outdated.Store(s.Outdated())
+	n.metrics.Agree(time.Now(), s.SLA(), s.SLAs())
 	if n.service == nil {
 		return
 	}

@@ -75,6 +75,20 @@ func (b buckets) SetProps(ctx context.Context, bucket string, change func(kv.Pro
 	return p, b.node.service.SetProps(ctx, bucket, p)
 }
 
+// contract makes membership the HTTP door's Contract.
+type contract struct{ node *Node }
+
+// SLA implements httpapi.Contract.
+func (c contract) SLA() kv.SLA { return c.node.service.State().SLA() }
+
+// SLAs implements httpapi.Contract.
+func (c contract) SLAs() map[string]kv.SLA { return c.node.service.State().SLAs() }
+
+// SetSLA implements httpapi.Contract.
+func (c contract) SetSLA(ctx context.Context, change func(kv.SLA) (kv.SLA, error)) error {
+	return c.node.service.SetSLA(ctx, change)
+}
+
 // health makes a node the HTTP door's Health.
 type health struct{ node *Node }
 

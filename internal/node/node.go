@@ -192,7 +192,7 @@ func (n *Node) listen(network transport.Network) error {
 func (n *Node) openDoors() error {
 	var err error
 	n.door, err = httpapi.New(n.cfg.Door, httpapi.Parts{
-		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Changes: changes{n}, Upkeep: upkeep{n}, Health: health{n},
+		Store: door{coordinator.Blocking{Coordinator: n.coord}, n}, Buckets: buckets{n}, Admin: admin{n}, Contract: contract{n}, Changes: changes{n}, Upkeep: upkeep{n}, Health: health{n},
 		Metrics: n.metrics, Log: n.log, Name: n.cfg.Name, Version: n.cfg.Version,
 	})
 	if err != nil {
@@ -287,6 +287,7 @@ func (n *Node) tick(ctx context.Context) error {
 		if now.Sub(counted) >= metrics.TickEvery {
 			counted = now
 			n.metrics.Tick(now)
+			n.tellVerdicts(now)
 		}
 		switch requests := n.coord.InFlight() > 0; {
 		case requests:

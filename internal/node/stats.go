@@ -35,7 +35,28 @@ func (s stats) done(op metrics.Op, e coordinator.Ended) {
 		s.QuorumAsked[op].Record(e.Asked)
 		s.QuorumAnswered[op].Record(e.Answered)
 	}
+	s.held(op, e)
 }
+
+// held holds a request to what was promised, once: where the client brought it.
+func (s stats) held(op metrics.Op, e coordinator.Ended) {
+	if !e.Inner {
+		var bucket []byte
+		if len(e.Key) > 0 {
+			bucket = e.Key.Bucket()
+		}
+		s.Held(op, bucket, e.Took, e.Err, e.Stage, e.Peer)
+	}
+}
+
+// ForwardDone implements coordinator.Stats.
+func (s stats) ForwardDone(op metrics.Op, e coordinator.Ended) { s.held(op, e) }
+
+// Sampled implements coordinator.Stats.
+func (s stats) Sampled(owners, had int) { s.Lag().Sampled(owners, had) }
+
+// Acknowledged implements coordinator.Stats.
+func (s stats) Acknowledged(after time.Duration) { s.Lag().Acknowledged(after) }
 
 // StaleRing implements coordinator.Stats.
 func (s stats) StaleRing() { s.Node.StaleRing.Add(1) }

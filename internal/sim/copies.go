@@ -2,11 +2,13 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/coordinator"
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -145,6 +147,15 @@ func (n *node) PutDone(coordinator.Ended) {}
 
 // Forwarded implements coordinator.Stats.
 func (n *node) Forwarded() {}
+
+// ForwardDone implements coordinator.Stats.
+func (n *node) ForwardDone(metrics.Op, coordinator.Ended) {}
+
+// Sampled implements coordinator.Stats.
+func (n *node) Sampled(int, int) {}
+
+// Acknowledged implements coordinator.Stats.
+func (n *node) Acknowledged(time.Duration) {}
 
 // StaleRing implements coordinator.Stats.
 func (n *node) StaleRing() {}
