@@ -17,6 +17,7 @@ type labCmd struct {
 	Partitioning labPartitioningCmd `cmd:"" help:"Compare the paper's three strategies of partitioning (figure 8)."`
 	Changes      labChangesCmd      `cmd:"" help:"What changes of membership move and cost, at 10, 100 and 1,000 nodes."`
 	Buffering    labBufferingCmd    `cmd:"" help:"Puts that are durable against puts that are buffered, over time (figure 5)."`
+	Overload     labOverloadCmd     `cmd:"" help:"Goodput and tail under up to three times the load that saturates, with admission control and without."`
 }
 
 // labPartitioningCmd is ringtail lab partitioning.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringtaildb/ringtail/client"
@@ -45,6 +46,9 @@ type Slice struct {
 	Done    uint64 `json:"done"`
 	Refused uint64 `json:"refused"`
 	Failed  uint64 `json:"failed"`
+	// Kinds are those of Failed by kind of error; unsent are those that found no
+	// caller in time.
+	Kinds map[string]uint64 `json:"kinds,omitempty"`
 	// Get and Put are the times of those that were done.
 	Get Times `json:"get"`
 	Put Times `json:"put"`
@@ -63,18 +67,23 @@ type Times struct {
 // slice is a Slice while it is counted.
 type slice struct {
 	get, put, refused metrics.Histogram
-	due, failed       counter
+	due               atomic.Uint64
+
+	mu     sync.Mutex
+	failed map[string]uint64
 }
 
-type counter struct {
-	mu sync.Mutex
-	n  uint64
-}
+// unsent is the kind of those that found no caller in time.
+const unsent = "unsent"
 
-func (c *counter) add() {
-	c.mu.Lock()
-	c.n++
-	c.mu.Unlock()
+// fail counts an operation that failed.
+func (s *slice) fail(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = map[string]uint64{}
+	}
+	s.failed[kind]++
 }
 
 // releaseEvery is how often due operations are let go: it bounds how late one
@@ -113,11 +122,11 @@ func (l Load) release(ctx context.Context, began time.Time, slices []slice, due 
 		for until := int(since.Seconds() * l.Rate); n < until; n++ {
 			at := time.Duration(float64(n) / l.Rate * float64(time.Second))
 			s := &slices[min(int(at/l.Slice), len(slices)-1)]
-			s.due.add()
+			s.due.Add(1)
 			select {
 			case due <- began.Add(at):
 			default:
-				s.failed.add()
+				s.fail(unsent)
 			}
 		}
 		if since >= l.For {
@@ -152,14 +161,14 @@ func (c *caller) run(ctx context.Context, due <-chan time.Time) {
 			return
 		}
 		s := &c.slices[min(int(at.Sub(c.began)/c.Slice), len(c.slices)-1)]
-		s.due.add()
+		s.due.Add(1)
 		c.operate(ctx, s, at, c.Timeout)
 	}
 	for at := range due {
 		s := &c.slices[min(int(at.Sub(c.began)/c.Slice), len(c.slices)-1)]
 		left := c.Timeout - time.Since(at)
 		if left <= 0 || ctx.Err() != nil {
-			s.failed.add()
+			s.fail(unsent)
 			continue
 		}
 		c.operate(ctx, s, at, left)
@@ -183,10 +192,12 @@ func (c *caller) operate(ctx context.Context, s *slice, at time.Time, left time.
 	switch {
 	case err == nil:
 		h.Record(took)
-	case errors.As(err, &told) && told.Kind == client.Kind(kv.KindOverloaded.String()):
+	case !errors.As(err, &told):
+		s.fail(kv.KindInternal.String())
+	case told.Kind == client.KindOverloaded:
 		s.refused.Record(took)
 	default:
-		s.failed.add()
+		s.fail(string(told.Kind))
 	}
 }
 
@@ -194,8 +205,12 @@ func (s *slice) told(at time.Duration) Slice {
 	get, getTimes := timesOf(&s.get)
 	put, putTimes := timesOf(&s.put)
 	refused, refusal := timesOf(&s.refused)
+	failed := uint64(0)
+	for _, n := range s.failed {
+		failed += n
+	}
 	return Slice{
-		At: at.Seconds(), Due: s.due.n, Done: get + put, Refused: refused, Failed: s.failed.n,
+		At: at.Seconds(), Due: s.due.Load(), Done: get + put, Refused: refused, Failed: failed, Kinds: s.failed,
 		Get: getTimes, Put: putTimes, Refusal: refusal,
 	}
 }

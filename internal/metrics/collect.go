@@ -91,7 +91,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for op := range numOps {
 		for o := range numOutcomes {
-			ch <- latencyMetric(&n.latency[op][o], op.String(), o.String())
+			ch <- histogramMetric(descLatency, &n.latency[op][o], op.String(), o.String())
 		}
 		for k := range kv.NumKinds {
 			counter(descErrors, n.errors[op][k].Load(), op.String(), k.String())
@@ -100,6 +100,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- sizesMetric(descAnswer, &n.QuorumAnswered[op], op.String())
 	}
 	ch <- sizesMetric(descSibs, &n.GetSiblings)
+	n.collectStages(ch)
 	for d := range numDoors {
 		counter(descDoor, n.Requests[d].Load(), d.String())
 	}
@@ -117,14 +118,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func latencyMetric(h *Histogram, labels ...string) prometheus.Metric {
+func histogramMetric(d *desc, h *Histogram, labels ...string) prometheus.Metric {
 	var s Snapshot
 	s.Add(h)
 	bounds := make(map[float64]uint64, lastBound-firstBound+1)
 	for k := firstBound; k <= lastBound; k++ {
 		bounds[float64(uint64(1)<<k)/1e6] = s.below(k)
 	}
-	return prometheus.MustNewConstHistogram(descLatency, s.Count(), s.Sum.Seconds(), bounds, labels...)
+	return prometheus.MustNewConstHistogram(d, s.Count(), s.Sum.Seconds(), bounds, labels...)
 }
 
 // sizesMetric reads the count last, so that no bound exceeds it while others

@@ -21,8 +21,13 @@ func (n *Node) Handle(req wire.Request) {
 		req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s has left the ring", n.cfg.Name))
 		return
 	}
+	n.metrics.Begun(metrics.StageDecode, req.Waited)
 	switch req.Type {
-	case wire.TypeReplicaRead, wire.TypeReplicaPut:
+	case wire.TypeReplicaRead:
+		n.metrics.Begun(metrics.StageReplicaRead, req.Waited)
+		n.store.Handle(req)
+	case wire.TypeReplicaPut:
+		n.metrics.Begun(metrics.StageReplicaWrite, req.Waited)
 		n.store.Handle(req)
 	case wire.TypeHandoff:
 		n.sender.Handle(req)
@@ -35,6 +40,7 @@ func (n *Node) Handle(req wire.Request) {
 			req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s is ending", n.cfg.Name))
 			return
 		}
+		n.metrics.Begun(metrics.StageCoordinate, req.Waited)
 		if req.From == 0 {
 			n.metrics.Requests[metrics.DoorNative].Add(1)
 		}

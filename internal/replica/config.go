@@ -14,6 +14,10 @@ type Config struct {
 	// exists still grows. Hints that were for an owner which the ring has no more,
 	// and are kept for each present owner instead, are declined past twice as much.
 	MaxHintBytes uint64
+	// MaxSyncing bounds the writes of other nodes that wait for the disk at once: one
+	// more is refused with KindOverloaded, before anything is written. An engine may
+	// hold writers up where more of them wait than it has room for.
+	MaxSyncing int
 	// Wall is the wall clock by which listings leave out what has expired; nil is
 	// the system's.
 	Wall func() kv.Time
@@ -38,8 +42,9 @@ type Hooks struct {
 	Wrong func(p kv.Partition, l merkle.Leaf)
 }
 
-// Default returns the Config of an ordinary machine: 1 GiB of hints.
-func Default() Config { return Config{MaxHintBytes: 1 << 30} }
+// Default returns the Config of an ordinary machine: 1 GiB of hints, and no more
+// writes that wait for the disk than Pebble has room for.
+func Default() Config { return Config{MaxHintBytes: 1 << 30, MaxSyncing: 4096} }
 
 // Validate returns an error of KindInvalid that names the first field out of
 // its range.
@@ -47,6 +52,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MaxHintBytes == 0:
 		return kv.Errorf(kv.KindInvalid, "check replica config", "MaxHintBytes is 0, and must be positive")
+	case c.MaxSyncing < 1:
+		return kv.Errorf(kv.KindInvalid, "check replica config", "MaxSyncing %d is less than 1", c.MaxSyncing)
 	case c.Omit >= omitEnd:
 		return kv.Errorf(kv.KindInvalid, "check replica config", "Omit is %#x, and has bits without a meaning", uint32(c.Omit))
 	}

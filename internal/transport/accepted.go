@@ -45,7 +45,7 @@ func newAccepted(s *Server, nc net.Conn, hello wire.Hello, version wire.Version)
 		src:   &source{nc: nc, stats: &s.stats},
 		parts: newAssembly(open),
 	}
-	c.since = &arrival{src: c.src, now: c.now}
+	c.since = &arrival{src: c.src, now: c.now, backlog: backlogOf(nc)}
 	c.frames = newFrameReader(c.src, c.since, version)
 	return c
 }
@@ -123,16 +123,19 @@ func (c *accepted) announce() {
 func (c *accepted) handle(h wire.Header, payload []byte) {
 	reply := wire.Reply{To: c, ID: h.ID, Type: h.Type}
 	deadline := c.since.since + time.Duration(h.Deadline)*time.Millisecond
+	now := c.now()
+	waited := now - c.since.since
 	switch {
 	case h.Type == wire.TypePing:
 		reply.Send(wire.Raw(nil))
-	case c.now() >= deadline:
+	case now >= deadline:
 		c.server.tardy.Add(1)
 		reply.Fail(kv.Errorf(kv.KindTimeout, "serve", "the deadline passed before the request was read"))
 	default:
 		c.server.handler.Handle(wire.Request{
 			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Level: h.Level,
 			Payload: payload, Reply: reply,
+			Waited: waited, Late: (h.Type == wire.TypeGet || h.Type == wire.TypePut) && c.late(waited),
 		})
 	}
 }

@@ -77,6 +77,11 @@ type Request struct {
 	Level kv.Level
 	// Payload is valid only until Handle returns.
 	Payload []byte
+	// Waited is how long it waited here to be handled, at the most; Late tells that
+	// requests come faster than they are served: one that begins work is to be
+	// refused.
+	Waited time.Duration
+	Late   bool
 	// Reply answers it.
 	Reply Reply
 }
