@@ -42,6 +42,8 @@ type serveCmd struct {
 
 	Admission admission `env:"RINGTAIL_ADMISSION" default:"100ms" placeholder:"DURATION" help:"While requests come faster than they are served, those that have waited for longer are refused as overloaded; off for never (100ms)."`
 
+	Yield bool `env:"RINGTAIL_YIELD" default:"true" negatable:"" help:"Have work in the background make room for clients' requests."`
+
 	RESPConnections int  `name:"resp-connections" env:"RINGTAIL_RESP_CONNECTIONS" default:"16384" placeholder:"COUNT" help:"The most connections of Redis's clients (16384)."`
 	RESPFlush       bool `name:"resp-flush" env:"RINGTAIL_RESP_FLUSH" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 
@@ -109,6 +111,7 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg.Replica.MaxHintBytes = c.HintBytes
 	cfg.AntiEntropy.Every, cfg.AntiEntropy.ReapAt = c.RepairEvery, c.ReapAt
 	cfg.AntiEntropy.FillRate = int64(c.FillRate)
+	cfg.Yield = c.Yield
 	cfg.Transport.MaxWait = time.Duration(c.Admission)
 	cfg.Door.Pprof = c.Pprof
 	cfg.Version = version()

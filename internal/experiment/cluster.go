@@ -91,6 +91,26 @@ func (c *Cluster) Sum(ctx context.Context, sample string) (float64, error) {
 	return sum, nil
 }
 
+// Total adds up all samples of a name, whatever their labels, of all nodes but one.
+func (c *Cluster) Total(ctx context.Context, name string, but Node) (float64, error) {
+	sum := 0.0
+	for _, n := range c.Nodes {
+		if n == but {
+			continue
+		}
+		m, err := n.Metrics(ctx)
+		if err != nil {
+			return 0, err
+		}
+		for sample, v := range m {
+			if of, _, _ := strings.Cut(sample, "{"); of == name {
+				sum += v
+			}
+		}
+	}
+	return sum, nil
+}
+
 // CPU returns the processor time that all nodes have used.
 func (c *Cluster) CPU(ctx context.Context) (time.Duration, error) {
 	seconds, err := c.Sum(ctx, "ringtail_cpu_seconds_total")

@@ -78,6 +78,7 @@ type Node struct {
 	// fillRate is the pace of what moves, in bytes a second.
 	fillRate atomic.Int64
 	strain   strain
+	yield    yield
 	course   course
 	// standing is the node's status as it was last told of.
 	standing atomic.Uint32
