@@ -50,6 +50,8 @@ type Client struct {
 	// turn counts the attempts for which an owner was looked for, missed those for
 	// which none was found; around counts what was left to a node to pass on.
 	turn, missed, around atomic.Uint32
+	// retries pays for attempts after a refusal as overloaded.
+	retries budget
 
 	cancel context.CancelFunc
 	links  sync.WaitGroup

@@ -39,7 +39,11 @@ func (c *Client) exchange(ctx context.Context, rq *call, began, deadline time.Ti
 		l.Call(wire.Call{Type: rq.typ, Deadline: deadline}, rq.message(), rq, 0)
 		answer, err := rq.wait(ctx)
 		c.heed(t, l, rq, err, began, len(answer))
-		if err == nil || !again(rq.typ, err, direct) {
+		if err == nil {
+			c.retries.earn()
+			return answer, nil
+		}
+		if !again(rq.typ, err, direct) || kv.KindOf(err) == kv.KindOverloaded && !c.retries.spend() {
 			return answer, err
 		}
 		straight = straight && kv.KindOf(err) != kv.KindStaleRing

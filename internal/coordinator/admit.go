@@ -6,8 +6,11 @@ import (
 )
 
 // errLate refuses what came at a time when requests come faster than they are
-// served. It is one for all, so that a refusal costs next to nothing.
-var errLate = kv.Errorf(kv.KindOverloaded, "coordinate", "requests come faster than they are served")
+// served. It is one for all, and so is its encoding: a refusal costs next to nothing.
+var (
+	errLate                   = kv.Errorf(kv.KindOverloaded, "coordinate", "requests come faster than they are served")
+	errLateSent wire.Appender = wire.Raw(wire.AppendError(nil, errLate))
+)
 
 // refuse answers a request that has waited for too long, before anything is done
 // for it.
@@ -17,7 +20,7 @@ func (c *Coordinator) refuse(req wire.Request) {
 		done = c.Stats.GetDone
 	}
 	done(Ended{Err: errLate})
-	req.Reply.Fail(errLate)
+	req.Reply.FailAs(errLateSent)
 }
 
 // admit returns an error for a request that may not begin.

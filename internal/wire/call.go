@@ -113,6 +113,12 @@ func (r Reply) Send(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse, m) }
 // Interim answers with m; a further answer follows.
 func (r Reply) Interim(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse|FlagInterim, m) }
 
+// FailAs answers with an error that AppendError has encoded: for one that is sent
+// often.
+func (r Reply) FailAs(encoded Appender) {
+	r.To.Respond(r.ID, r.Type, FlagResponse|FlagError, encoded)
+}
+
 // Fail answers with an error.
 func (r Reply) Fail(err error) {
 	r.To.Respond(r.ID, r.Type, FlagResponse|FlagError, Raw(AppendError(nil, err)))
