@@ -22,8 +22,7 @@ type labOverloadCmd struct {
 
 // Help is shown by ringtail lab overload --help.
 func (labOverloadCmd) Help() string {
-	return `Starts two clusters of three nodes, one with --admission off, and offers them in turn the same loads in an
-open loop, up to three times what 64 callers in a closed loop get. Where the system can, the nodes have the first processor
+	return `Starts three nodes, and after them three with --admission off, and offers them the same loads in an open loop, up to three times what 64 callers in a closed loop get. Where the system can, the nodes have the first processor
 and the load the others.
 
 Example:

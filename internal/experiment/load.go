@@ -167,7 +167,7 @@ func (c *caller) run(ctx context.Context, due <-chan time.Time) {
 	for at := range due {
 		s := &c.slices[min(int(at.Sub(c.began)/c.Slice), len(c.slices)-1)]
 		left := c.Timeout - time.Since(at)
-		if left <= 0 || ctx.Err() != nil {
+		if left < time.Millisecond || ctx.Err() != nil {
 			s.fail(unsent)
 			continue
 		}

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,53 +84,76 @@ type Overloaded struct {
 	Without []Offered `json:"without"`
 }
 
-// Overload offers two clusters, of which one refuses what it cannot serve in time,
-// loads up to several times of what saturates them, in turn.
+// Overload offers two clusters, one after the other, the same loads, up to several
+// times what saturates them. One of them refuses what it cannot serve in time.
 func Overload(ctx context.Context, lab Lab, cfg OverloadConfig) (Result, error) {
 	found := Overloaded{Config: cfg}
-	with := Spec{Nodes: 3, Engine: cfg.Engine, Apart: true}
-	without := with
-	without.Serve, without.Beside = []string{"--admission", "off"}, 1
-	err := lab.Launch(ctx, with, func(ctx context.Context, a *Cluster) error {
-		return lab.Launch(ctx, without, func(ctx context.Context, b *Cluster) error {
-			return found.ramp(ctx, lab, a, b)
+	for _, v := range []struct {
+		name  string
+		serve []string
+		to    *[]Offered
+	}{{"with", nil, &found.With}, {"without", []string{"--admission", "off"}, &found.Without}} {
+		spec := Spec{Nodes: 3, Engine: cfg.Engine, Serve: v.serve, Apart: true}
+		err := lab.Launch(ctx, spec, func(ctx context.Context, c *Cluster) (err error) {
+			*v.to, err = found.ramp(ctx, lab, c, v.name)
+			return err
 		})
-	})
-	return found.result(), err
+		if err != nil {
+			return Result{}, err
+		}
+	}
+	return found.result(), nil
 }
 
-// rest is how long a cluster is left alone after a load.
-const rest = 2 * time.Second
+const (
+	// rest is how long a cluster is left alone after a load, once nothing is under
+	// way; restFor bounds the wait for that.
+	rest    = 2 * time.Second
+	restFor = 30 * time.Second
+)
 
-func (f *Overloaded) ramp(ctx context.Context, lab Lab, with, without *Cluster) error {
-	load := Load{Gets: f.Config.Gets, Keys: f.Config.Keys, ValueBytes: f.Config.ValueBytes, For: f.Config.For, Slice: f.Config.For, Timeout: f.Config.Timeout, Callers: maxCallers}
-	var err error
-	if f.Saturation, err = with.saturation(ctx, load); err != nil {
-		return err
-	}
-	if _, err = without.saturation(ctx, load); err != nil {
-		return err
-	}
-	lab.say("saturation: %.0f/s", f.Saturation)
-	for _, l := range f.Config.Loads {
-		var a, b []Offered
-		for range f.Config.Rounds {
-			for _, v := range []struct {
-				c  *Cluster
-				to *[]Offered
-			}{{with, &a}, {without, &b}} {
-				o, err := v.c.offer(ctx, load, l, f.Saturation)
-				if err != nil {
-					return err
-				}
-				*v.to = append(*v.to, o)
-				wait(ctx, rest)
-			}
+// calm waits until no request is under way, and a little longer.
+func (c *Cluster) calm(ctx context.Context) error {
+	for began := time.Now(); ; {
+		wait(ctx, rest)
+		n, err := c.Sum(ctx, "ringtail_requests_in_flight")
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
 		}
-		f.With, f.Without = append(f.With, middle(a)), append(f.Without, middle(b))
-		lab.say("%s\n%s", f.With[len(f.With)-1].line("with"), f.Without[len(f.Without)-1].line("without"))
+		if n == 0 || time.Since(began) > restFor {
+			return nil
+		}
 	}
-	return nil
+}
+
+// ramp offers a cluster all loads; the first cluster's saturation is their measure.
+func (f *Overloaded) ramp(ctx context.Context, lab Lab, c *Cluster, name string) ([]Offered, error) {
+	load := Load{Gets: f.Config.Gets, Keys: f.Config.Keys, ValueBytes: f.Config.ValueBytes, For: f.Config.For, Slice: f.Config.For, Timeout: f.Config.Timeout, Callers: maxCallers}
+	saturation, err := c.saturation(ctx, load)
+	if err != nil {
+		return nil, err
+	}
+	if f.Saturation == 0 {
+		f.Saturation = saturation
+		lab.say("saturation: %.0f/s", saturation)
+	}
+	var out []Offered
+	for _, l := range f.Config.Loads {
+		var all []Offered
+		for range f.Config.Rounds {
+			if err := c.calm(ctx); err != nil {
+				return nil, err
+			}
+			o, err := c.offer(ctx, load, l, f.Saturation)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, o)
+		}
+		out = append(out, middle(all))
+		lab.say("%s", out[len(out)-1].line(name))
+	}
+	return out, nil
 }
 
 // saturation returns how many operations a second a closed loop gets.

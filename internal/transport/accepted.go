@@ -20,8 +20,10 @@ type accepted struct {
 	// version is the one that both sides speak.
 	version wire.Version
 	// told tells that the peer knows that this node ends; Server.mu guards it.
-	told   bool
-	began  time.Time
+	told  bool
+	began time.Time
+	// offset is began, since the server was made.
+	offset time.Duration
 	out    *outQueue
 	src    *source
 	since  *arrival
@@ -45,6 +47,7 @@ func newAccepted(s *Server, nc net.Conn, hello wire.Hello, version wire.Version)
 		src:   &source{nc: nc, stats: &s.stats},
 		parts: newAssembly(open),
 	}
+	c.offset = c.began.Sub(s.made)
 	c.since = &arrival{src: c.src, now: c.now, backlog: backlogOf(nc)}
 	c.frames = newFrameReader(c.src, c.since, version)
 	return c
@@ -135,7 +138,7 @@ func (c *accepted) handle(h wire.Header, payload []byte) {
 		c.server.handler.Handle(wire.Request{
 			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Level: h.Level,
 			Payload: payload, Reply: reply,
-			Waited: waited, Late: (h.Type == wire.TypeGet || h.Type == wire.TypePut) && c.late(waited),
+			Waited: waited, Late: c.refuses(h.Type, now, waited),
 		})
 	}
 }

@@ -1,6 +1,10 @@
 package transport
 
-import "time"
+import (
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
 
 const (
 	// DefaultMaxWait is the default of Config.MaxWait: a request passes three
@@ -11,6 +15,9 @@ const (
 	// stand: what a burst leaves, or a pause of the process, of its disk or of its
 	// host, is worked off within that time, and served.
 	standsAfter = 100 * time.Millisecond
+	// behindFor is for how long a message of another node that was late keeps
+	// requests of clients from being begun: the next one tells again.
+	behindFor = 10 * time.Millisecond
 )
 
 // late tells whether a request that has waited is to be refused: whether it has
@@ -23,4 +30,23 @@ const (
 func (c *accepted) late(waited time.Duration) bool {
 	most := c.server.cfg.MaxWait
 	return waited > most && most > 0 && c.since.stood > standsAfter
+}
+
+// refuses tells whether a request that begins now, and has waited, is to be refused.
+// What has begun is not: of the messages for it that come from other nodes it is
+// only noted that they are late. Readers take turns, so a queue of these may grow
+// while that of the clients is short; then too no more is to be begun.
+func (c *accepted) refuses(t wire.Type, now, waited time.Duration) bool {
+	s := c.server
+	at := int64(c.offset + now)
+	switch t {
+	case wire.TypeGet, wire.TypePut:
+		behind := s.behind.Load()
+		return c.late(waited) || behind != 0 && at-behind < int64(behindFor)
+	case wire.TypeReplicaPut, wire.TypeReplicaRead:
+		if c.late(waited) {
+			s.behind.Store(at)
+		}
+	}
+	return false
 }

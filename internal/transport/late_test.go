@@ -127,14 +127,37 @@ type lateHandler struct{ late map[wire.Type]bool }
 // Handle implements wire.Handler.
 func (h lateHandler) Handle(req wire.Request) { h.late[req.Type] = req.Late }
 
-// TestOnlyBeginningsAreLate: what belongs to a request that was let in is not.
+// TestOnlyBeginningsAreLate: what belongs to a request that was let in is not; but
+// while it is late nothing is begun, on any connection, and a moment later again.
 func TestOnlyBeginningsAreLate(t *testing.T) {
 	h := lateHandler{map[wire.Type]bool{}}
-	c := &accepted{server: &Server{cfg: Config{MaxWait: time.Millisecond}, handler: h}, since: &arrival{stood: time.Second}, began: time.Now().Add(-time.Second)}
-	for _, typ := range []wire.Type{wire.TypeGet, wire.TypePut, wire.TypeReplicaPut, wire.TypeReplicaRead, wire.TypeHandoff} {
-		c.handle(wire.Header{Type: typ, Deadline: 100_000}, nil)
-		if want := typ == wire.TypeGet || typ == wire.TypePut; h.late[typ] != want {
-			t.Errorf("%v: late is %v", typ, h.late[typ])
+	s := &Server{cfg: Config{MaxWait: time.Hour}, handler: h, made: time.Now()}
+	c := &accepted{server: s, since: &arrival{stood: time.Second, since: -time.Minute}, began: s.made}
+	other := &accepted{server: s, since: &arrival{}, began: s.made}
+	told := func(c *accepted, typ wire.Type) bool {
+		c.handle(wire.Header{Type: typ, Deadline: 100_000_000}, nil)
+		return h.late[typ]
+	}
+	s.cfg.MaxWait = time.Second
+	for _, typ := range []wire.Type{wire.TypeHandoff, wire.TypeGet, wire.TypePut} {
+		if want := typ != wire.TypeHandoff; told(c, typ) != want {
+			t.Errorf("%v: late is %v", typ, !want)
 		}
+	}
+	if told(other, wire.TypePut) {
+		t.Error("one connection's queue is held against another's requests")
+	}
+	if told(c, wire.TypeReplicaPut) || told(c, wire.TypeReplicaRead) {
+		t.Error("a message of a request that was let in is refused")
+	}
+	s.behind.Store(int64(time.Since(s.made) + time.Hour)) // it is late for the next hour
+	if !told(other, wire.TypePut) || !told(other, wire.TypeGet) || told(other, wire.TypeReplicaPut) {
+		t.Error("requests are begun though what was begun is late")
+	}
+	s.behind.Store(1)
+	s.made = s.made.Add(-time.Minute)
+	other.offset = time.Minute
+	if told(other, wire.TypePut) {
+		t.Error("what was late a minute ago is held against requests")
 	}
 }
