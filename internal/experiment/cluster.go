@@ -36,7 +36,7 @@ func (c *Cluster) Peers() []string {
 
 const (
 	// pageTimeout bounds the wait for a page of a node, maxPage its bytes.
-	pageTimeout = 5 * time.Second
+	pageTimeout = 30 * time.Second
 	maxPage     = 4 << 20
 )
 

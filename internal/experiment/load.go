@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/client"
+	"github.com/ringtaildb/ringtail/internal/bench"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 )
@@ -92,7 +93,7 @@ const releaseEvery = time.Millisecond
 
 // Play puts a bucket under the load until it is over or ctx ends, and returns what
 // came of it once every operation has ended.
-func (l Load) Play(ctx context.Context, b *client.Bucket) []Slice {
+func (l Load) Play(ctx context.Context, b bench.Store) []Slice {
 	slices := make([]slice, int((l.For+l.Slice-1)/l.Slice))
 	due := make(chan time.Time, l.Callers)
 	var callers sync.WaitGroup
@@ -143,7 +144,7 @@ func (l Load) release(ctx context.Context, began time.Time, slices []slice, due 
 // caller makes operations that are due, one at a time.
 type caller struct {
 	Load
-	bucket *client.Bucket
+	bucket bench.Store
 	slices []slice
 	began  time.Time
 	rand   *rand.Rand

@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 // OverloadConfig is that of Overload.
 type OverloadConfig struct {
 	Engine string
-	// Loads are what is offered, as parts of what a closed loop of 64 callers gets,
-	// each for For.
+	// Loads are what is offered, as parts of what a closed loop of 64 callers gets
+	// a moment before, each for For.
 	Loads []float64
 	For   time.Duration
 	// Rounds is how often each load is offered: the median counts.
@@ -54,9 +55,11 @@ func (c OverloadConfig) Validate() error {
 
 // Offered is what came of one load.
 type Offered struct {
-	// Load is a part of what saturates, Rate operations a second.
-	Load float64 `json:"load"`
-	Rate float64 `json:"rate"`
+	// Load is a part of Saturation, what a closed loop of 64 callers got a moment
+	// before; Rate is in operations a second.
+	Load       float64 `json:"load"`
+	Saturation float64 `json:"saturation"`
+	Rate       float64 `json:"rate"`
 	// Goodput is how many were done a second, Refused and Failed those that were
 	// not.
 	Goodput float64 `json:"goodput"`
@@ -76,9 +79,6 @@ type Offered struct {
 // Overloaded is what Overload found.
 type Overloaded struct {
 	Config OverloadConfig `json:"config"`
-	// Saturation is what a closed loop of 64 callers gets of the cluster with
-	// admission control.
-	Saturation float64 `json:"saturation"`
 	// With and Without are the loads with admission control and without.
 	With    []Offered `json:"with"`
 	Without []Offered `json:"without"`
@@ -95,7 +95,7 @@ func Overload(ctx context.Context, lab Lab, cfg OverloadConfig) (Result, error) 
 	}{{"with", nil, &found.With}, {"without", []string{"--admission", "off"}, &found.Without}} {
 		spec := Spec{Nodes: 3, Engine: cfg.Engine, Serve: v.serve, Apart: true}
 		err := lab.Launch(ctx, spec, func(ctx context.Context, c *Cluster) (err error) {
-			*v.to, err = found.ramp(ctx, lab, c, v.name)
+			*v.to, err = c.ramp(ctx, lab, cfg, v.name)
 			return err
 		})
 		if err != nil {
@@ -126,25 +126,22 @@ func (c *Cluster) calm(ctx context.Context) error {
 	}
 }
 
-// ramp offers a cluster all loads; the first cluster's saturation is their measure.
-func (f *Overloaded) ramp(ctx context.Context, lab Lab, c *Cluster, name string) ([]Offered, error) {
-	load := Load{Gets: f.Config.Gets, Keys: f.Config.Keys, ValueBytes: f.Config.ValueBytes, For: f.Config.For, Slice: f.Config.For, Timeout: f.Config.Timeout, Callers: maxCallers}
-	saturation, err := c.saturation(ctx, load)
-	if err != nil {
-		return nil, err
-	}
-	if f.Saturation == 0 {
-		f.Saturation = saturation
-		lab.say("saturation: %.0f/s", saturation)
-	}
+// ramp offers a cluster all loads. What saturates it is looked for before each: what
+// else the machine does changes it.
+func (c *Cluster) ramp(ctx context.Context, lab Lab, cfg OverloadConfig, name string) ([]Offered, error) {
+	load := Load{Gets: cfg.Gets, Keys: cfg.Keys, ValueBytes: cfg.ValueBytes, For: cfg.For, Slice: cfg.For, Timeout: cfg.Timeout, Callers: maxCallers}
 	var out []Offered
-	for _, l := range f.Config.Loads {
+	for _, l := range cfg.Loads {
 		var all []Offered
-		for range f.Config.Rounds {
+		for range cfg.Rounds {
 			if err := c.calm(ctx); err != nil {
 				return nil, err
 			}
-			o, err := c.offer(ctx, load, l, f.Saturation)
+			saturation, err := c.saturation(ctx, load)
+			if err != nil {
+				return nil, err
+			}
+			o, err := c.offer(ctx, load, l, saturation)
 			if err != nil {
 				return nil, err
 			}
@@ -156,17 +153,20 @@ func (f *Overloaded) ramp(ctx context.Context, lab Lab, c *Cluster, name string)
 	return out, nil
 }
 
+// saturationFor is how long what saturates is looked for.
+const saturationFor = 2 * time.Second
+
 // saturation returns how many operations a second a closed loop gets.
 func (c *Cluster) saturation(ctx context.Context, load Load) (float64, error) {
-	load.Rate, load.Callers, load.For, load.Slice = 0, limitCallers, limitFor, limitFor
+	load.Rate, load.Callers, load.For, load.Slice = 0, limitCallers, saturationFor, saturationFor
 	slices, err := c.play(ctx, load)
 	if err != nil {
 		return 0, err
 	}
 	if slices[0].Done == 0 {
-		return 0, fmt.Errorf("not one operation was done in %v", limitFor)
+		return 0, fmt.Errorf("not one operation was done in %v", saturationFor)
 	}
-	return float64(slices[0].Done) / limitFor.Seconds(), nil
+	return float64(slices[0].Done) / saturationFor.Seconds(), nil
 }
 
 // offer plays one load.
@@ -183,7 +183,7 @@ func (c *Cluster) offer(ctx context.Context, load Load, part, saturation float64
 	after, err := c.CPU(ctx)
 	s, seconds := all[0], load.For.Seconds()
 	o := Offered{
-		Load: part, Rate: float64(s.Due) / seconds, Goodput: float64(s.Done) / seconds,
+		Load: part, Saturation: saturation, Rate: float64(s.Due) / seconds, Goodput: float64(s.Done) / seconds,
 		Refused: float64(s.Refused) / seconds, Failed: float64(s.Failed) / seconds, Kinds: s.Kinds,
 		Done: s.Put, Refusal: s.Refusal,
 		ServerMicros: float64((after - before).Microseconds()) / float64(max(s.Done+s.Refused, 1)),
@@ -194,21 +194,24 @@ func (c *Cluster) offer(ctx context.Context, load Load, part, saturation float64
 	return o, err
 }
 
+// good is the goodput as a part of what a closed loop got.
+func (o Offered) good() float64 { return o.Goodput / max(o.Saturation, 1) }
+
 // middle returns the one with the median goodput.
 func middle(all []Offered) Offered {
-	slices.SortFunc(all, func(a, b Offered) int { return int(a.Goodput - b.Goodput) })
+	slices.SortFunc(all, func(a, b Offered) int { return cmp.Compare(a.good(), b.good()) })
 	return all[len(all)/2]
 }
 
 func (o Offered) line(name string) string {
-	return fmt.Sprintf("%-8s %5.2f %8.0f %8.0f %8.0f %7.0f %8.1f %8.1f %8.1f %8.1f", name, o.Load, o.Rate, o.Goodput, o.Refused, o.Failed, o.Done.P50, o.Done.P999, o.Refusal.P99, o.ServerMicros)
+	return fmt.Sprintf("%-8s %5.2f %8.0f %8.0f %7.2f %8.0f %7.0f %8.1f %8.1f %8.1f %8.1f", name, o.Load, o.Rate, o.Goodput, o.good(), o.Refused, o.Failed, o.Done.P50, o.Done.P999, o.Refusal.P99, o.ServerMicros)
 }
 
 func (f Overloaded) result() Result {
 	var text strings.Builder
-	fmt.Fprintf(&text, "a closed loop of %d callers gets %.0f/s\n", limitCallers, f.Saturation)
-	fmt.Fprintf(&text, "admission load  rate/s   goodput  refused  failed   p50 ms p99.9 ms refusal p99 server µs")
-	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done/s"}
+	fmt.Fprintf(&text, "loads and goodput are parts of what a closed loop of %d callers got a moment before\n", limitCallers)
+	fmt.Fprintf(&text, "admission load   rate/s goodput/s    part  refused  failed   p50 ms p99.9 ms refusal p99 server µs")
+	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done, as a part of the same", MaxY: 1}
 	tail := chart.Chart{Title: "99.9th percentile of what is done", XLabel: good.XLabel, YLabel: "p99.9, ms", LogY: true, MinY: 1}
 	for _, k := range []struct {
 		name string
@@ -218,9 +221,9 @@ func (f Overloaded) result() Result {
 		done.Name, slow.Name = k.name, k.name
 		for _, o := range k.all {
 			fmt.Fprintf(&text, "\n%s", o.line(k.name))
-			done.Points = append(done.Points, chart.Point{X: o.Load, Y: o.Goodput})
+			done.Points = append(done.Points, chart.Point{X: o.Load, Y: o.good()})
 			slow.Points = append(slow.Points, chart.Point{X: o.Load, Y: o.Done.P999})
-			good.MaxY = max(good.MaxY, 1.1*o.Goodput)
+			good.MaxY = max(good.MaxY, 1.1*o.good())
 		}
 		good.Lines, tail.Lines = append(good.Lines, done), append(tail.Lines, slow)
 	}

@@ -41,10 +41,9 @@ type modelled struct {
 	clients            []time.Duration // when they came
 	replicas, answers  []modelMessage
 	// replicaWait is what the last replica message had waited.
-	replicaWait      time.Duration
-	inFlight         int
-	lats             []time.Duration
-	offered, refused int
+	replicaWait time.Duration
+	inFlight    int
+	lats        []time.Duration
 }
 
 type modelRequest struct {
