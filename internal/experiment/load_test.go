@@ -3,7 +3,6 @@ package experiment
 import (
 	"context"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,11 +69,11 @@ func TestOpenLoop(t *testing.T) {
 		}
 	}
 	all = play(t, Load{Rate: 1000, Callers: 10_000}, &slowStore{takes: 10 * time.Millisecond}, 5)
-	if s := all[0]; s.Put.P99 < 2000 || s.Done+s.Failed+s.Refused != s.Due {
+	if s := all[0]; s.Put.P99 < 1900 || s.Done+s.Failed+s.Refused != s.Due {
 		t.Errorf("at twice what is served: %+v", s)
 	}
 	all = play(t, Load{Rate: 1000, Callers: 10}, &slowStore{takes: 20 * time.Millisecond}, 10)
-	if s := all[1]; s.Kinds[unsent] == 0 || s.Put.P50 < 10 || math.Abs(float64(s.Done)-2500) > 50 {
+	if s := all[1]; s.Kinds[unsent] == 0 || s.Put.P50 < 20 || s.Done < 2000 || s.Done > 2510 {
 		t.Errorf("with too few callers: %+v", s)
 	}
 }
