@@ -121,6 +121,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 func histogramMetric(d *desc, h *Histogram, labels ...string) prometheus.Metric {
 	var s Snapshot
 	s.Add(h)
+	return snapshotMetric(d, &s, labels...)
+}
+
+func snapshotMetric(d *desc, s *Snapshot, labels ...string) prometheus.Metric {
 	bounds := make(map[float64]uint64, lastBound-firstBound+1)
 	for k := firstBound; k <= lastBound; k++ {
 		bounds[float64(uint64(1)<<k)/1e6] = s.below(k)

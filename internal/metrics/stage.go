@@ -12,7 +12,8 @@ import (
 type StageID uint8
 
 const (
-	// StageDecode is every message from the peers' port, of clients and nodes.
+	// StageDecode is every message from the peers' port, of clients and nodes; Begun
+	// counts here those that pass into no further stage.
 	StageDecode StageID = iota
 	// StageCoordinate is gets and puts of clients, from all doors.
 	StageCoordinate
@@ -63,8 +64,15 @@ var (
 // collectStages shows the stages.
 func (n *Node) collectStages(ch chan<- prometheus.Metric) {
 	for id := range numStages {
-		s := &n.Stages[id]
-		ch <- histogramMetric(descStageQueue, &s.Queue, id.String())
+		s, queue := &n.Stages[id], Snapshot{}
+		queue.Add(&s.Queue)
+		if id == StageDecode {
+			// What passes into other stages is counted there alone.
+			for _, next := range []StageID{StageCoordinate, StageReplicaRead, StageReplicaWrite} {
+				queue.Add(&n.Stages[next].Queue)
+			}
+		}
+		ch <- snapshotMetric(descStageQueue, &queue, id.String())
 		ch <- prometheus.MustNewConstMetric(descStageDepth, prometheus.GaugeValue, float64(s.Depth()), id.String())
 		ch <- prometheus.MustNewConstMetric(descStageRefused, prometheus.CounterValue, float64(s.Refused.Load()), id.String())
 	}
