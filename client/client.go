@@ -58,6 +58,8 @@ type Client struct {
 	watch                *watch
 	// made counts the calls that were made.
 	made atomic.Uint32
+	// retries pays for attempts after a refusal as overloaded.
+	retries budget
 
 	cancel context.CancelFunc
 	links  sync.WaitGroup

@@ -37,7 +37,11 @@ func (c *Client) exchange(ctx context.Context, rq *call, began, deadline time.Ti
 		asked.add(to.lane)
 		rq.direct(to.direct)
 		answer, err := c.ask(ctx, t, rq, to, &asked, n == 0, began, deadline)
-		if err == nil || !again(rq.typ, err, to.direct) {
+		if err == nil {
+			c.retries.earn()
+			return answer, nil
+		}
+		if !again(rq.typ, err, to.direct) || kv.KindOf(err) == kv.KindOverloaded && !c.retries.spend() {
 			return answer, err
 		}
 		straight = straight && kv.KindOf(err) != kv.KindStaleRing

@@ -65,6 +65,7 @@ func TestEachFlagOfServeIsAVariable(t *testing.T) {
 		"W": "3", "PARTITIONS": "64", "PARTITIONER": "crc16", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "PPROF": "true",
 		"HINT_BYTES": "4096", "REPAIR_EVERY": "3s", "REAP_AT": "9", "FILL_RATE": "4M",
 		"RESP": "127.0.0.1:4", "RESP_CONNECTIONS": "70", "RESP_FLUSH": "true",
+		"ADMISSION": "70ms", "YIELD": "false",
 	} {
 		t.Setenv("RINGTAIL_"+name, value)
 	}
@@ -79,7 +80,8 @@ func TestEachFlagOfServeIsAVariable(t *testing.T) {
 		RESP:        "127.0.0.1:4", RESPConnections: 70, RESPFlush: true,
 		HintBytes: 4096, RepairEvery: 3 * time.Second, ReapAt: 9, FillRate: 4_000_000,
 		Hedge: true, ReadAll: 0.1,
-		LogLevel: -4, LogFormat: "json", Pprof: true,
+		Admission: admission(70 * time.Millisecond),
+		LogLevel:  -4, LogFormat: "json", Pprof: true,
 	}
 	if diff := cmp.Diff(want, g.Serve, cmp.AllowUnexported(serveCmd{})); diff != "" {
 		t.Errorf("serve differs (-want +got):\n%s", diff)

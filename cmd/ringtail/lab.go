@@ -18,6 +18,8 @@ type labCmd struct {
 	Changes      labChangesCmd      `cmd:"" help:"What changes of membership move and cost, at 10, 100 and 1,000 nodes."`
 	SlowReplica  labSlowReplicaCmd  `cmd:"" help:"What gets take while one of three nodes is slow."`
 	Buffering    labBufferingCmd    `cmd:"" help:"Puts that are durable against puts that are buffered, over time (figure 5)."`
+	Overload     labOverloadCmd     `cmd:"" help:"Goodput and tail under up to three times the load that saturates, with admission control and without."`
+	Controller   labControllerCmd   `cmd:"" help:"The tail while a node that was away is given what it missed, with work in the background making room and without."`
 }
 
 // labPartitioningCmd is ringtail lab partitioning.

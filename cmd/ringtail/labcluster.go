@@ -8,17 +8,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/experiment"
 	"github.com/ringtaildb/ringtail/internal/ring"
 )
 
+// besidePorts is the distance between the ports of clusters beside each other.
+const besidePorts = 200
+
 // labClusterFlags are those of experiments that start clusters.
 type labClusterFlags struct {
-	Port int    `default:"7400" placeholder:"PORT" help:"HTTP port of the first node; each further node's is 10 higher (7400)."`
-	Data string `placeholder:"DIR" help:"Where the nodes keep data and logs, made anew for each cluster and removed after it (a temporary directory)."`
-	To   string `default:"." placeholder:"DIR" help:"Where to write the figures, as JSON, and the drawing, as SVG (here)."`
+	Port  int      `default:"7400" placeholder:"PORT" help:"HTTP port of the first node; each further node's is 10 higher (7400)."`
+	Data  string   `placeholder:"DIR" help:"Where the nodes keep data and logs, made anew for each cluster and removed after it (a temporary directory)."`
+	Serve []string `placeholder:"FLAG" help:"Further flags of ringtail serve for each node, such as --serve=--pprof."`
+	To    string   `default:"." placeholder:"DIR" help:"Where to write the figures, as JSON, and the drawing, as SVG (here)."`
 }
 
 // play makes an experiment and writes what came of it.
@@ -79,7 +84,7 @@ func (f labClusterFlags) launch(ctx context.Context, spec experiment.Spec, use f
 // cluster returns the nodes of spec, not started.
 func (f labClusterFlags) cluster(spec experiment.Spec, dir string) (*localCluster, error) {
 	p := ring.DefaultParams()
-	c := devCmd{Nodes: spec.Nodes, Port: f.Port, Engine: spec.Engine, createFlags: createFlags{
+	c := devCmd{Nodes: spec.Nodes, Port: f.Port + besidePorts*spec.Beside, Engine: spec.Engine, createFlags: createFlags{
 		N: p.N, R: p.R, W: p.W, Partitions: p.Q, Partitioner: p.Partitioner.String(),
 	}}
 	if err := c.check(); err != nil {
@@ -95,7 +100,7 @@ func (f labClusterFlags) cluster(spec experiment.Spec, dir string) (*localCluste
 	}
 	l := &localCluster{out: io.Discard, nodes: nodes, dir: dir, apart: spec.Apart}
 	l.command = func(n devNode) *exec.Cmd {
-		args := append(c.serveArgs(n, nodes, filepath.Join(dir, n.name), true), spec.Serve...)
+		args := append(c.serveArgs(n, nodes, filepath.Join(dir, n.name), true), slices.Concat(spec.Serve, f.Serve)...)
 		if n == nodes[len(nodes)-1] {
 			args = append(args, spec.ServeLast...)
 		}

@@ -40,6 +40,10 @@ type serveCmd struct {
 	FillRate    byteRate      `env:"RINGTAIL_FILL_RATE" default:"16777216" placeholder:"BYTES" help:"The most bytes a second that this node fetches of partitions that move to it (16 MiB)."`
 	ReapAt      uint64        `env:"RINGTAIL_REAP_AT" default:"1024" placeholder:"COUNT" help:"Deleted keys, and keys with long clocks, at which to sweep; fewer wait for ten minutes (1024)."`
 
+	Admission admission `env:"RINGTAIL_ADMISSION" default:"100ms" placeholder:"DURATION" help:"While requests come faster than they are served, those that have waited for longer are refused as overloaded; off for never (100ms)."`
+
+	Yield bool `env:"RINGTAIL_YIELD" default:"true" negatable:"" help:"Have work in the background make room for clients' requests."`
+
 	RESPConnections int  `name:"resp-connections" env:"RINGTAIL_RESP_CONNECTIONS" default:"16384" placeholder:"COUNT" help:"The most connections of Redis's clients (16384)."`
 	RESPFlush       bool `name:"resp-flush" env:"RINGTAIL_RESP_FLUSH" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 
@@ -112,6 +116,8 @@ func (c *serveCmd) node(w io.Writer) (node.Config, error) {
 	cfg.AntiEntropy.Every, cfg.AntiEntropy.ReapAt = c.RepairEvery, c.ReapAt
 	cfg.Coordinator.Hedge, cfg.Coordinator.ReadAll, cfg.Delay = c.Hedge, c.ReadAll, c.Delay
 	cfg.AntiEntropy.FillRate = int64(c.FillRate)
+	cfg.Yield = c.Yield
+	cfg.Transport.MaxWait = time.Duration(c.Admission)
 	cfg.Door.Pprof = c.Pprof
 	cfg.Version = version()
 	cfg.Log = c.logger(w)

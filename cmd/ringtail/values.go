@@ -122,3 +122,20 @@ func (v values) conflict(key string) error {
 	return statusError{exitSiblings, fmt.Errorf("%q has %d siblings; put what they come to with this context:\n%s",
 		key, len(v.Siblings), v.Context)}
 }
+
+// admission is how long a request may wait while a queue stands; off is 0.
+type admission time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *admission) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*a = 0
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q is neither a duration above 0, such as 50ms, nor off", text)
+	}
+	*a = admission(d)
+	return nil
+}

@@ -15,7 +15,8 @@ type Config struct {
 	// Retry is how long a node is left alone after an exchange that failed.
 	Retry time.Duration
 	// Rate bounds what this node's exchanges send and receive, in bytes of
-	// payload a second, all together.
+	// payload a second, all together. They use the share of it with which requests
+	// of clients at either end are about as fast as without, as fills do.
 	Rate int64
 	// FillRate is the same for fills, which move partitions when the ring changes:
 	// what this node fetches, in bytes of payload a second. Keeper.SetFillRate

@@ -19,7 +19,7 @@ type Keeper struct {
 	peers map[kv.NodeID]*peer
 	// turn is the node with which the last exchange was begun.
 	turn      kv.NodeID
-	pace      pace.Pace
+	pace      yielding
 	mover     mover
 	refill    refill
 	leftovers leftovers
@@ -52,7 +52,7 @@ type Keeper struct {
 
 // New returns a Keeper. The configuration has been validated.
 func New(cfg Config, deps Deps) *Keeper {
-	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: pace.Pace{Rate: cfg.Rate, Burst: burst}}
+	k := &Keeper{local: local{Deps: deps, cfg: cfg}, peers: map[kv.NodeID]*peer{}, pace: yielding{Pace: pace.Pace{Rate: cfg.Rate, Burst: burst}, governor: pace.Eager()}}
 	k.member.k, k.leader.k, k.mover.k = k, k, k
 	k.lacks, k.missed = k.mover.lacks, k.mover.missed
 	k.mover.pace.Pace = pace.Pace{Rate: cfg.FillRate, Burst: burst}

@@ -159,8 +159,8 @@ func (k *Keeper) send(p *peer) {
 	p.next = nil
 	k.take(x, now, len(b))
 	k.call(p.id, wire.TypeExchange, b, func(answer []byte, err error) {
-		if x.purpose == forFill && err == nil {
-			k.mover.pace.governor.Note(k.Now(), loadIn(answer))
+		if err == nil {
+			k.paceOf(x).governor.Note(k.Now(), loadIn(answer))
 		}
 		k.take(x, k.Now(), len(answer))
 		if err != nil {
@@ -184,22 +184,25 @@ func (k *Keeper) send(p *peer) {
 
 // ready tells whether the rate allows an exchange's next request.
 func (k *Keeper) ready(x *exchange, now time.Time) bool {
+	return k.paceOf(x).Ready(now)
+}
+
+// paceOf returns the pace of an exchange.
+func (k *Keeper) paceOf(x *exchange) *yielding {
 	if x.purpose == forFill {
-		return k.mover.pace.Ready(now)
+		return &k.mover.pace
 	}
-	return k.pace.Ready(now)
+	return &k.pace
 }
 
 // take counts n bytes of an exchange.
 func (k *Keeper) take(x *exchange, now time.Time, n int) {
 	x.tally.Bytes += n
+	k.paceOf(x).take(now, n, k.load())
 	if x.purpose == forFill {
-		k.mover.pace.take(now, n, k.load())
 		k.mover.received.Add(now, uint64(n))
 		k.mover.totals.Received += uint64(n)
-		return
 	}
-	k.pace.Take(now, n)
 }
 
 // finish ends the exchange with a peer.

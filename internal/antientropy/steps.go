@@ -34,7 +34,7 @@ type mover struct {
 	// gainers are the nodes for whose sake marks are held back, ascending.
 	gainers []gainer
 
-	pace     fillPace
+	pace     yielding
 	received pace.Meter
 	tally    moverTally
 	totals   FillsStatus

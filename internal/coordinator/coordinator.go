@@ -142,6 +142,9 @@ type Deps struct {
 	// Alarm has Coordinator.Hedge called when a time has passed, in the place of
 	// what it was told before. Without it no get is hedged.
 	Alarm func(time.Duration)
+	// Admit, if set, tells whether a request may begin whose door does not know how
+	// long it has waited.
+	Admit func() bool
 }
 
 // Coordinator carries out requests. It is safe for concurrent use.
@@ -204,9 +207,10 @@ type Request struct {
 	// Deadline, if set, takes the place of Options.Timeout.
 	Deadline time.Time
 
-	// admitted tells that the request is part of one that was let in, and seen
-	// that its context was made here a moment ago.
-	admitted, seen bool
+	// admitted tells that the request is part of one that was let in, timed that how
+	// long it has waited is known, and was little enough, and seen that its context
+	// was made here a moment ago.
+	admitted, timed, seen bool
 	// retries is how often it was tried again without news of the ring.
 	retries int
 	// carried is what OmitRestart keeps.

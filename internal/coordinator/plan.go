@@ -44,8 +44,10 @@ func (c *Coordinator) plan(p *plan, t wire.Type, req *Request, now time.Time) er
 	if p.cur == nil || c.Cluster.Sealer() == nil {
 		return kv.Errorf(kv.KindUnavailable, "coordinate", "this node is not in a ring yet")
 	}
-	if !req.admitted && c.waiting.Load() >= int64(c.cfg.MaxInFlight) {
-		return kv.Errorf(kv.KindOverloaded, "coordinate", "%d requests wait for answers", c.cfg.MaxInFlight)
+	if !req.admitted {
+		if err := c.admit(req); err != nil {
+			return err
+		}
 	}
 	p.props = c.Cluster.Props(req.Key.Bucket())
 	var err error

@@ -12,6 +12,10 @@ import (
 // Handle serves a client's or another node's get or put (wire.TypeGet,
 // TypePut). It answers when the outcome is known.
 func (c *Coordinator) Handle(req wire.Request) {
+	if req.Late {
+		c.refuse(req)
+		return
+	}
 	var m wire.Put
 	var err error
 	switch req.Type {
@@ -33,7 +37,7 @@ func (c *Coordinator) Handle(req wire.Request) {
 	to := replies.Get().(*reply)
 	to.Reply = req.Reply
 	r := requestOf(m)
-	r.From, r.Level, r.Deadline = req.From, req.Level, req.Deadline
+	r.From, r.Level, r.Deadline, r.timed = req.From, req.Level, req.Deadline, true
 	c.carryOut(req.Type, &r, c.Now(), to)
 }
 

@@ -57,7 +57,7 @@ const (
 	limitCallers = 64
 	limitFor     = 5 * time.Second
 	// maxCallers bounds the operations of an open loop that are under way.
-	maxCallers = 8192
+	maxCallers = 32768
 )
 
 // Buffering plays the paper's figure 5: puts at a rate near what the disks bear,

@@ -36,7 +36,7 @@ func (c *Cluster) Peers() []string {
 
 const (
 	// pageTimeout bounds the wait for a page of a node, maxPage its bytes.
-	pageTimeout = 5 * time.Second
+	pageTimeout = 30 * time.Second
 	maxPage     = 4 << 20
 )
 
@@ -87,6 +87,26 @@ func (c *Cluster) Sum(ctx context.Context, sample string) (float64, error) {
 			return 0, err
 		}
 		sum += m[sample]
+	}
+	return sum, nil
+}
+
+// Total adds up all samples of a name, whatever their labels, of all nodes but one.
+func (c *Cluster) Total(ctx context.Context, name string, but Node) (float64, error) {
+	sum := 0.0
+	for _, n := range c.Nodes {
+		if n == but {
+			continue
+		}
+		m, err := n.Metrics(ctx)
+		if err != nil {
+			return 0, err
+		}
+		for sample, v := range m {
+			if of, _, _ := strings.Cut(sample, "{"); of == name {
+				sum += v
+			}
+		}
 	}
 	return sum, nil
 }

@@ -37,6 +37,8 @@ type Spec struct {
 	// R and W are 2.
 	Nodes  int
 	Engine string
+	// Beside is the number of clusters beside which it runs.
+	Beside int
 	// Serve are further flags of ringtail serve, for each node.
 	Serve []string
 	// ServeLast are further ones for the last node alone.

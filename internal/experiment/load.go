@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringtaildb/ringtail/client"
+	"github.com/ringtaildb/ringtail/internal/bench"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 )
@@ -24,8 +26,8 @@ type Load struct {
 	Gets int
 	// Keys are drawn evenly; values have ValueBytes.
 	Keys, ValueBytes int
-	// Callers is how many operations may be under way; those that find no room
-	// before their Timeout is over are not sent, and count as failed.
+	// Callers is how many operations may be under way; those that find no room are
+	// not sent, and count as failed.
 	Callers int
 	Timeout time.Duration
 	Options []client.Option
@@ -45,6 +47,9 @@ type Slice struct {
 	Done    uint64 `json:"done"`
 	Refused uint64 `json:"refused"`
 	Failed  uint64 `json:"failed"`
+	// Kinds are those of Failed by kind of error; unsent are those for which
+	// there was no room, or no time.
+	Kinds map[string]uint64 `json:"kinds,omitempty"`
 	// Get and Put are the times of those that were done.
 	Get Times `json:"get"`
 	Put Times `json:"put"`
@@ -63,64 +68,93 @@ type Times struct {
 // slice is a Slice while it is counted.
 type slice struct {
 	get, put, refused metrics.Histogram
-	due, failed       counter
+	due               atomic.Uint64
+
+	mu     sync.Mutex
+	failed map[string]uint64
 }
 
-type counter struct {
-	mu sync.Mutex
-	n  uint64
-}
+// unsent is the kind of those for which there was no room, or no time.
+const unsent = "unsent"
 
-func (c *counter) add() {
-	c.mu.Lock()
-	c.n++
-	c.mu.Unlock()
+// fail counts an operation that failed.
+func (s *slice) fail(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = map[string]uint64{}
+	}
+	s.failed[kind]++
 }
 
 // releaseEvery is how often due operations are let go: it bounds how late one
 // starts on a machine with nothing else to do.
 const releaseEvery = time.Millisecond
 
-// Play puts a bucket under the load until it is over or ctx ends, and returns what
+// player plays a Load.
+type player struct {
+	Load
+	store  bench.Store
+	slices []slice
+	began  time.Time
+	// pool is where values are cut out of.
+	pool     []byte
+	underway atomic.Int64
+	group    sync.WaitGroup
+}
+
+// poolBytes is the size of the pool beside a value.
+const poolBytes = 64 << 10
+
+// Play puts a store under the load until it is over or ctx ends, and returns what
 // came of it once every operation has ended.
-func (l Load) Play(ctx context.Context, b *client.Bucket) []Slice {
-	slices := make([]slice, int((l.For+l.Slice-1)/l.Slice))
-	due := make(chan time.Time, l.Callers)
-	var callers sync.WaitGroup
-	began := time.Now()
-	for i := range l.Callers {
-		c := caller{Load: l, bucket: b, slices: slices, began: began, rand: rand.New(rand.NewPCG(l.Seed, uint64(i)))}
-		callers.Go(func() { c.run(ctx, due) })
+func (l Load) Play(ctx context.Context, store bench.Store) []Slice {
+	p := &player{Load: l, store: store, slices: make([]slice, int((l.For+l.Slice-1)/l.Slice)), pool: make([]byte, poolBytes+l.ValueBytes)}
+	rng := rand.New(rand.NewPCG(l.Seed, 1))
+	for i := range p.pool {
+		p.pool[i] = byte(rng.Uint32())
 	}
+	p.began = time.Now()
 	if l.Rate > 0 {
-		l.release(ctx, began, slices, due)
+		p.release(ctx)
+	} else {
+		for range l.Callers {
+			p.group.Go(func() { p.loop(ctx) })
+		}
 	}
-	close(due)
-	callers.Wait()
-	out := make([]Slice, len(slices))
-	for i := range slices {
-		out[i] = slices[i].told(time.Duration(i) * l.Slice)
+	p.group.Wait()
+	out := make([]Slice, len(p.slices))
+	for i := range p.slices {
+		out[i] = p.slices[i].told(time.Duration(i) * l.Slice)
 	}
 	return out
 }
 
-// release lets operations go when they are due.
-func (l Load) release(ctx context.Context, began time.Time, slices []slice, due chan<- time.Time) {
+// of returns the slice of what is due at a time.
+func (p *player) of(at time.Duration) *slice { return &p.slices[min(int(at/p.Slice), len(p.slices)-1)] }
+
+// release lets operations go when they are due, each in a goroutine of its own:
+// one that is made before is late where the machine is slow to make it.
+func (p *player) release(ctx context.Context) {
 	t := time.NewTicker(releaseEvery)
 	defer t.Stop()
 	for n := 0; ; {
-		since := min(time.Since(began), l.For)
-		for until := int(since.Seconds() * l.Rate); n < until; n++ {
-			at := time.Duration(float64(n) / l.Rate * float64(time.Second))
-			s := &slices[min(int(at/l.Slice), len(slices)-1)]
-			s.due.add()
-			select {
-			case due <- began.Add(at):
-			default:
-				s.failed.add()
+		since := min(time.Since(p.began), p.For)
+		for until := int(since.Seconds() * p.Rate); n < until; n++ {
+			at := time.Duration(float64(n) / p.Rate * float64(time.Second))
+			s := p.of(at)
+			s.due.Add(1)
+			if p.underway.Add(1) > int64(p.Callers) {
+				p.underway.Add(-1)
+				s.fail(unsent)
+				continue
 			}
+			p.group.Go(func() {
+				p.operate(ctx, s, p.began.Add(at))
+				p.underway.Add(-1)
+			})
 		}
-		if since >= l.For {
+		if since >= p.For {
 			return
 		}
 		select {
@@ -131,65 +165,57 @@ func (l Load) release(ctx context.Context, began time.Time, slices []slice, due 
 	}
 }
 
-// caller makes operations that are due, one at a time.
-type caller struct {
-	Load
-	bucket *client.Bucket
-	slices []slice
-	began  time.Time
-	rand   *rand.Rand
-	value  []byte
-}
-
-func (c *caller) run(ctx context.Context, due <-chan time.Time) {
-	c.value = make([]byte, c.ValueBytes)
-	for i := range c.value {
-		c.value[i] = byte(c.rand.Uint32())
-	}
-	for c.Rate == 0 && ctx.Err() == nil {
+// loop makes one operation after the other.
+func (p *player) loop(ctx context.Context) {
+	for ctx.Err() == nil {
 		at := time.Now()
-		if at.Sub(c.began) >= c.For {
+		since := at.Sub(p.began)
+		if since >= p.For {
 			return
 		}
-		s := &c.slices[min(int(at.Sub(c.began)/c.Slice), len(c.slices)-1)]
-		s.due.add()
-		c.operate(ctx, s, at, c.Timeout)
-	}
-	for at := range due {
-		s := &c.slices[min(int(at.Sub(c.began)/c.Slice), len(c.slices)-1)]
-		left := c.Timeout - time.Since(at)
-		if left <= 0 || ctx.Err() != nil {
-			s.failed.add()
-			continue
-		}
-		c.operate(ctx, s, at, left)
+		s := p.of(since)
+		s.due.Add(1)
+		p.operate(ctx, s, at)
 	}
 }
 
 // loadKey returns the n-th key of a load.
 func loadKey(n int) string { return "k" + strconv.Itoa(n) }
 
-// operate makes one operation. A put has no context: the bucket keeps the last of
-// a key's values, so none is needed.
-func (c *caller) operate(ctx context.Context, s *slice, at time.Time, left time.Duration) {
-	key := loadKey(c.rand.IntN(c.Keys))
+// operate makes an operation that was due at a time. A put has no context: the
+// bucket keeps the last of a key's values, so none is needed.
+func (p *player) operate(ctx context.Context, s *slice, at time.Time) {
+	left := p.Timeout - time.Since(at)
+	if left < time.Millisecond || ctx.Err() != nil {
+		s.fail(unsent)
+		return
+	}
+	key := loadKey(rand.IntN(p.Keys))
+	opts := append(p.Options[:len(p.Options):len(p.Options)], client.Timeout(left))
 	h := &s.put
 	var err error
-	if c.rand.IntN(100) < c.Gets {
+	if rand.IntN(100) < p.Gets {
 		h = &s.get
-		_, err = c.bucket.Get(ctx, key, append(c.Options, client.Timeout(left))...)
+		_, err = p.store.Get(ctx, key, opts...)
 	} else {
-		_, err = c.bucket.Put(ctx, key, nil, c.value, append(c.Options, client.Timeout(left))...)
+		from := rand.IntN(poolBytes)
+		_, err = p.store.Put(ctx, key, nil, p.pool[from:from+p.ValueBytes], opts...)
 	}
-	took := time.Since(at)
+	s.ended(h, time.Since(at), err)
+}
+
+// ended counts an operation.
+func (s *slice) ended(h *metrics.Histogram, took time.Duration, err error) {
 	var told *client.Error
 	switch {
 	case err == nil:
 		h.Record(took)
-	case errors.As(err, &told) && told.Kind == client.Kind(kv.KindOverloaded.String()):
+	case !errors.As(err, &told):
+		s.fail(kv.KindInternal.String())
+	case told.Kind == client.KindOverloaded:
 		s.refused.Record(took)
 	default:
-		s.failed.add()
+		s.fail(string(told.Kind))
 	}
 }
 
@@ -197,8 +223,12 @@ func (s *slice) told(at time.Duration) Slice {
 	get, getTimes := timesOf(&s.get)
 	put, putTimes := timesOf(&s.put)
 	refused, refusal := timesOf(&s.refused)
+	failed := uint64(0)
+	for _, n := range s.failed {
+		failed += n
+	}
 	return Slice{
-		At: at.Seconds(), Due: s.due.n, Done: get + put, Refused: refused, Failed: s.failed.n,
+		At: at.Seconds(), Due: s.due.Load(), Done: get + put, Refused: refused, Failed: failed, Kinds: s.failed,
 		Get: getTimes, Put: putTimes, Refusal: refusal,
 	}
 }

@@ -222,7 +222,7 @@ func (f *SlowReplicas) play(ctx context.Context, c *Cluster, cl *client.Client, 
 
 // pause stops a node's process for Delay, now and then, until ctx ends.
 func (f *SlowReplicas) pause(ctx context.Context, n Node) {
-	for rest(ctx, f.Config.Every-f.Config.Delay) {
+	for idle(ctx, f.Config.Every-f.Config.Delay) {
 		if n.Pause() != nil {
 			return // it has ended, and the load tells
 		}
@@ -231,8 +231,8 @@ func (f *SlowReplicas) pause(ctx context.Context, n Node) {
 	}
 }
 
-// rest waits for d; false tells that ctx has ended.
-func rest(ctx context.Context, d time.Duration) bool {
+// idle waits for d; false tells that ctx has ended.
+func idle(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -66,7 +66,7 @@ func (h *Sender) next(now time.Time) *delivery {
 	// Who had nothing to send, or a full window, is owed nothing for that time.
 	h.mu.served = max(h.mu.served, s.served)
 	s.served = h.mu.served + uint64(size)
-	h.mu.pace.Take(now, size)
+	h.mu.pace.Take(now, h.priced(size))
 	return d
 }
 

@@ -69,7 +69,7 @@ type Cluster interface {
 // and drops the task, when its queue is full.
 type Background interface{ Go(task func()) bool }
 
-// Deps are what a Sender works with; all are needed.
+// Deps are what a Sender works with; all are needed but Share.
 type Deps struct {
 	Self kv.NodeID
 	// Boot is this node's boot number.
@@ -82,6 +82,9 @@ type Deps struct {
 	// Now is a clock that does not jump (time.Now, with its monotonic reading);
 	// Tick gets the same clock's time.
 	Now func() time.Time
+	// Share, if set, is the part of its rates that the Sender may use now, above 0
+	// and at most 1, so that requests of clients here do not suffer.
+	Share func() float64
 }
 
 // Sender delivers this node's hints and takes those that others deliver. It is
@@ -99,6 +102,10 @@ type Sender struct {
 		tallies  map[kv.NodeID]*tally
 		totals   Totals
 		pace     pace.Pace
+		// taking is the pace of what others hand over, held are the answers that it
+		// holds back.
+		taking pace.Pace
+		held   []heldAck
 		// served is the share of the session that was the last to send.
 		served uint64
 		// pumping is set while a goroutine sends.
@@ -115,6 +122,7 @@ func New(cfg Config, deps Deps) *Sender {
 	h := &Sender{Deps: deps, cfg: cfg}
 	h.mu.tallies = map[kv.NodeID]*tally{}
 	h.mu.pace = pace.Pace{Rate: cfg.Rate, Burst: burst}
+	h.mu.taking = h.mu.pace
 	return h
 }
 
@@ -132,6 +140,7 @@ func (h *Sender) Tick(now time.Time) {
 	if due {
 		h.plan(now)
 	}
+	h.answerHeld(now)
 	h.pump()
 }
 

@@ -260,3 +260,34 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestMakesRoom: while clients suffer at the node that hands over, or at the one
+// that takes, no more than the share of the rate is handed over; nothing is lost,
+// and once they do not suffer all of it goes at the rate.
+func TestMakesRoom(t *testing.T) {
+	for _, at := range []kv.NodeID{1, 2} {
+		cfg := Default()
+		cfg.Rate, cfg.Window = 1_000_000, 8
+		c, standIn, _, _ := away(t, 0, cfg)
+		share := 0.1
+		c.node(at).sender.Share = func() float64 { return share }
+		standIn.fill(2, 1000, strings.Repeat("v", 1000))
+		c.comeUp(2)
+		handed := func(d time.Duration) float64 {
+			before := standIn.sender.mu.totals.Delivered
+			for until := c.now.Add(d); c.now.Before(until); c.run() {
+				c.pass(10 * time.Millisecond)
+			}
+			return float64(standIn.sender.mu.totals.Delivered-before) / d.Seconds()
+		}
+		handed(time.Second) // the burst
+		if rate := handed(4 * time.Second); rate < 60 || rate > 110 {
+			t.Errorf("clients suffer at node %v: %v hints a second", at, rate)
+		}
+		share = 1
+		if handed(2 * time.Second); c.hints() > 0 {
+			t.Errorf("clients suffered at node %v: %d hints are left", at, c.hints())
+		}
+		c.rested()
+	}
+}

@@ -20,6 +20,7 @@ type arrival struct {
 	reply wire.Reply
 	// boot is this node's, of the time when the merge began.
 	boot uint64
+	size int
 }
 
 func (h *Sender) take(req wire.Request) error {
@@ -42,7 +43,7 @@ func (h *Sender) take(req wire.Request) error {
 		h.inbound.Add(-1)
 		return kv.Errorf(kv.KindOverloaded, "take hint", "%d hints wait for the disk", h.cfg.Inbound)
 	}
-	a := &arrival{h: h, reply: req.Reply, boot: h.Boot()}
+	a := &arrival{h: h, reply: req.Reply, boot: h.Boot(), size: len(req.Payload)}
 	if h.cfg.Omit&OmitDurable != 0 {
 		if err = h.Local.Merge(p, m.Key, in, nil, nil); err == nil {
 			a.Durable(nil)
@@ -58,15 +59,12 @@ func (h *Sender) take(req wire.Request) error {
 
 // Durable implements storage.Waiter.
 func (a *arrival) Durable(err error) {
-	a.h.inbound.Add(-1)
 	if err != nil {
+		a.h.inbound.Add(-1)
 		a.reply.Fail(err)
 		return
 	}
-	a.h.mu.Lock()
-	a.h.mu.totals.Received++
-	a.h.mu.Unlock()
-	a.reply.Send(&wire.HandoffAck{Boot: a.boot})
+	a.h.taken(a)
 }
 
 // owned returns the partition of k if this node may take hints for it: as an

@@ -91,5 +91,5 @@ func (h *Sender) tally(owner kv.NodeID) *tally {
 func (h *Sender) Busy() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.mu.sessions) > 0
+	return len(h.mu.sessions) > 0 || len(h.mu.held) > 0
 }

@@ -93,7 +93,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for op := range numOps {
 		for o := range numOutcomes {
-			ch <- latencyMetric(&n.latency[op][o], op.String(), o.String())
+			ch <- histogramMetric(descLatency, &n.latency[op][o], op.String(), o.String())
 		}
 		for k := range kv.NumKinds {
 			counter(descErrors, n.errors[op][k].Load(), op.String(), k.String())
@@ -102,6 +102,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- sizesMetric(descAnswer, &n.QuorumAnswered[op], op.String())
 	}
 	ch <- sizesMetric(descSibs, &n.GetSiblings)
+	n.collectStages(ch)
 	for d := range numDoors {
 		counter(descDoor, n.Requests[d].Load(), d.String())
 	}
@@ -127,14 +128,18 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func latencyMetric(h *Histogram, labels ...string) prometheus.Metric {
+func histogramMetric(d *desc, h *Histogram, labels ...string) prometheus.Metric {
 	var s Snapshot
 	s.Add(h)
+	return snapshotMetric(d, &s, labels...)
+}
+
+func snapshotMetric(d *desc, s *Snapshot, labels ...string) prometheus.Metric {
 	bounds := make(map[float64]uint64, lastBound-firstBound+1)
 	for k := firstBound; k <= lastBound; k++ {
 		bounds[float64(uint64(1)<<k)/1e6] = s.below(k)
 	}
-	return prometheus.MustNewConstHistogram(descLatency, s.Count(), s.Sum.Seconds(), bounds, labels...)
+	return prometheus.MustNewConstHistogram(d, s.Count(), s.Sum.Seconds(), bounds, labels...)
 }
 
 // sizesMetric reads the count last, so that no bound exceeds it while others

@@ -113,6 +113,8 @@ type Node struct {
 	// PutsCapped counts puts that were refused because the key had too many
 	// siblings.
 	PutsCapped atomic.Uint64
+	// Stages are what requests pass, by StageID.
+	Stages [numStages]Stage
 
 	latency [numOps][numOutcomes]Histogram
 	errors  [numOps][kv.NumKinds]atomic.Uint64
@@ -139,7 +141,9 @@ func NewNode(now time.Time) *Node {
 	return n
 }
 
-// Done counts a request that ended after took, with err nil for success.
+// Done counts a request that ended after took, with err nil for success. What one
+// took that was refused at once as overloaded is no part of what requests take:
+// many of them would hide how the others fare.
 func (n *Node) Done(op Op, took time.Duration, err error) {
 	outcome := OK
 	if err != nil {
@@ -148,6 +152,9 @@ func (n *Node) Done(op Op, took time.Duration, err error) {
 			kind = kv.KindInternal
 		}
 		n.errors[op][kind].Add(1)
+		if kind == kv.KindOverloaded && took == 0 {
+			return
+		}
 		outcome = outcomes[kind]
 	}
 	n.latency[op][outcome].Record(took)

@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -16,18 +18,30 @@ const maxBackground = 256
 // section 10). One task runs at a time, so that this work never takes more than
 // one processor from gets and puts. Go is safe for concurrent use.
 type background struct {
-	tasks chan func()
+	tasks chan task
+	stage *metrics.Stage
 }
 
-func newBackground() *background { return &background{tasks: make(chan func(), maxBackground)} }
+// task is what is to be run, since when.
+type task struct {
+	run   func()
+	since time.Time
+}
+
+func newBackground(stage *metrics.Stage) *background {
+	b := &background{tasks: make(chan task, maxBackground), stage: stage}
+	stage.SetDepth(func() int { return len(b.tasks) })
+	return b
+}
 
 // Go has task run when those before it have; it returns false when too many
 // wait.
-func (b *background) Go(task func()) bool {
+func (b *background) Go(run func()) bool {
 	select {
-	case b.tasks <- task:
+	case b.tasks <- task{run, time.Now()}:
 		return true
 	default:
+		b.stage.Refused.Add(1)
 		return false
 	}
 }
@@ -37,8 +51,9 @@ func (b *background) Go(task func()) bool {
 func (b *background) run(ctx context.Context) error {
 	for {
 		select {
-		case task := <-b.tasks:
-			task()
+		case t := <-b.tasks:
+			b.stage.Queue.Record(time.Since(t.since))
+			t.run()
 		case <-ctx.Done():
 			return nil
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -19,7 +20,7 @@ func (f *failures) Respond(_ uint64, _ wire.Type, flags wire.Flags, m wire.Appen
 }
 
 func TestBackgroundRunsInOrderUpToItsLimit(t *testing.T) {
-	b := newBackground()
+	b := newBackground(new(metrics.Stage))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var ran []int
@@ -52,7 +53,7 @@ func TestBackgroundRunsInOrderUpToItsLimit(t *testing.T) {
 // TestBackgroundKeepsThePayload: the connection uses its buffer again as soon
 // as the request was handed over.
 func TestBackgroundKeepsThePayload(t *testing.T) {
-	b := newBackground()
+	b := newBackground(new(metrics.Stage))
 	ctx, cancel := context.WithCancel(t.Context())
 	payload := []byte("keys")
 	served := ""

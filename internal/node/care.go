@@ -39,7 +39,7 @@ func (n *Node) openCare() {
 	peers := peers{n.pool, n.service}
 	n.sender = handoff.New(n.cfg.Handoff, handoff.Deps{
 		Self: n.service.ID(), Boot: n.boot, Hints: n.store, Local: n.store, Peers: peers, Cluster: n,
-		Background: n.background, Now: time.Now,
+		Background: n.background, Now: time.Now, Share: n.share,
 	})
 	n.keeper = antientropy.New(n.cfg.AntiEntropy, antientropy.Deps{
 		Self: n.service.ID(), Boot: n.boot, Trees: n.store, Copies: n.store, Floors: n.store, Damage: n.store, Stages: n.store,
@@ -47,6 +47,7 @@ func (n *Node) openCare() {
 		Wall: func() kv.Time { return kv.TimeOf(time.Now()) },
 	})
 	n.scrubber = newScrubber(n.cfg.Scrub, n.store, n.log)
+	n.scrubber.shared = n.shared
 }
 
 // peers makes transport and membership the Peers of hand-off and anti-entropy.
@@ -132,7 +133,7 @@ func (n *Node) upkeep(ctx context.Context) error {
 		case did == 0:
 			pause = beat.Pause(time.Now(), upkeepIdle)
 		default:
-			pause = time.Duration(did) * time.Second / upkeepRate
+			pause = n.shared(time.Duration(did) * time.Second / upkeepRate)
 		}
 	}
 	return nil

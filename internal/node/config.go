@@ -74,6 +74,8 @@ type Config struct {
 	// BusyAt is the number of requests of clients under way here above which
 	// what moves between nodes makes room for them (AntiEntropy.FillRate).
 	BusyAt int
+	// Yield has work in the background make room for requests of clients.
+	Yield bool
 
 	// Version introduces the program.
 	Version string
@@ -103,6 +105,7 @@ func Default() Config {
 		HTTP:        "127.0.0.1:7400",
 		Weight:      1,
 		BusyAt:      32,
+		Yield:       true,
 		Version:     "dev",
 		Coordinator: coordinator.Default(),
 		Replica:     replica.Default(),

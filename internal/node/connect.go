@@ -21,6 +21,7 @@ func (n *Node) Handle(req wire.Request) {
 		req.Reply.Fail(kv.Errorf(kv.KindUnavailable, "serve", "node %s has left the ring", n.cfg.Name))
 		return
 	}
+	n.metrics.Begun(stageOf(req.Type), req.Waited)
 	switch req.Type {
 	case wire.TypeReplicaRead, wire.TypeReplicaPut:
 		n.store.Handle(req)
@@ -46,6 +47,19 @@ func (n *Node) Handle(req wire.Request) {
 	default:
 		req.Reply.Fail(kv.Errorf(kv.KindInvalid, "serve", "no part of the node serves %v", req.Type))
 	}
+}
+
+// stageOf returns the stage that a message of a type passes into.
+func stageOf(t wire.Type) metrics.StageID {
+	switch t {
+	case wire.TypeGet, wire.TypePut:
+		return metrics.StageCoordinate
+	case wire.TypeReplicaRead:
+		return metrics.StageReplicaRead
+	case wire.TypeReplicaPut:
+		return metrics.StageReplicaWrite
+	}
+	return metrics.StageDecode
 }
 
 // The methods below make a Node the coordinator's Cluster, and connect

@@ -60,6 +60,7 @@ type Node struct {
 	riak   *riak.Server
 
 	background *background
+	valve      *valve
 	sender     *handoff.Sender
 	keeper     *antientropy.Keeper
 	scrubber   *scrubber
@@ -79,6 +80,7 @@ type Node struct {
 	// fillRate is the pace of what moves, in bytes a second.
 	fillRate atomic.Int64
 	strain   strain
+	yield    yield
 	course   course
 	// standing is the node's status as it was last told of.
 	standing atomic.Uint32
@@ -106,8 +108,9 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log, started: time.Now(), failed: make(chan error, 1), left: make(chan struct{}),
-		changing: make(chan struct{}, 1), background: newBackground(), damages: make(chan storage.Damage, maxDamages),
+		changing: make(chan struct{}, 1), damages: make(chan storage.Damage, maxDamages),
 	}
+	n.valve = newValve(cfg.Transport.MaxWait)
 	n.fillRate.Store(cfg.AntiEntropy.FillRate)
 	if err := n.open(); err != nil {
 		return errors.Join(err, n.close())
@@ -128,6 +131,7 @@ func (n *Node) open() error {
 		return err
 	}
 	n.metrics = metrics.NewNode(n.started)
+	n.background = newBackground(&n.metrics.Stages[metrics.StageBackground])
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
 		Identity: n.identity, Versions: n.versions, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
 	}, n.log)
@@ -150,6 +154,7 @@ func (n *Node) open() error {
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Hints: hints{n.store, &n.closed}, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 		Alarm: func(d time.Duration) { n.alarm.Reset(d) },
+		Admit: n.valve.admit,
 	})
 	if err := n.begin(); err != nil {
 		return err
@@ -159,6 +164,7 @@ func (n *Node) open() error {
 		Identity: n.identity, Versions: n.versions, Level: n.level, Admit: n.admit,
 	}, n, n.log)
 	n.addSources()
+	n.addStages()
 	if err := n.openDoors(); err != nil {
 		return err
 	}
@@ -291,6 +297,7 @@ func (n *Node) tick(ctx context.Context) error {
 		}
 		switch requests := n.coord.InFlight() > 0; {
 		case requests:
+			n.valve.look(now)
 			active, pause, woken = now, expireEvery, nil
 		case n.sender.Busy() || n.keeper.Busy():
 			active, pause, woken = now, careEvery, nil

@@ -58,14 +58,16 @@ type scrubber struct {
 	// wait returns after d, earlier when woken by start, false when ctx ended.
 	wait func(ctx context.Context, d time.Duration, woken <-chan struct{}) bool
 	wake chan struct{}
-	mu   struct {
+	// shared lengthens a pause where clients would suffer.
+	shared func(time.Duration) time.Duration
+	mu     struct {
 		sync.Mutex
 		view httpapi.RunView
 	}
 }
 
 func newScrubber(cfg ScrubConfig, store scrubbed, log *slog.Logger) *scrubber {
-	return &scrubber{cfg: cfg, store: store, log: log, now: time.Now, wait: waitFor, wake: make(chan struct{}, 1)}
+	return &scrubber{cfg: cfg, store: store, log: log, now: time.Now, wait: waitFor, wake: make(chan struct{}, 1), shared: func(d time.Duration) time.Duration { return d }}
 }
 
 func waitFor(ctx context.Context, d time.Duration, woken <-chan struct{}) bool {
@@ -144,7 +146,7 @@ func (s *scrubber) slice(ctx context.Context, p kv.Partition, l merkle.Leaf) boo
 	if n == 0 {
 		return ctx.Err() == nil
 	}
-	return s.wait(ctx, time.Duration(n)*time.Second/time.Duration(s.cfg.Rate), nil)
+	return s.wait(ctx, s.shared(time.Duration(n)*time.Second/time.Duration(s.cfg.Rate)), nil)
 }
 
 func (s *scrubber) update(change func(*httpapi.RunView)) {

@@ -31,6 +31,9 @@ func (s stats) PutDone(e coordinator.Ended) {
 
 func (s stats) done(op metrics.Op, e coordinator.Ended) {
 	s.Done(op, e.Took, e.Err)
+	if e.Err != nil && e.Asked == 0 && kv.KindOf(e.Err) == kv.KindOverloaded {
+		s.Refuse(metrics.StageCoordinate)
+	}
 	if e.Asked > 0 {
 		s.QuorumAsked[op].Record(e.Asked)
 		s.QuorumAnswered[op].Record(e.Answered)

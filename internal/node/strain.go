@@ -30,7 +30,7 @@ const (
 	fading = 0.75
 )
 
-// strain tells whether what moves slows requests of clients down: whether more than
+// strain tells whether work in the background slows requests of clients down: whether more than
 // one in a hundred takes half again as long as the 99th percentile was before it
 // began, and by more than chance. Its methods are for one goroutine; load is for
 // all.
@@ -58,6 +58,7 @@ func (s *strain) learn(now time.Time, m *metrics.Node) {
 	if age := now.Sub(s.learning); whole && age < learnFor {
 		return
 	}
+	s.load.Store(uint32(pace.Calm)) // what was said of work that is over says nothing of the next
 	var recent [2]metrics.Snapshot
 	var totals [2]metrics.Snapshot
 	for i, op := range judgedOps {
@@ -114,7 +115,11 @@ func (s *strain) gather(m *metrics.Node, count bool) (served bool) {
 		if n := recent.Count(); n > 0 && count {
 			served = true
 			s.ended += float64(n)
-			s.slow += float64(recent.Above(s.ops[i].slow))
+			slow := s.ops[i].slow
+			if slow == 0 {
+				slow = unusual // nothing was learnt yet
+			}
+			s.slow += float64(recent.Above(slow))
 		}
 		s.ops[i].past = total
 	}
@@ -122,13 +127,19 @@ func (s *strain) gather(m *metrics.Node, count bool) (served bool) {
 }
 
 // load tells how requests of clients fare here, as of the last judgement.
-func (n *Node) load() pace.Load { return pace.Load(n.strain.load.Load()) }
+func (n *Node) load() pace.Load {
+	if !n.cfg.Yield {
+		return pace.Idle
+	}
+	return pace.Load(n.strain.load.Load())
+}
 
-// watchStrain judges while data moves, and learns what is usual while none does.
+// watchStrain judges while there is work in the background, and learns what is
+// usual while there is none.
 func (n *Node) watchStrain(now time.Time) {
-	if n.course.view().epoch == 0 {
-		n.strain.learn(now, n.metrics)
-	} else {
+	if n.disturbed(now) {
 		n.strain.judge(now, n.metrics, n.coord.InFlight() > n.cfg.BusyAt)
+	} else {
+		n.strain.learn(now, n.metrics)
 	}
 }

@@ -44,6 +44,10 @@ type Governor struct {
 	told  bool
 }
 
+// Eager returns a Governor that begins with the whole rate, for work that is
+// mostly little.
+func Eager() Governor { return Governor{share: 1} }
+
 // Note tells how requests fare at one of the nodes that the work burdens.
 func (g *Governor) Note(now time.Time, l Load) {
 	g.turn(now)

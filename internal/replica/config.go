@@ -18,6 +18,10 @@ type Config struct {
 	// that was written of late; 0 is none. With it, writes and the questions of
 	// other nodes rarely read from the engine.
 	MaxHeadBytes uint64
+	// MaxSyncing bounds the writes of other nodes that wait for the disk at once: one
+	// more is refused with KindOverloaded, before anything is written. An engine may
+	// hold writers up where more of them wait than it has room for.
+	MaxSyncing int
 	// Wall is the wall clock by which listings leave out what has expired; nil is
 	// the system's.
 	Wall func() kv.Time
@@ -42,9 +46,11 @@ type Hooks struct {
 	Wrong func(p kv.Partition, l merkle.Leaf)
 }
 
-// Default returns the Config of an ordinary machine: 1 GiB of hints, and heads of
-// some 250,000 keys.
-func Default() Config { return Config{MaxHintBytes: 1 << 30, MaxHeadBytes: 64 << 20} }
+// Default returns the Config of an ordinary machine: 1 GiB of hints, heads of some
+// 250,000 keys, and no more writes that wait for the disk than Pebble has room for.
+func Default() Config {
+	return Config{MaxHintBytes: 1 << 30, MaxHeadBytes: 64 << 20, MaxSyncing: 4096}
+}
 
 // Validate returns an error of KindInvalid that names the first field out of
 // its range.
@@ -52,6 +58,8 @@ func (c Config) Validate() error {
 	switch {
 	case c.MaxHintBytes == 0:
 		return kv.Errorf(kv.KindInvalid, "check replica config", "MaxHintBytes is 0, and must be positive")
+	case c.MaxSyncing < 1:
+		return kv.Errorf(kv.KindInvalid, "check replica config", "MaxSyncing %d is less than 1", c.MaxSyncing)
 	case c.Omit >= omitEnd:
 		return kv.Errorf(kv.KindInvalid, "check replica config", "Omit is %#x, and has bits without a meaning", uint32(c.Omit))
 	}

@@ -156,11 +156,15 @@ func (s *Store) servePut(req wire.Request) error {
 		req.Reply.Send(wire.AckApplied)
 		return nil
 	}
+	if err := s.enter(); err != nil {
+		return err
+	}
 	w := s.acks.Get().(*durableAck)
 	w.store, w.reply = s, req.Reply
 	if err := s.mergePut(req.Level, p, &m, in, w); err != nil {
 		*w = durableAck{}
 		s.acks.Put(w)
+		s.syncing.Add(-1)
 		return err
 	}
 	if m.Ack == wire.AckBoth {
@@ -179,6 +183,18 @@ func (s *Store) mergePut(level kv.Level, p kv.Partition, m *wire.ReplicaPut, in 
 	return s.mergeData(p, m.Key, in, sender{level: level, version: m.Floor}, durable)
 }
 
+// enter lets a write in that waits for the disk, unless too many do.
+func (s *Store) enter() error {
+	if s.syncing.Add(1) > int64(s.cfg.MaxSyncing) {
+		s.syncing.Add(-1)
+		return kv.Errorf(kv.KindOverloaded, "serve", "%d writes wait for the disk, the limit", s.cfg.MaxSyncing)
+	}
+	return nil
+}
+
+// Syncing returns how many writes that other nodes asked for wait for the disk.
+func (s *Store) Syncing() int { return int(s.syncing.Load()) }
+
 // durableAck answers a put once it is on stable storage.
 type durableAck struct {
 	store *Store
@@ -190,6 +206,7 @@ func (w *durableAck) Durable(err error) {
 	reply, s := w.reply, w.store
 	*w = durableAck{}
 	s.acks.Put(w)
+	s.syncing.Add(-1)
 	if err != nil {
 		reply.Fail(err)
 		return

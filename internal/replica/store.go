@@ -49,11 +49,13 @@ type Store struct {
 	saved atomic.Bool
 	// reaped counts what Upkeep has reaped.
 	reaped atomic.Uint64
-	locks  [merkle.Leaves]lock
-	parts  partitions
-	hints  hintTable
-	heads  heads
-	self   kv.NodeID
+	// syncing counts the writes of other nodes that wait for the disk.
+	syncing atomic.Int64
+	locks   [merkle.Leaves]lock
+	parts   partitions
+	hints   hintTable
+	heads   heads
+	self    kv.NodeID
 	// first is the first sequence number of this process, and names its stop;
 	// keptBy is the stop whose kept trees are valid, 0 for none.
 	first, keptBy uint64

@@ -20,8 +20,10 @@ type accepted struct {
 	// version is the one that both sides speak.
 	version wire.Version
 	// told tells that the peer knows that this node ends; Server.mu guards it.
-	told   bool
-	began  time.Time
+	told  bool
+	began time.Time
+	// offset is began, since the server was made.
+	offset time.Duration
 	out    *outQueue
 	src    *source
 	since  *arrival
@@ -45,7 +47,8 @@ func newAccepted(s *Server, nc net.Conn, hello wire.Hello, version wire.Version)
 		src:   &source{nc: nc, stats: &s.stats},
 		parts: newAssembly(open),
 	}
-	c.since = &arrival{src: c.src, now: c.now}
+	c.offset = c.began.Sub(s.made)
+	c.since = &arrival{src: c.src, now: c.now, backlog: backlogOf(nc)}
 	c.frames = newFrameReader(c.src, c.since, version)
 	return c
 }
@@ -123,16 +126,19 @@ func (c *accepted) announce() {
 func (c *accepted) handle(h wire.Header, payload []byte) {
 	reply := wire.Reply{To: c, ID: h.ID, Type: h.Type}
 	deadline := c.since.since + time.Duration(h.Deadline)*time.Millisecond
+	now := c.now()
+	waited := now - c.since.since
 	switch {
 	case h.Type == wire.TypePing:
 		reply.Send(wire.Raw(nil))
-	case c.now() >= deadline:
+	case now >= deadline:
 		c.server.tardy.Add(1)
 		reply.Fail(kv.Errorf(kv.KindTimeout, "serve", "the deadline passed before the request was read"))
 	default:
 		c.server.handler.Handle(wire.Request{
 			Type: h.Type, From: c.from, Deadline: c.began.Add(deadline), Level: h.Level,
 			Payload: payload, Reply: reply,
+			Waited: waited, Late: c.refuses(h.Type, now, waited),
 		})
 	}
 }

@@ -34,6 +34,10 @@ type Config struct {
 	// MaxHandshakes bounds the connections whose handshake is not done; past it
 	// a connection is closed as soon as it is accepted.
 	MaxHandshakes int
+	// MaxWait is how long a request of a client may have waited in its connection
+	// while requests come faster than they are served: those that have waited for
+	// longer are marked as late. 0 marks none.
+	MaxWait time.Duration
 
 	// HandshakeTimeout bounds a handshake from the first byte to the last, at
 	// both sides.
@@ -70,6 +74,7 @@ func Default() Config {
 		ClientAssemblyBytes: 4 << 20,
 		MaxPending:          1 << 16,
 		MaxConns:            4096,
+		MaxWait:             DefaultMaxWait,
 		MaxHandshakes:       128,
 		HandshakeTimeout:    5 * time.Second,
 		Tick:                50 * time.Millisecond,
@@ -100,6 +105,8 @@ func (c Config) Validate() error {
 		return invalid("MaxConns %d is less than 1", c.MaxConns)
 	case c.MaxHandshakes < 1:
 		return invalid("MaxHandshakes %d is less than 1", c.MaxHandshakes)
+	case c.MaxWait < 0:
+		return invalid("MaxWait %v is negative", c.MaxWait)
 	case c.HandshakeTimeout <= 0:
 		return invalid("HandshakeTimeout %v is not positive", c.HandshakeTimeout)
 	case c.Tick <= 0:

@@ -22,7 +22,11 @@ type Server struct {
 	handler wire.Handler
 	log     *slog.Logger
 
-	stats                                       counters
+	stats counters
+	// behind is when a message of another node was last late, in nanoseconds since
+	// the server was made; 0 for never.
+	behind                                      atomic.Int64
+	made                                        time.Time
 	handshakes                                  atomic.Int64 // connections whose handshake is not done
 	refused, garbage, malformed, tardy, dropped atomic.Uint64
 
@@ -57,7 +61,7 @@ func NewServer(cfg Config, hooks Hooks, h wire.Handler, log *slog.Logger) *Serve
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, hooks: hooks, handler: h, log: log}
+	s := &Server{cfg: cfg, hooks: hooks, handler: h, log: log, made: time.Now()}
 	s.mu.conns = make(map[*accepted]struct{})
 	return s
 }

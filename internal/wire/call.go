@@ -80,6 +80,11 @@ type Request struct {
 	Level kv.Level
 	// Payload is valid only until Handle returns.
 	Payload []byte
+	// Waited is how long it waited here to be handled, at the most; Late tells that
+	// requests come faster than they are served: one that begins work is to be
+	// refused.
+	Waited time.Duration
+	Late   bool
 	// Reply answers it.
 	Reply Reply
 }
@@ -110,6 +115,12 @@ func (r Reply) Send(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse, m) }
 
 // Interim answers with m; a further answer follows.
 func (r Reply) Interim(m Appender) { r.To.Respond(r.ID, r.Type, FlagResponse|FlagInterim, m) }
+
+// FailAs answers with an error that AppendError has encoded: for one that is sent
+// often.
+func (r Reply) FailAs(encoded Appender) {
+	r.To.Respond(r.ID, r.Type, FlagResponse|FlagError, encoded)
+}
 
 // Fail answers with an error.
 func (r Reply) Fail(err error) {

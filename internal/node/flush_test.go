@@ -1,0 +1,52 @@
+package node
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/storage"
+)
+
+// flushed is an engine that takes note of when it is told to sync.
+type flushed struct {
+	storage.Engine
+	at  []time.Time
+	err error
+}
+
+func (e *flushed) Sync() error {
+	e.at = append(e.at, time.Now())
+	return e.err
+}
+
+// TestFlushesEverySecond: what is acknowledged from memory is on the disk a second
+// later at the most, also once the disk has been full; a disk that fails ends the
+// node.
+func TestFlushesEverySecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &flushed{err: kv.Errorf(kv.KindDiskFull, "sync", "no room")}
+		n := &Node{engine: e}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		last := time.Now()
+		if err := n.flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range append(e.at, time.Now()) {
+			if at.Sub(last) > time.Second {
+				t.Fatalf("nothing was flushed for %v", at.Sub(last))
+			}
+			last = at
+		}
+		if len(e.at) < 60 {
+			t.Errorf("%d flushes in a minute", len(e.at))
+		}
+		e.err = kv.Errorf(kv.KindStorage, "sync", "the disk is gone")
+		if err := n.flush(t.Context()); err != e.err {
+			t.Errorf("the disk is gone, and the node goes on: %v", err)
+		}
+	})
+}
