@@ -149,12 +149,12 @@ func (b *bench) load(ctx context.Context, began time.Time) (part, error) {
 	pause(ctx, time.Until(began))
 	stop := make(chan struct{})
 	var callers, others sync.WaitGroup
-	line := newTimeline(b.recorders, span.from)
+	line := newTimeline(b.recorders, span.from, b.cfg.interval())
 	var own time.Duration
 	others.Go(func() {
 		pause(ctx, time.Until(span.from))
 		own = metrics.CPUTime()
-		line.run(stop, span, b.cfg.interval())
+		line.run(stop, span)
 	})
 	pacer := newPacer(b, began)
 	if b.cfg.open() {
@@ -168,7 +168,7 @@ func (b *bench) load(ctx context.Context, began time.Time) (part, error) {
 	close(stop)
 	others.Wait()
 	now := time.Now()
-	if err := line.end(now, b.cfg.interval()); err != nil {
+	if err := line.end(now); err != nil {
 		return part{}, err
 	}
 	p := pacer.part()

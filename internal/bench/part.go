@@ -19,7 +19,8 @@ type part struct {
 
 // whole is what all processes did together.
 type whole struct {
-	all         *record
+	all *record
+	// steps are by interval, nil where no step ended.
 	steps       []*record
 	times       []Interval
 	seconds     float64
@@ -36,11 +37,8 @@ func join(parts []part) (*whole, error) {
 	w := &whole{all: newRecord()}
 	for i := range parts {
 		p := &parts[i]
-		if len(p.Steps) > MaxIntervals+1 {
-			return nil, kv.Errorf(kv.KindTooLarge, "read part", "%d steps of the timeline, the limit is %d", len(p.Steps), MaxIntervals)
-		}
 		for at := range p.Steps {
-			if err := w.add(at, &p.Steps[at]); err != nil {
+			if err := w.add(&p.Steps[at]); err != nil {
 				return nil, err
 			}
 		}
@@ -57,17 +55,25 @@ func join(parts []part) (*whole, error) {
 	return w, nil
 }
 
-func (w *whole) add(at int, s *stretch) error {
+// add adds a step of one process to those of the others that ended with the same
+// interval.
+func (w *whole) add(s *stretch) error {
+	if s.Index < 0 || s.Index > MaxIntervals {
+		return kv.Errorf(kv.KindCorrupt, "read timeline", "step %d is not within 0 to %d", s.Index, MaxIntervals)
+	}
 	r, err := s.record()
 	if err != nil {
 		return err
 	}
-	if at == len(w.steps) {
-		w.steps = append(w.steps, newRecord())
-		w.times = append(w.times, Interval{At: s.At})
+	for len(w.steps) <= s.Index {
+		w.steps, w.times = append(w.steps, nil), append(w.times, Interval{})
 	}
-	w.steps[at].merge(r)
-	w.times[at].Seconds = max(w.times[at].Seconds, s.Seconds)
+	at := &w.times[s.Index]
+	if w.steps[s.Index] == nil {
+		w.steps[s.Index], at.At = newRecord(), s.At
+	}
+	at.At, at.Seconds = min(at.At, s.At), max(at.Seconds, s.Seconds)
+	w.steps[s.Index].merge(r)
 	w.all.merge(r)
 	return nil
 }

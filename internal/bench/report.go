@@ -201,7 +201,9 @@ func newReport(cfg Config, from time.Time, parts []part, before, after reading) 
 	}
 	r.setVersions(w.all)
 	for i, step := range w.steps {
-		r.Timeline = append(r.Timeline, step.interval(w.times[i]))
+		if step != nil {
+			r.Timeline = append(r.Timeline, step.interval(w.times[i]))
+		}
 	}
 	if r.Seconds > 0 {
 		r.OpsPerSec = float64(r.Ops) / r.Seconds

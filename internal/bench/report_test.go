@@ -30,8 +30,8 @@ func TestReportAddsUpTheProcesses(t *testing.T) {
 	two.failed(&client.Error{Kind: client.KindTimeout, Err: errTest})
 	two.failed(&client.Error{Kind: client.KindDiskFull, Err: errTest})
 	parts := []part{
-		{Steps: []stretch{one.stretch(0, 10)}, Seconds: 10, OwnCPU: 1001 * 2 * time.Microsecond},
-		{Steps: []stretch{newRecord().stretch(0, 9), two.stretch(9, 1)}, Seconds: 10, OwnCPU: 1001 * 3 * time.Microsecond},
+		{Steps: []stretch{one.stretch(0, 0, 10)}, Seconds: 10, OwnCPU: 1001 * 2 * time.Microsecond},
+		{Steps: []stretch{newRecord().stretch(0, 0, 9), two.stretch(1, 9, 1)}, Seconds: 10, OwnCPU: 1001 * 3 * time.Microsecond},
 	}
 	began := time.Now()
 	before := reading{at: began, cluster: time.Second}

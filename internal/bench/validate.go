@@ -2,7 +2,6 @@ package bench
 
 import (
 	"slices"
-	"time"
 
 	"github.com/ringtaildb/ringtail/client"
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -106,6 +105,3 @@ func (c Config) checkParts() error {
 	}
 	return nil
 }
-
-// clip returns d within 0 and most.
-func clip(d, most time.Duration) time.Duration { return min(max(d, 0), most) }
