@@ -72,8 +72,8 @@ func (t *timing) failedBy(f *flight, outcome quorum.Outcome, id kv.NodeID) {
 
 // waitsFor finds what a put that has failed still waited for. The caller holds mu.
 func (o *put) waitsFor() {
-	if o.peer != 0 {
-		return
+	if o.peer != 0 || !o.ready {
+		return // it is known, or the local write has not returned
 	}
 	for i, id := range o.owners {
 		switch s := &o.at[i]; {
