@@ -53,6 +53,6 @@ func (d *seenDelete) Receive(a wire.Answer, err error) {
 // done tells that the delete ended with its read.
 func (d *seenDelete) done(err error) {
 	d.c.Stats.PutDone(Ended{
-		Key: d.req.Key, Took: d.c.Now().Sub(d.start), Inner: d.req.Forwarded || d.req.inner, Stage: metrics.CauseReplicas, Err: err,
+		Key: d.req.Key, Took: d.c.Now().Sub(d.start), Inner: d.req.elsewhere(), Stage: metrics.CauseReplicas, Err: err,
 	})
 }

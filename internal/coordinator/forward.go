@@ -23,7 +23,7 @@ type forward struct {
 	msg                  []byte
 	forwarded, asStandIn bool
 	retries              int
-	// inner is that of the request.
+	// inner tells that the request is counted elsewhere.
 	inner bool
 	// The rest is guarded by flight.mu after the launch.
 	candidates []kv.NodeID
@@ -75,7 +75,7 @@ func (o *forward) reset() {
 // newRequest returns a forward of p, with no candidates yet.
 func (c *Coordinator) newRequest(p *plan) *forward {
 	o := c.forwards.Get().(*forward)
-	o.inner = p.inner
+	o.inner = p.elsewhere()
 	o.cur, o.view, o.partition, o.members, o.all = p.cur, p.view, p.partition, p.owners, p.Options.Strict
 	o.call = wire.Call{Type: p.typ, Deadline: p.Deadline, Level: p.view.Level}
 	o.msg = appendForward(o.msg[:0], p)
@@ -297,7 +297,7 @@ func (o *forward) here(msg []byte) {
 		return
 	}
 	req := requestOf(m)
-	req.Level, req.Deadline = o.call.Level, o.call.Deadline
+	req.Level, req.Deadline, req.inner = o.call.Level, o.call.Deadline, true
 	o.c.carryOut(o.call.Type, &req, o.c.Now(), o)
 }
 

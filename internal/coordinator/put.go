@@ -105,7 +105,7 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	}
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p), start)
-	o.timing = c.timing(p, start)
+	o.timing, o.key = c.timing(p, start), append(o.key[:0], p.Key...)
 	o.w, o.dw = int(p.Options.W), int(p.Options.DW)
 	o.home = p.owners[p.self]
 	o.tally = quorum.NewPut(o.needs(&p.view))

@@ -28,7 +28,7 @@ type timing struct {
 
 // timing begins the timing of a request that is carried out by this node.
 func (c *Coordinator) timing(p *plan, start time.Time) timing {
-	t := timing{prior: p.prior, last: metrics.CauseStorage, inner: p.Forwarded || p.inner}
+	t := timing{prior: p.prior, last: metrics.CauseStorage, inner: p.elsewhere()}
 	if p.admitted {
 		t.begun = c.Now().Sub(start) // it has been through something else before
 	}
@@ -72,8 +72,8 @@ func (t *timing) failedBy(f *flight, outcome quorum.Outcome, id kv.NodeID) {
 
 // waitsFor finds what a put that has failed still waited for. The caller holds mu.
 func (o *put) waitsFor() {
-	if o.peer != 0 {
-		return
+	if o.peer != 0 || !o.ready {
+		return // it is known, or the local write has not returned
 	}
 	for i, id := range o.owners {
 		switch s := &o.at[i]; {
@@ -99,9 +99,14 @@ func (o *get) waitsFor() {
 	}
 }
 
+// elsewhere tells that the request is part of one that is counted elsewhere: a node
+// has passed it on, or it was made here. A client may say that it is not to be passed
+// on, which makes it no other request.
+func (r *Request) elsewhere() bool { return r.inner || r.From != 0 }
+
 // refusedAtOnce is how a request ended of which nothing was begun.
 func refusedAtOnce(req *Request, err error) Ended {
-	return Ended{Key: req.Key, Inner: req.Forwarded || req.inner, Stage: metrics.CauseRefused, Err: err}
+	return Ended{Key: req.Key, Inner: req.elsewhere(), Stage: metrics.CauseRefused, Err: err}
 }
 
 // sampleEvery is one in how many puts is followed until all owners have it.
@@ -160,5 +165,5 @@ func (o *forward) done(err error, stage metrics.Cause, peer kv.NodeID) {
 	if o.call.Type == wire.TypeGet {
 		op = metrics.OpGet
 	}
-	o.c.Stats.ForwardDone(op, Ended{Key: m.Key, Took: o.took(), Inner: o.forwarded || o.inner, Stage: stage, Peer: peer, Err: err})
+	o.c.Stats.ForwardDone(op, Ended{Key: m.Key, Took: o.took(), Inner: o.inner, Stage: stage, Peer: peer, Err: err})
 }

@@ -280,6 +280,48 @@ func TestDeleteIsToldOnce(t *testing.T) {
 	n.held("put of default took 50ms: replicas", "put of default took 0s: replicas")
 }
 
+// What a client that knows the ring sends is not to be passed on, and is counted all the
+// same; what a node passes on is counted there.
+func TestClientsThatKnowTheRingAreTold(t *testing.T) {
+	c := newCluster(t, 3)
+	at, others := c.ownersOf("k")
+	n := c.nodes[at]
+	for _, from := range []kv.NodeID{0, others[0].id} {
+		req := Request{Key: testKey(t, "k"), Options: opts(2, 2, 2), Forwarded: true, From: from}
+		n.coord.Put(req, &outcome{t: t})
+		c.run()
+		n.coord.Get(req, &outcome{t: t})
+		c.run()
+	}
+	if len(n.ended) != 2 {
+		t.Errorf("%d requests of clients, want 2", len(n.ended))
+	}
+}
+
+// A stand-in that carries a request out itself counts it once.
+func TestOwnForwardIsToldOnce(t *testing.T) {
+	c := newCluster(t, 5)
+	at, others := c.ownersOf("k")
+	owners := append([]*node{c.nodes[at]}, others...)
+	for _, o := range owners {
+		o.dead = true
+	}
+	for _, n := range c.nodes {
+		if slices.Contains(owners, n) {
+			continue
+		}
+		put := c.put(int(n.id)-1, "k", "v", nil, kv.Options{R: 1, W: 1, DW: 1, Timeout: time.Second})
+		c.run()
+		for range 12 {
+			c.pass(100 * time.Millisecond)
+			c.run()
+		}
+		if !put.done || len(n.ended) != 1 {
+			t.Errorf("%v was told %d times", put, len(n.ended))
+		}
+	}
+}
+
 // What waits for news of the ring was not the disk's doing.
 func TestWaitForTheRingIsTold(t *testing.T) {
 	c := newCluster(t, 3)

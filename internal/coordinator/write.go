@@ -47,7 +47,6 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value, Meta: p.Update.Meta,
 		Expires: o.c.expiry(p, o.start),
 	}
-	o.key = append(o.key[:0], p.Key...)
 	if o.c.omits(OmitSiblings) {
 		write.Merge = kv.MergeLWW
 	}
