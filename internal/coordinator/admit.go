@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"github.com/ringtaildb/ringtail/internal/kv"
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -19,7 +20,7 @@ func (c *Coordinator) refuse(req wire.Request) {
 	if req.Type == wire.TypeGet {
 		done = c.Stats.GetDone
 	}
-	done(Ended{Err: errLate})
+	done(Ended{Inner: req.From != 0, Stage: metrics.CauseRefused, Err: errLate})
 	req.Reply.FailAs(errLateSent)
 }
 
