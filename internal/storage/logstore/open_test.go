@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
 func TestValidate(t *testing.T) {
@@ -123,7 +124,7 @@ func TestNewerVersion(t *testing.T) {
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
-		path := file(name, func(b []byte) []byte {
+		path := storagetest.File(name, func(b []byte) []byte {
 			binary.LittleEndian.PutUint32(b[8:], version+1)
 			binary.LittleEndian.PutUint32(b[sumAt:], sum(b[:sumAt]))
 			return b
