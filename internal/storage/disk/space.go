@@ -151,3 +151,17 @@ func (s *Space) Refused() uint64 { return s.refused.Load() }
 
 // Blocked tells whether a write waits for space.
 func (s *Space) Blocked() bool { return s.blocked.Load() > 0 }
+
+// Total returns the size of the disk that holds dir, which is made if need be, in
+// bytes. It returns false for a file system that does not tell.
+func Total(fs vfs.FS, dir string) (total uint64, known bool, err error) {
+	const op = "size engine"
+	if err := MakeDir(fs, dir); err != nil {
+		return 0, false, kv.Wrap(kv.KindStorage, op, err)
+	}
+	usage, err := fs.GetDiskUsage(dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return 0, false, nil
+	}
+	return usage.TotalBytes, err == nil, kv.Wrap(kv.KindStorage, op, err)
+}

@@ -1,7 +1,6 @@
 package logstore
 
 import (
-	"errors"
 	"log/slog"
 	"time"
 
@@ -167,17 +166,11 @@ func (c Config) Validate() error {
 // must hold a merge; on a large one they grow, so that there are few of them. A
 // file system that does not tell its size changes nothing.
 func (c Config) Fit() (Config, error) {
-	if err := disk.MakeDir(c.FS, c.Dir); err != nil {
-		return c, kv.Wrap(kv.KindStorage, "size engine", err)
+	size, known, err := disk.Total(c.FS, c.Dir)
+	if !known {
+		return c, err
 	}
-	usage, err := c.FS.GetDiskUsage(c.Dir)
-	if errors.Is(err, vfs.ErrUnsupported) {
-		return c, nil
-	}
-	if err != nil {
-		return c, kv.Wrap(kv.KindStorage, "size engine", err)
-	}
-	total := int64(min(usage.TotalBytes, 1<<60))
+	total := int64(min(size, 1<<60))
 	c.SegmentBytes = max(c.SegmentBytes, min(total/wantSegments, fitSegment))
 	c.ReserveBytes = max(c.ReserveBytes, reserveSegments*c.SegmentBytes)
 	if share := total / reserveShare; share < c.ReserveBytes {

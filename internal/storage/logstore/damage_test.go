@@ -1,9 +1,6 @@
 package logstore
 
 import (
-	"cmp"
-	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +9,6 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
-	"github.com/ringtaildb/ringtail/internal/storage/disk"
 	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
@@ -47,67 +43,6 @@ func settle(engine storage.Engine) error {
 	return err
 }
 
-// rewrite replaces what the file at path holds.
-func rewrite(t testing.TB, fs vfs.FS, path string, change func([]byte) []byte) {
-	t.Helper()
-	data, err := disk.ReadFile(fs, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.Write(change(data))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// largest returns the path of the largest file with a suffix, or "".
-func largest(t testing.TB, fs vfs.FS, suffix string) string {
-	t.Helper()
-	names, err := fs.List("data")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasSuffix(n, suffix) })
-	if len(names) == 0 {
-		return ""
-	}
-	return fs.PathJoin("data", slices.MaxFunc(names, func(a, b string) int {
-		return cmp.Compare(sizeOf(t, fs, "data/"+a), sizeOf(t, fs, "data/"+b))
-	}))
-}
-
-func sizeOf(t testing.TB, fs vfs.FS, path string) int {
-	t.Helper()
-	info, err := fs.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int(info.Size())
-}
-
-// file changes the largest file with a suffix.
-func file(suffix string, change func([]byte) []byte) func(testing.TB, vfs.FS) string {
-	return func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, suffix)
-		rewrite(t, fs, path, change)
-		return path
-	}
-}
-
-func missing(suffix string) func(testing.TB, vfs.FS) string {
-	return func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, suffix)
-		if err := fs.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-}
-
 func flip(at func(size int) int) func([]byte) []byte {
 	return func(data []byte) []byte {
 		data[at(len(data))] ^= 0x10
@@ -119,13 +54,9 @@ func at(n int) func(int) int { return func(size int) int { return (n + size) % s
 
 func middle(size int) int { return size / 2 }
 
-func halve(data []byte) []byte { return data[:len(data)/2] }
-
-func empty([]byte) []byte { return nil }
-
 // fifth returns a change of the fifth record of the largest file with a suffix.
 func fifth(suffix string, offset int) func(testing.TB, vfs.FS) string {
-	return file(suffix, func(data []byte) []byte {
+	return storagetest.File(suffix, func(data []byte) []byte {
 		at := preamble
 		for range 4 {
 			h, _ := getHeader(data[at:])
@@ -138,40 +69,40 @@ func fifth(suffix string, offset int) func(testing.TB, vfs.FS) string {
 
 // spots are the ways to damage a directory.
 var spots = []storagetest.Damage{
-	{Name: "Preamble", Do: file(segmentSuffix, flip(at(3))), Harmless: true},
-	{Name: "Clean", Do: file(segmentSuffix, flip(at(17))), Harmless: true},
+	{Name: "Preamble", Do: storagetest.File(segmentSuffix, flip(at(3))), Harmless: true},
+	{Name: "Clean", Do: storagetest.File(segmentSuffix, flip(at(17))), Harmless: true},
 	{Name: "RecordSum", Do: fifth(segmentSuffix, 0)},
 	{Name: "RecordLength", Do: fifth(segmentSuffix, 17)},
 	{Name: "RecordNumber", Do: fifth(segmentSuffix, 9)},
 	{Name: "RecordKey", Do: fifth(segmentSuffix, headerLen+5)},
 	{Name: "RecordValue", Do: fifth(segmentSuffix, headerLen+20)},
-	{Name: "Middle", Do: file(segmentSuffix, flip(middle))},
-	{Name: "Several", Do: file(segmentSuffix, func(data []byte) []byte {
+	{Name: "Middle", Do: storagetest.File(segmentSuffix, flip(middle))},
+	{Name: "Several", Do: storagetest.File(segmentSuffix, func(data []byte) []byte {
 		for i := 1; i < 10; i++ {
 			data[i*len(data)/10] ^= 1
 		}
 		return data
 	})},
-	{Name: "Zeros", Do: file(segmentSuffix, func(data []byte) []byte {
+	{Name: "Zeros", Do: storagetest.File(segmentSuffix, func(data []byte) []byte {
 		clear(data[len(data)/4 : len(data)/2])
 		return data
 	})},
-	{Name: "Footer", Do: file(segmentSuffix, flip(at(-3))), Harmless: true},
-	{Name: "SegmentCutShort", Do: file(segmentSuffix, halve)},
-	{Name: "SegmentEmpty", Do: file(segmentSuffix, empty)},
-	{Name: "SegmentMissing", Do: missing(segmentSuffix)},
+	{Name: "Footer", Do: storagetest.File(segmentSuffix, flip(at(-3))), Harmless: true},
+	{Name: "SegmentCutShort", Do: storagetest.File(segmentSuffix, storagetest.Halve)},
+	{Name: "SegmentEmpty", Do: storagetest.File(segmentSuffix, storagetest.Empty)},
+	{Name: "SegmentMissing", Do: storagetest.Missing(segmentSuffix)},
 	{Name: "MergedLength", Do: fifth(mergedSuffix, 17)},
 	{Name: "MergedValue", Do: fifth(mergedSuffix, headerLen+20)},
-	{Name: "MergedMiddle", Do: file(mergedSuffix, flip(middle))},
-	{Name: "MergedCutShort", Do: file(mergedSuffix, halve)},
-	{Name: "MergedMissing", Do: missing(mergedSuffix)},
-	{Name: "HintHead", Do: file(hintSuffix, flip(at(14))), Harmless: true},
-	{Name: "HintMiddle", Do: file(hintSuffix, flip(middle)), Harmless: true},
-	{Name: "HintLength", Do: file(hintSuffix, flip(at(hintHeader+2))), Harmless: true},
-	{Name: "HintEnd", Do: file(hintSuffix, flip(at(-1))), Harmless: true},
-	{Name: "HintCutShort", Do: file(hintSuffix, halve), Harmless: true},
-	{Name: "HintEmpty", Do: file(hintSuffix, empty), Harmless: true},
-	{Name: "HintMissing", Do: missing(hintSuffix), Harmless: true},
+	{Name: "MergedMiddle", Do: storagetest.File(mergedSuffix, flip(middle))},
+	{Name: "MergedCutShort", Do: storagetest.File(mergedSuffix, storagetest.Halve)},
+	{Name: "MergedMissing", Do: storagetest.Missing(mergedSuffix)},
+	{Name: "HintHead", Do: storagetest.File(hintSuffix, flip(at(14))), Harmless: true},
+	{Name: "HintMiddle", Do: storagetest.File(hintSuffix, flip(middle)), Harmless: true},
+	{Name: "HintLength", Do: storagetest.File(hintSuffix, flip(at(hintHeader+2))), Harmless: true},
+	{Name: "HintEnd", Do: storagetest.File(hintSuffix, flip(at(-1))), Harmless: true},
+	{Name: "HintCutShort", Do: storagetest.File(hintSuffix, storagetest.Halve), Harmless: true},
+	{Name: "HintEmpty", Do: storagetest.File(hintSuffix, storagetest.Empty), Harmless: true},
+	{Name: "HintMissing", Do: storagetest.Missing(hintSuffix), Harmless: true},
 }
 
 func TestDamage(t *testing.T) {
@@ -190,7 +121,7 @@ func TestDamageIsTold(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := file(segmentSuffix, func(data []byte) []byte {
+	path := storagetest.File(segmentSuffix, func(data []byte) []byte {
 		size := headerLen + 4 + 100
 		for _, i := range []int{3, 4, 5, 12} {
 			data[preamble+i*size+40] ^= 1

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/storagetest"
 )
 
 // sample returns a directory's files: a segment and its hint.
@@ -33,7 +34,7 @@ func sample(t testing.TB) (segment, hint []byte) {
 		t.Fatal(err)
 	}
 	read := func(suffix string) (data []byte) {
-		rewrite(t, fs, largest(t, fs, suffix), func(b []byte) []byte {
+		storagetest.Rewrite(t, fs, storagetest.Largest(t, fs, suffix), func(b []byte) []byte {
 			data = b
 			return b
 		})

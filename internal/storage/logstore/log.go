@@ -67,7 +67,7 @@ type chunk struct {
 
 const (
 	chunkBytes = 256 << 10
-	maxFree    = 8 // chunks
+	maxFree    = 16 // chunks
 )
 
 // room returns n bytes at the end of the log, and where they are. log.mu is

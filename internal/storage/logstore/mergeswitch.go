@@ -61,11 +61,12 @@ func (x *index) move(ent *entry, s *segment, segments map[uint32]*segment) {
 }
 
 // remove removes the inputs. No deletion that hides something in one may be let
-// go of before that is durable.
+// go of before that is durable. The hints go last: a hint without its segment does
+// no harm, since all that it has is superseded, but of a segment that was cut, only
+// the hint knows where it ends.
 func (m *merging) remove(e *Engine) error {
 	fs := e.cfg.FS
 	for _, s := range m.inputs {
-		e.removeFile(segmentPath(fs, e.cfg.Dir, s.number, hintSuffix))
 		if s.file != nil {
 			e.removeFile(s.path)
 		}
@@ -75,6 +76,9 @@ func (m *merging) remove(e *Engine) error {
 	}
 	if err := disk.SyncDir(fs, e.cfg.Dir); err != nil {
 		return err
+	}
+	for _, s := range m.inputs {
+		e.removeFile(segmentPath(fs, e.cfg.Dir, s.number, hintSuffix))
 	}
 	e.tables.change(func(segments map[uint32]*segment) {
 		for _, s := range m.inputs {

@@ -1,7 +1,6 @@
 package logstore
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -175,5 +174,3 @@ func (e *Engine) removeFile(path string) {
 		e.fail(fmt.Sprintf("remove %s", e.cfg.FS.PathBase(path)), err)
 	}
 }
-
-var errStop = errors.New("stop")

@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/storage"
 )
 
@@ -61,8 +63,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkOpen measures how long a start takes, for each key: by hints, as after
-// Close.
+// BenchmarkOpen measures what a start takes for each key, in time and in
+// processor time: by hints, as after Close.
 func BenchmarkOpen(b *testing.B) {
 	for _, size := range []int{100, 1024} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
@@ -83,9 +85,11 @@ func BenchmarkOpen(b *testing.B) {
 			if err := e.Close(); err != nil {
 				b.Fatal(err)
 			}
-			b.ResetTimer()
+			var worked time.Duration
 			for b.Loop() {
+				before := metrics.CPUTime()
 				e := mustOpen(b, c)
+				worked += metrics.CPUTime() - before
 				if e.Stats().Keys != uint64(n) {
 					b.Fatalf("%d keys came back", e.Stats().Keys)
 				}
@@ -95,6 +99,7 @@ func BenchmarkOpen(b *testing.B) {
 				}
 				b.StartTimer()
 			}
+			b.ReportMetric(float64(worked.Nanoseconds())/float64(b.N)/float64(n), "cpu-ns/key")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/key")
 		})
 	}

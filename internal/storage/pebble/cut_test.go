@@ -28,7 +28,7 @@ func oneTable(t *testing.T) (disk *vfs.MemFS, path string) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path = largest(t, disk, tableSuffix)
+	path = storagetest.Largest(t, disk, tableSuffix)
 	if got := liveTables(t, disk); len(got) != 1 || got[0].path != path {
 		t.Fatalf("the tables are %v", got)
 	}
@@ -299,7 +299,7 @@ func TestCompactionsRest(t *testing.T) {
 // is slowed down.
 func TestStatisticsRest(t *testing.T) {
 	disk, path := oneTable(t)
-	rewrite(t, disk, path, empty)
+	storagetest.Rewrite(t, disk, path, storagetest.Empty)
 	e := mustOpen(t, testConfig(disk))
 	for e.scheduler.rests.Load() == 0 {
 		runtime.Gosched()

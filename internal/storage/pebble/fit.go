@@ -1,12 +1,6 @@
 package pebble
 
-import (
-	"errors"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/ringtaildb/ringtail/internal/kv"
-)
+import "github.com/ringtaildb/ringtail/internal/storage/disk"
 
 const (
 	// reserveShare is the largest part of a disk, as 1/reserveShare, that is
@@ -21,17 +15,11 @@ const (
 // must hold their flushes. On a disk of 8 GiB or more the default stays as it
 // is. A file system that does not tell its size counts as large.
 func (c Config) Fit() (Config, error) {
-	if err := c.FS.MkdirAll(c.Dir, 0o755); err != nil {
-		return c, kv.Wrap(kv.KindStorage, "size engine", err)
+	size, known, err := disk.Total(c.FS, c.Dir)
+	if !known {
+		return c, err
 	}
-	usage, err := c.FS.GetDiskUsage(c.Dir)
-	if errors.Is(err, vfs.ErrUnsupported) {
-		return c, nil
-	}
-	if err != nil {
-		return c, kv.Wrap(kv.KindStorage, "size engine", err)
-	}
-	if share := int64(usage.TotalBytes / reserveShare); share < c.ReserveBytes {
+	if share := int64(size / reserveShare); share < c.ReserveBytes {
 		c.ReserveBytes = share
 		c.MemTableBytes = max(smallMemTable, min(c.MemTableBytes, share/(2*maxMemTables)))
 	}

@@ -107,7 +107,7 @@ func TestTornLogIsCut(t *testing.T) {
 	size := sizeOf(t, disk, path)
 	for n := 0; n < size; n += 4099 {
 		clone := disk.CrashClone(vfs.CrashCloneCfg{})
-		rewrite(t, clone, path, func(data []byte) []byte { return data[:n] })
+		storagetest.Rewrite(t, clone, path, func(data []byte) []byte { return data[:n] })
 		e, err := Open(testConfig(clone))
 		if err != nil {
 			t.Fatalf("a log of %d of %d bytes: %v", n, size, err)
@@ -336,7 +336,7 @@ func TestSeal(t *testing.T) {
 	for _, line := range lines[1 : len(lines)-1] {
 		name := strings.Fields(line)[0]
 		clone := disk.CrashClone(vfs.CrashCloneCfg{})
-		rewrite(t, clone, "data/"+name, func(data []byte) []byte { return append(data, 0) })
+		storagetest.Rewrite(t, clone, "data/"+name, func(data []byte) []byte { return append(data, 0) })
 		var d *storage.Damage
 		if err := checkSeal(clone, "data", text); !errors.As(err, &d) || d.File != "data/"+name {
 			t.Errorf("a longer %s: %v", name, err)

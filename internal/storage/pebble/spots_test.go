@@ -1,9 +1,7 @@
 package pebble
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -26,49 +24,13 @@ func settle(e storage.Engine) error {
 	return db.Compact(context.Background(), []byte{0}, afterAll, false)
 }
 
-// rewrite replaces what the file at path holds.
-func rewrite(t testing.TB, fs vfs.FS, path string, change func([]byte) []byte) {
-	t.Helper()
-	data, err := readFile(fs, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.Write(change(data))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // flipAt changes a bit of the file at path.
 func flipAt(t testing.TB, fs vfs.FS, path string, offset int) {
 	t.Helper()
-	rewrite(t, fs, path, func(data []byte) []byte {
+	storagetest.Rewrite(t, fs, path, func(data []byte) []byte {
 		data[offset] ^= 0x10
 		return data
 	})
-}
-
-// largest returns the path of the largest file with a suffix, or "".
-func largest(t testing.TB, fs vfs.FS, suffix string) string {
-	t.Helper()
-	names := filesOf(t, fs, suffix)
-	if len(names) == 0 {
-		return ""
-	}
-	return slices.MaxFunc(names, func(a, b string) int { return cmp.Compare(sizeOf(t, fs, a), sizeOf(t, fs, b)) })
-}
-
-func sizeOf(t testing.TB, fs vfs.FS, path string) int {
-	t.Helper()
-	info, err := fs.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int(info.Size())
 }
 
 // layout returns where the parts of a table file are.
@@ -99,32 +61,12 @@ func layout(t testing.TB, fs vfs.FS, path string) *sstable.Layout {
 // inTable damages the part of the largest table that pick picks.
 func inTable(pick func(*sstable.Layout) block.Handle) func(testing.TB, vfs.FS) string {
 	return func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, tableSuffix)
+		path := storagetest.Largest(t, fs, tableSuffix)
 		h := pick(layout(t, fs, path))
 		if h.Length == 0 {
 			return ""
 		}
 		flipAt(t, fs, path, int(h.Offset+h.Length/2))
-		return path
-	}
-}
-
-// file changes the largest file with a suffix.
-func file(suffix string, change func([]byte) []byte) func(testing.TB, vfs.FS) string {
-	return func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, suffix)
-		rewrite(t, fs, path, change)
-		return path
-	}
-}
-
-// missing removes the largest file with a suffix.
-func missing(suffix string) func(testing.TB, vfs.FS) string {
-	return func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, suffix)
-		if err := fs.Remove(path); err != nil {
-			t.Fatal(err)
-		}
 		return path
 	}
 }
@@ -144,14 +86,19 @@ func named(t testing.TB, fs vfs.FS, part string) string {
 	return ""
 }
 
+func sizeOf(t testing.TB, fs vfs.FS, path string) int {
+	t.Helper()
+	info, err := fs.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(info.Size())
+}
+
 func flipMiddle(data []byte) []byte {
 	data[len(data)/2] ^= 0x10
 	return data
 }
-
-func halve(data []byte) []byte { return data[:len(data)/2] }
-
-func empty([]byte) []byte { return nil }
 
 // lastLog returns the path of the log that was written last.
 func lastLog(t testing.TB, fs vfs.FS) string { return slices.Max(filesOf(t, fs, logSuffix)) }
@@ -163,7 +110,7 @@ func ofManifest(change func([]byte) []byte) func(testing.TB, vfs.FS) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rewrite(t, fs, desc.ManifestFilename, change)
+		storagetest.Rewrite(t, fs, desc.ManifestFilename, change)
 		return desc.ManifestFilename
 	}
 }
@@ -171,7 +118,7 @@ func ofManifest(change func([]byte) []byte) func(testing.TB, vfs.FS) string {
 func ofLastLog(change func([]byte) []byte) func(testing.TB, vfs.FS) string {
 	return func(t testing.TB, fs vfs.FS) string {
 		path := lastLog(t, fs)
-		rewrite(t, fs, path, change)
+		storagetest.Rewrite(t, fs, path, change)
 		return path
 	}
 }
@@ -182,7 +129,7 @@ var spots = []storagetest.Damage{
 	{Name: "MiddleBlock", Do: inTable(func(l *sstable.Layout) block.Handle { return l.Data[len(l.Data)/2].Handle })},
 	{Name: "LastBlock", Do: inTable(func(l *sstable.Layout) block.Handle { return l.Data[len(l.Data)-1].Handle })},
 	{Name: "SeveralBlocks", Do: func(t testing.TB, fs vfs.FS) string {
-		path := largest(t, fs, tableSuffix)
+		path := storagetest.Largest(t, fs, tableSuffix)
 		data := layout(t, fs, path).Data
 		for _, i := range []int{1, len(data) / 2, len(data)/2 + 1, len(data) - 2} {
 			flipAt(t, fs, path, int(data[i].Offset))
@@ -196,26 +143,26 @@ var spots = []storagetest.Damage{
 	{Name: "MetaIndex", Do: inTable(func(l *sstable.Layout) block.Handle { return l.MetaIndex })},
 	{Name: "BlobIndex", Do: inTable(func(l *sstable.Layout) block.Handle { return l.BlobReferenceIndex }), Harmless: true},
 	{Name: "TableFooter", Do: inTable(func(l *sstable.Layout) block.Handle { return l.Footer })},
-	{Name: "TableCutShort", Do: file(tableSuffix, halve)},
-	{Name: "TableEmpty", Do: file(tableSuffix, empty)},
-	{Name: "TableMissing", Do: missing(tableSuffix)},
-	{Name: "BlobBlock", Do: file(blobSuffix, flipMiddle)},
-	{Name: "BlobFooter", Do: file(blobSuffix, func(data []byte) []byte {
+	{Name: "TableCutShort", Do: storagetest.File(tableSuffix, storagetest.Halve)},
+	{Name: "TableEmpty", Do: storagetest.File(tableSuffix, storagetest.Empty)},
+	{Name: "TableMissing", Do: storagetest.Missing(tableSuffix)},
+	{Name: "BlobBlock", Do: storagetest.File(blobSuffix, flipMiddle)},
+	{Name: "BlobFooter", Do: storagetest.File(blobSuffix, func(data []byte) []byte {
 		data[len(data)-5] ^= 1
 		return data
 	})},
-	{Name: "BlobCutShort", Do: file(blobSuffix, halve)},
-	{Name: "BlobEmpty", Do: file(blobSuffix, empty)},
-	{Name: "BlobMissing", Do: missing(blobSuffix)},
+	{Name: "BlobCutShort", Do: storagetest.File(blobSuffix, storagetest.Halve)},
+	{Name: "BlobEmpty", Do: storagetest.File(blobSuffix, storagetest.Empty)},
+	{Name: "BlobMissing", Do: storagetest.Missing(blobSuffix)},
 	{Name: "Manifest", Do: ofManifest(flipMiddle)},
 	{Name: "ManifestEnd", Do: ofManifest(func(data []byte) []byte {
 		data[len(data)-1] ^= 1
 		return data
 	})},
-	{Name: "ManifestCutShort", Do: ofManifest(halve)},
-	{Name: "ManifestEmpty", Do: ofManifest(empty)},
+	{Name: "ManifestCutShort", Do: ofManifest(storagetest.Halve)},
+	{Name: "ManifestEmpty", Do: ofManifest(storagetest.Empty)},
 	{Name: "ManifestMissing", Do: func(t testing.TB, fs vfs.FS) string {
-		path := ofManifest(empty)(t, fs)
+		path := ofManifest(storagetest.Empty)(t, fs)
 		if err := fs.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +185,7 @@ var spots = []storagetest.Damage{
 		data[len(data)-20] ^= 1
 		return data
 	})},
-	{Name: "LogCutShort", Do: ofLastLog(halve)},
+	{Name: "LogCutShort", Do: ofLastLog(storagetest.Halve)},
 	{Name: "LogMissing", Do: func(t testing.TB, fs vfs.FS) string {
 		path := lastLog(t, fs)
 		if err := fs.Remove(path); err != nil {
@@ -248,7 +195,7 @@ var spots = []storagetest.Damage{
 	}},
 	{Name: "OptionsCutShort", Harmless: true, Do: func(t testing.TB, fs vfs.FS) string {
 		path := named(t, fs, "OPTIONS-")
-		rewrite(t, fs, path, halve)
+		storagetest.Rewrite(t, fs, path, storagetest.Halve)
 		return path
 	}},
 	{Name: "OptionsMissing", Harmless: true, Do: func(t testing.TB, fs vfs.FS) string {
@@ -259,7 +206,7 @@ var spots = []storagetest.Damage{
 		return path
 	}},
 	{Name: "SealCutShort", Harmless: true, Do: func(t testing.TB, fs vfs.FS) string {
-		rewrite(t, fs, "data/"+sealName, halve)
+		storagetest.Rewrite(t, fs, "data/"+sealName, storagetest.Halve)
 		return "data/" + sealName
 	}},
 }
