@@ -6,19 +6,18 @@ package fleet
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
 
 const (
-	// endWithin is how long a process may take to end by itself: more than
-	// ringtail dev gives its nodes.
-	endWithin = 25 * time.Second
+	// endWithin is how long processes may take to be gone when they are killed.
+	endWithin = 10 * time.Second
 	// pollEvery is how often Await looks.
 	pollEvery = 100 * time.Millisecond
 	// lookWithin bounds one look.
@@ -120,11 +119,12 @@ func (g *Group) CPU(context.Context) (time.Duration, error) {
 	if err := g.Check(); err != nil {
 		return 0, err
 	}
-	leaders := map[int]bool{}
-	for _, p := range g.procs {
-		leaders[p.cmd.Process.Pid] = true
+	stats, err := groupsStats("/proc", g.leaders())
+	var sum time.Duration
+	for _, s := range stats {
+		sum += s.used
 	}
-	return groupsCPU("/proc", leaders)
+	return sum, err
 }
 
 // Await looks again and again until look finds what is awaited, for at most
@@ -154,28 +154,38 @@ func (g *Group) Await(ctx context.Context, within time.Duration, what string, lo
 	}
 }
 
-// Stop ends all processes and waits for them. One that does not end by itself is
-// killed, with all that it started.
+// Stop kills all processes, with all that they started, and waits until they are
+// gone. Nothing is asked to end in order: its data goes with it, and Redis, for
+// one, takes no notice of SIGTERM while it writes its first append-only file.
 func (g *Group) Stop() error {
-	for _, p := range g.procs {
-		// Those that have ended already are no trouble here.
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGCONT)
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	leaders := g.leaders()
+	for pid := range leaders {
+		_ = syscall.Kill(-pid, syscall.SIGKILL) // it may have ended before
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
-	defer cancel()
-	var errs []error
 	for _, p := range g.procs {
-		select {
-		case <-p.ended:
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("%s did not end within %v and was killed", p.name, endWithin))
-			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-			<-p.ended
-		}
+		<-p.ended
 	}
 	g.procs = nil
-	return errors.Join(errs...)
+	for until := time.Now().Add(endWithin); ; time.Sleep(pollEvery) {
+		left, err := groupsStats("/proc", leaders)
+		switch {
+		case err != nil:
+			return err
+		case !slices.ContainsFunc(left, stat.alive):
+			return nil
+		case time.Now().After(until):
+			return fmt.Errorf("%d processes of %s are still there %v after they were killed", len(left), g.dir, endWithin)
+		}
+	}
+}
+
+// leaders returns the numbers of the process groups.
+func (g *Group) leaders() map[int]bool {
+	leaders := map[int]bool{}
+	for _, p := range g.procs {
+		leaders[p.cmd.Process.Pid] = true
+	}
+	return leaders
 }
 
 // tail returns the end of the log.

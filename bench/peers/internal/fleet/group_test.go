@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,24 +28,16 @@ func started(t *testing.T, script string) *Group {
 	return g
 }
 
-// states are those of the processes of the group's first, R, S, T and so on, in
-// no order.
+// states are those of the group's processes, R, S, T and so on, in no order.
 func states(t *testing.T, g *Group) string {
 	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	stats, err := groupsStats("/proc", g.leaders())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var found string
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		s, err := parseStat(string(b))
-		if err == nil && s.group == g.procs[0].cmd.Process.Pid {
-			found += strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))[0]
-		}
+	for _, s := range stats {
+		found += string(s.state)
 	}
 	return found
 }
@@ -76,12 +69,17 @@ func TestPauseHoldsAllOfAGroup(t *testing.T) {
 }
 
 func TestStopEndsWhatStandsStill(t *testing.T) {
-	g := started(t, "exec sleep 1000")
+	g := started(t, "trap '' TERM; sleep 1000 & sleep 1000 & wait")
+	awaitStates(t, g, func(s string) bool { return len(s) == 3 })
 	if err := g.Pause(); err != nil {
 		t.Fatal(err)
 	}
+	leaders := g.leaders()
 	if err := g.Stop(); err != nil {
 		t.Error(err)
+	}
+	if left, err := groupsStats("/proc", leaders); err != nil || slices.ContainsFunc(left, stat.alive) {
+		t.Errorf("%v are left, %v", left, err)
 	}
 }
 

@@ -17,17 +17,23 @@ const tick = 10 * time.Millisecond
 
 // stat is what is of interest in /proc/PID/stat.
 type stat struct {
+	// state is R, S, D, T, Z and so on.
+	state byte
 	group int
 	// used is the processor time of the process and of the children that it has
 	// waited for.
 	used time.Duration
 }
 
+// alive tells that the process has not ended.
+func (s stat) alive() bool { return s.state != 'Z' && s.state != 'X' }
+
 // parseStat reads a line of /proc/PID/stat (proc(5)). The name of the program
 // stands in parentheses and may hold any of what separates the fields.
 func parseStat(line string) (stat, error) {
 	const (
-		group     = 2 // of the fields after the name
+		state     = 0 // of the fields after the name
+		group     = 2
 		used      = 11
 		usedTimes = 4
 	)
@@ -46,31 +52,31 @@ func parseStat(line string) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("read stat of a process: %w", err)
 	}
-	return stat{group: pgrp, used: time.Duration(ticks) * tick}, nil
+	return stat{state: fields[state][0], group: pgrp, used: time.Duration(ticks) * tick}, nil
 }
 
-// groupsCPU adds up the processor time of the processes of some process groups.
-func groupsCPU(proc string, groups map[int]bool) (time.Duration, error) {
+// groupsStats returns what is known of the processes of some process groups.
+func groupsStats(proc string, groups map[int]bool) ([]stat, error) {
 	files, err := filepath.Glob(filepath.Join(proc, "[0-9]*", "stat"))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var sum time.Duration
+	var stats []stat
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // it has just ended
 		}
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		s, err := parseStat(string(b))
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if groups[s.group] {
-			sum += s.used
+			stats = append(stats, s)
 		}
 	}
-	return sum, nil
+	return stats, nil
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +23,9 @@ func TestParseStat(t *testing.T) {
 		want stat
 		bad  bool
 	}{
-		"plain":              {line: line("redis-server", "42", "1", "2", "3", "4"), want: stat{42, 100 * time.Millisecond}},
-		"spaces":             {line: line("a b c", "7", "0", "0", "0", "0"), want: stat{7, 0}},
-		"parentheses":        {line: line("x) R 9 (y", "7", "100", "0", "0", "1"), want: stat{7, 1010 * time.Millisecond}},
+		"plain":              {line: line("redis-server", "42", "1", "2", "3", "4"), want: stat{'S', 42, 100 * time.Millisecond}},
+		"spaces":             {line: line("a b c", "7", "0", "0", "0", "0"), want: stat{'S', 7, 0}},
+		"parentheses":        {line: line("x) R 9 (y", "7", "100", "0", "0", "1"), want: stat{'S', 7, 1010 * time.Millisecond}},
 		"empty":              {line: "", bad: true},
 		"cut":                {line: "1 (x) S 1 42 1 0", bad: true},
 		"no number":          {line: line("x", "42", "many", "0", "0", "0"), bad: true},
@@ -38,7 +39,7 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-func TestGroupsCPU(t *testing.T) {
+func TestGroupsStats(t *testing.T) {
 	proc := t.TempDir()
 	for pid, text := range map[string]string{
 		"10": line("leader", "10", "1", "0", "0", "0"), "11": line("child", "10", "2", "0", "0", "0"),
@@ -47,13 +48,22 @@ func TestGroupsCPU(t *testing.T) {
 		write(t, filepath.Join(proc, pid, "stat"), text)
 	}
 	write(t, filepath.Join(proc, "loadavg"), "0")
-	got, err := groupsCPU(proc, map[int]bool{10: true, 30: true})
-	if err != nil || got != 60*time.Millisecond {
-		t.Errorf("got %v, %v, want 60ms", got, err)
+	got, err := groupsStats(proc, map[int]bool{10: true, 30: true})
+	want := []stat{{'S', 10, 10 * time.Millisecond}, {'S', 10, 20 * time.Millisecond}, {'S', 30, 30 * time.Millisecond}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	write(t, filepath.Join(proc, "40", "stat"), "nothing of the kind")
-	if _, err := groupsCPU(proc, map[int]bool{10: true}); err == nil {
+	if _, err := groupsStats(proc, map[int]bool{10: true}); err == nil {
 		t.Error("no error for a file that is no stat")
+	}
+}
+
+func TestAlive(t *testing.T) {
+	for state, want := range map[byte]bool{'R': true, 'S': true, 'D': true, 'T': true, 'Z': false, 'X': false} {
+		if got := (stat{state: state}).alive(); got != want {
+			t.Errorf("%c: got %v", state, got)
+		}
 	}
 }
 

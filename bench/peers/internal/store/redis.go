@@ -58,7 +58,32 @@ func (s *redis) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.group.Await(ctx, startWithin, s.Name()+": start", s.Whole)
+	if err := s.group.Await(ctx, startWithin, s.Name()+": start", s.Whole); err != nil {
+		return err
+	}
+	return s.group.Await(ctx, startWithin, s.Name()+": write the first append-only files", s.appending)
+}
+
+// appending returns nil when every node appends to its file. Before, a replica
+// that has just got all data writes a first one, and syncs nothing.
+func (s *redis) appending(ctx context.Context) error {
+	for _, port := range s.ports {
+		c, err := dialRedis(port, 1)
+		if err != nil {
+			return err
+		}
+		info, err := c.Do(ctx, c.B().Info().Section("persistence").Build()).ToString()
+		c.Close()
+		if err != nil {
+			return err
+		}
+		for _, line := range []string{"aof_enabled:1", "aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"} {
+			if !strings.Contains(info, line+"\r\n") {
+				return fmt.Errorf("%s does not say %s", fleet.Addr(port), line)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *redis) startNode(i int) error {
@@ -97,10 +122,17 @@ func (s *redis) Whole(ctx context.Context) error {
 // lookTimeout is how long Whole waits for the replicas.
 const lookTimeout = time.Second
 
-func (s *redis) dial() (rueidis.Client, error) {
+func (s *redis) dial() (rueidis.Client, error) { return dialRedis(s.ports[0], s.env.conns(redisConns)) }
+
+// dialRedis connects to one node, with as many shared connections: a power of two
+// at most that.
+func dialRedis(port, conns int) (rueidis.Client, error) {
+	logarithm := bits.Len(uint(conns)) - 1
+	if logarithm == 0 {
+		logarithm = -1 // 0 is for a number of its own choice
+	}
 	return rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{fleet.Addr(s.ports[0])}, ForceSingleClient: true, DisableCache: true,
-		PipelineMultiplex: bits.Len(uint(s.env.conns(redisConns))) - 1, // it takes the logarithm
+		InitAddress: []string{fleet.Addr(port)}, ForceSingleClient: true, DisableCache: true, PipelineMultiplex: logarithm,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +21,9 @@ const (
 	// ringtailStride how far the next node's is.
 	ringtailPorts  = 5
 	ringtailStride = 10
+	// noneDown is a line of /metrics.
+	noneDown = "ringtail_transport_peers_down 0"
+	maxBody  = 4 << 20
 	// bucket has the defaults: siblings, N=3, R=W=dw=2.
 	bucket = "bench"
 )
@@ -82,12 +86,20 @@ func (s *ringtail) Start(ctx context.Context) error {
 	return s.group.Await(ctx, startWithin, s.Name()+": become whole", s.Whole)
 }
 
-// Whole implements Store: every node says that it is ready, and all three apply a
+// Whole implements Store: every node says that it is ready and finds none of the
+// others down, as it may for a moment when all stood still, and all three apply a
 // put.
 func (s *ringtail) Whole(ctx context.Context) error {
 	for _, addr := range s.http {
-		if err := httpOK(ctx, "http://"+addr+"/readyz"); err != nil {
+		if _, err := httpGet(ctx, "http://"+addr+"/readyz"); err != nil {
 			return err
+		}
+		text, err := httpGet(ctx, "http://"+addr+"/metrics")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(text, "\n"+noneDown+"\n") {
+			return fmt.Errorf("%s finds a node down", addr)
 		}
 	}
 	c, err := client.Dial(ctx, s.peers)
@@ -154,18 +166,20 @@ func (s *ringtailSession) Put(ctx context.Context, key string, seen client.Conte
 	return r, err
 }
 
-func httpOK(ctx context.Context, url string) error {
+// httpGet returns what is at url, of maxBody bytes at most.
+func httpGet(ctx context.Context, url string) (string, error) {
 	rq, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(rq)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", url, resp.Status)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, resp.Status)
 	}
-	return nil
+	return string(body), err
 }

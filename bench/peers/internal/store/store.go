@@ -105,7 +105,7 @@ func (e Env) ports(n int) ([copies]int, error) {
 // callers on 2 processors (docs/peers.md). Ringtail's is its client's default.
 const (
 	ringtailConns = 1
-	redisConns    = 2
+	redisConns    = 1
 	natsConns     = 1
 	etcdConns     = 1
 )
