@@ -197,6 +197,7 @@ func TestASlowReplicaDoesNotShow(t *testing.T) {
 				}
 			}
 			cfg := coordinator.Default()
+			cfg.ReadFewAt = 0 // as where there is much to do
 			host := network.Host("here")
 			opts := []client.DialOption{client.Dialer(func(ctx context.Context, addr string) (net.Conn, error) { return host.Dial(ctx, addr) })}
 			if !on {
