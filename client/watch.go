@@ -47,16 +47,17 @@ func (w *watch) stop() { w.timer.Stop() }
 // add has c told when d has passed from now.
 func (w *watch) add(c *call, now time.Time, d time.Duration) {
 	since := now.Sub(w.began)
-	c.due = since + d
+	due := since + d
 	s := &w.shards[c.number%watchShards]
 	s.Lock()
+	c.due = due
 	if c.later = s.head; c.later != nil {
 		c.later.earlier = c
 	}
 	s.head = c
 	s.Unlock()
 	w.count.Add(1)
-	w.set(since, c.due)
+	w.set(since, due)
 }
 
 // remove ends the watch over c, which may have been told meanwhile.

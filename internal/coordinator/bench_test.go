@@ -125,7 +125,9 @@ func newInstant(tb testing.TB, n int, down bool) (*Coordinator, kv.Key) {
 	if down {
 		s.down = owners[2]
 	}
-	return New(Default(), Deps{Self: owners[0], Local: s, Hints: s, Peers: s, Cluster: s, Stats: s, Now: time.Now, Alarm: func(time.Duration) {}}), key
+	cfg := Default()
+	cfg.ReadFewAt = 0
+	return New(cfg, Deps{Self: owners[0], Local: s, Hints: s, Peers: s, Cluster: s, Stats: s, Now: time.Now, Alarm: func(time.Duration) {}}), key
 }
 
 func BenchmarkPut(b *testing.B) {

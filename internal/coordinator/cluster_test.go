@@ -153,7 +153,7 @@ func newZones(t *testing.T, n int, zones ...string) *cluster {
 // all owners asked by each get.
 func DefaultForTest() Config {
 	cfg := Default()
-	cfg.MaxInFlight, cfg.ReadAll = 64, 1
+	cfg.MaxInFlight, cfg.ReadAll, cfg.ReadFewAt = 64, 1, 0
 	return cfg
 }
 

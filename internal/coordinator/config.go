@@ -25,6 +25,10 @@ type Config struct {
 	// called. Shorter means that fewer requests notice a node that hangs, and
 	// more hints for nodes that are merely slow.
 	StandInAfter time.Duration
+	// ReadFewAt is the number of requests in flight here from which on gets ask R
+	// owners rather than all. With fewer there is processor time to spare, and the
+	// first R of all answer sooner than the R nearest where nodes stall now and then.
+	ReadFewAt int
 	// ReadAll is the share of gets that ask all owners of their key where R of them
 	// would do, 0 to 1. More of it finds stale copies sooner, and costs their
 	// owners a read for each get.
@@ -40,6 +44,9 @@ type Config struct {
 // DefaultStandInAfter is the default of Config.StandInAfter.
 const DefaultStandInAfter = 100 * time.Millisecond
 
+// DefaultReadFewAt is the default of Config.ReadFewAt.
+const DefaultReadFewAt = 8
+
 // DefaultReadAll is the default of Config.ReadAll.
 const DefaultReadAll = 0.1
 
@@ -47,7 +54,7 @@ const DefaultReadAll = 0.1
 func Default() Config {
 	return Config{
 		MaxInFlight: 16384, MaxSkew: clock.DefaultMaxSkew, MaxClock: object.MaxClock, StandInAfter: DefaultStandInAfter,
-		ReadAll: DefaultReadAll, Hedge: true,
+		ReadFewAt: DefaultReadFewAt, ReadAll: DefaultReadAll, Hedge: true,
 	}
 }
 
@@ -62,6 +69,8 @@ func (c Config) Validate() error {
 		return kv.Errorf(kv.KindInvalid, "check coordinator", "MaxClock %d is not within 1 to 4096", c.MaxClock)
 	case c.StandInAfter <= 0:
 		return kv.Errorf(kv.KindInvalid, "check coordinator", "StandInAfter %v is not positive", c.StandInAfter)
+	case c.ReadFewAt < 0:
+		return kv.Errorf(kv.KindInvalid, "check coordinator", "ReadFewAt %d is negative", c.ReadFewAt)
 	case !(c.ReadAll >= 0 && c.ReadAll <= 1):
 		return kv.Errorf(kv.KindInvalid, "check coordinator", "ReadAll %v is not within 0 to 1", c.ReadAll)
 	}

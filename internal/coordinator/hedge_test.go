@@ -108,6 +108,23 @@ func TestAGetAsksAsFewAsItNeeds(t *testing.T) {
 	c.end()
 }
 
+// TestAGetAsksAllWhileThereIsLittleToDo, and as few as it needs from some requests
+// in flight on.
+func TestAGetAsksAllWhileThereIsLittleToDo(t *testing.T) {
+	c := frugal(t, 3)
+	n := c.prefer("a")[0]
+	n.coord.cfg.ReadFewAt = 3
+	for i, want := range []int{2, 2, 1, 1} {
+		before := len(c.readsTo())
+		c.get(n.index(), "a", kv.Defaults())
+		if got := len(c.readsTo()) - before; got != want {
+			t.Errorf("with %d gets in flight %d owners are asked, want %d", i+1, got, want)
+		}
+	}
+	c.run()
+	c.end()
+}
+
 // TestAShareOfGetsAsksAll, and no run of requests gets more or less of it.
 func TestAShareOfGetsAsksAll(t *testing.T) {
 	c := frugal(t, 3)

@@ -7,8 +7,8 @@ import (
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
-// A get that needs R answers asks R owners, this node among them: the nearest. The
-// others are its reserve. They are asked one after the other's usual time, as a
+// A get that needs R answers asks R owners, this node among them: the nearest. With
+// little to do it asks all, as the paper has it. The others are its reserve. They are asked one after the other's usual time, as a
 // hedge, and all at once when anything is not as it should be: when one fails or
 // refuses, when the copies differ, so that all are repaired, or when it takes
 // much too long. While the ring changes, and after a get has started again, all
@@ -29,7 +29,7 @@ func share(number uint32, of float64) bool {
 
 // mayHold tells whether the get may do with few owners at first.
 func (o *get) mayHold(p *plan) bool {
-	return p.own && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.ticket, o.c.cfg.ReadAll)
+	return p.own && o.c.waiting.Load() >= int64(o.c.cfg.ReadFewAt) && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.ticket, o.c.cfg.ReadAll)
 }
 
 // chooseNear picks those that are asked first, if they are not all. The caller

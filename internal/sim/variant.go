@@ -51,6 +51,7 @@ func (v *Variant) replica(wall func() kv.Time) replica.Config {
 func (v *Variant) coordinator() coordinator.Config {
 	c := coordinator.Default()
 	c.Omit = v.Coordinator
+	c.ReadFewAt = 0 // as nodes that are busy do
 	return c
 }
 
