@@ -15,6 +15,7 @@ type hand struct {
 	waiters []waiter
 	dirty   bool // something was added since the last fsync
 	told    []waiter
+	buf     []byte // the copy of a chunk that is written
 }
 
 // start returns whether the caller is to have e.flushJob started. log.mu is
@@ -117,7 +118,9 @@ func (e *Engine) writeChunk(c *chunk) error {
 		}
 	}
 	for c.wrote < c.n {
-		n, err := s.file.Write(c.buf[c.wrote:c.n])
+		// A vfs.File may change what it is given, and readers look at the chunk.
+		e.hand.buf = append(e.hand.buf[:0], c.buf[c.wrote:min(c.n, c.wrote+chunkBytes)]...)
+		n, err := s.file.Write(e.hand.buf)
 		c.wrote += max(n, 0)
 		s.written.Add(int64(max(n, 0)))
 		e.log.pending.Add(-int64(max(n, 0)))

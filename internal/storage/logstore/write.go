@@ -205,8 +205,7 @@ func (e *Engine) appendDrop(from, to []byte) {
 		h.flags = flagOpen
 	}
 	buf, s, _ := g.room(headerLen + len(from) + len(to))
-	rec := appendRecord(buf[:0], h, from, to)
+	appendRecord(buf[:0], h, from, to)
 	h.keyLen, h.valueLen = uint16(len(from)), uint32(len(to))
-	_ = rec
 	s.note(&h)
 }

@@ -210,3 +210,21 @@ func TestFatal(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 }
+
+// TestOtherEngines: the data of another engine are not touched.
+func TestOtherEngines(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fs.Create("data/00000001.seg", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(testConfig(fs)); kv.KindOf(err) != kv.KindRefused || !strings.Contains(err.Error(), "engine logstore") {
+		t.Errorf("open: %v", err)
+	}
+}
