@@ -12,6 +12,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/logstore"
 	"github.com/ringtaildb/ringtail/internal/storage/memory"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 )
@@ -129,23 +130,39 @@ func (e *logEngine) Drop(from, to []byte) error {
 
 func (e *logEngine) Sync() error { return e.disk.take(true) }
 
-// pebbleDisk is a file system that loses what was not synced, under the Pebble
-// engine.
-type pebbleDisk struct{ fs *vfs.MemFS }
+// realDisk is a file system that loses what was not synced, under a real engine.
+type realDisk struct {
+	fs     *vfs.MemFS
+	opener func(fs vfs.FS) (storage.Engine, error)
+}
 
-func newPebbleDisk() disk { return pebbleDisk{vfs.NewCrashableMem()} }
+func newPebbleDisk() disk { return realDisk{vfs.NewCrashableMem(), openPebble} }
 
-func (d pebbleDisk) open(t testing.TB) storage.Engine {
-	e, err := openPebble(d)
+func newLogstoreDisk() disk { return realDisk{vfs.NewCrashableMem(), openLogstore} }
+
+func (d realDisk) open(t testing.TB) storage.Engine {
+	e, err := d.opener(d.fs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
 
-func openPebble(d pebbleDisk) (storage.Engine, error) {
+func openLogstore(fs vfs.FS) (storage.Engine, error) {
+	c := logstore.Default()
+	c.Dir, c.FS, c.SegmentBytes = "data", fs, 64<<10
+	c.Ticks = make(chan time.Time)
+	c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	e, err := logstore.Open(c)
+	if err != nil {
+		return nil, err // not a nil *Engine within a storage.Engine
+	}
+	return e, nil
+}
+
+func openPebble(fs vfs.FS) (storage.Engine, error) {
 	c := pebble.Default()
-	c.Dir, c.FS = "data", d.fs
+	c.Dir, c.FS = "data", fs
 	c.CacheBytes, c.MemTableBytes = 1<<20, 64<<10
 	c.Ticks = make(chan time.Time)
 	c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -156,13 +173,14 @@ func openPebble(d pebbleDisk) (storage.Engine, error) {
 	return e, nil
 }
 
-func (d pebbleDisk) clone(percent int) disk {
-	return pebbleDisk{d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))})}
+func (d realDisk) clone(percent int) disk {
+	d.fs = d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, 1))})
+	return d
 }
 
-func (d pebbleDisk) crashed() disk { return d.clone(0) }
+func (d realDisk) crashed() disk { return d.clone(0) }
 
-func (d pebbleDisk) copied() disk { return d.clone(100) }
+func (d realDisk) copied() disk { return d.clone(100) }
 
 // lyingEngine fails writes that have reached the log all the same: nobody sees
 // them until the engine is opened again.

@@ -437,7 +437,7 @@ func TestAgeOfAHint(t *testing.T) {
 // TestHintsOutliveACrash: what was accepted durably is there after a power loss,
 // on every engine; a deletion may be undone.
 func TestHintsOutliveACrash(t *testing.T) {
-	for name, newDisk := range map[string]func() disk{"log": newLogDisk, "pebble": newPebbleDisk} {
+	for name, newDisk := range disks {
 		t.Run(name, func(t *testing.T) {
 			d, source := newDisk(), &counter{}
 			e := d.open(t)

@@ -6,17 +6,15 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 )
 
 // TestHintsInDamagedFiles flips single bits in the files of a real engine:
 // nothing damaged is served, and what can be read is delivered.
-func TestHintsInDamagedFiles(t *testing.T) {
-	t.Parallel()
-	whole := newPebbleDisk().(pebbleDisk)
+func TestHintsInDamagedFiles(t *testing.T) { onRealDisks(t, testHintsInDamagedFiles) }
+
+func testHintsInDamagedFiles(t *testing.T, whole realDisk) {
 	e := whole.open(t)
 	s := openDamaged(t, e)
 	objects := map[string]object.Object{}
@@ -30,9 +28,9 @@ func TestHintsInDamagedFiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	damaged, kept := 0, 0
 	for range 12 {
-		d := pebbleDisk{whole.fs.CrashClone(vfs.CrashCloneCfg{})}
+		d := whole.crashed().(realDisk)
 		flipBit(t, d.fs, rng)
-		e, err := openPebble(d)
+		e, err := d.opener(d.fs)
 		if err != nil {
 			continue // the directory is set aside then
 		}

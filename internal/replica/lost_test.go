@@ -205,7 +205,7 @@ var overtaken = []struct {
 		held b v1`},
 }
 
-var disks = map[string]func() disk{"log": newLogDisk, "pebble": newPebbleDisk}
+var disks = map[string]func() disk{"log": newLogDisk, "pebble": newPebbleDisk, "logstore": newLogstoreDisk}
 
 // TestLostHistory: whatever a node forgets, it issues no dot twice, and nothing
 // that was acknowledged is lost for it.

@@ -320,10 +320,12 @@ func TestStageHistories(t *testing.T) {
 			t.Fatalf("seed %d:%s\n%v", seed, h.log.String(), err)
 		}
 	}
-	for seed := range uint64(4) {
-		h := newStages(t, seed, 0, newPebbleDisk)
-		if err := h.play(60); err != nil {
-			t.Fatalf("seed %d, on pebble:%s\n%v", seed, h.log.String(), err)
+	for name, newDisk := range disks {
+		for seed := range uint64(4) {
+			h := newStages(t, seed, 0, newDisk)
+			if err := h.play(60); err != nil {
+				t.Fatalf("seed %d, on %s:%s\n%v", seed, name, h.log.String(), err)
+			}
 		}
 	}
 }

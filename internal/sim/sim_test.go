@@ -15,7 +15,7 @@ import (
 var (
 	seeds = flag.Int("seeds", defaultSeeds, "worlds to play, dealt out among the scenarios")
 	only  = flag.Int64("seed", -1, "the one seed to play, with its trace")
-	real  = flag.String("engine", "", "a real storage engine in which nodes store: pebble")
+	real  = flag.String("engine", "", "a real storage engine in which nodes store: logstore or pebble")
 	watch = flag.Int("write", 0, "the write of that key whose copies the trace follows")
 	about = flag.String("key", "", "the key that the trace is about, all if empty")
 )

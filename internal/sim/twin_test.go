@@ -8,11 +8,23 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/logstore"
 	"github.com/ringtaildb/ringtail/internal/storage/pebble"
 )
 
 // engines are the real ones that outlive a crash.
 var engines = map[string]OpenEngine{
+	"logstore": func(fs vfs.FS) (storage.Engine, error) {
+		cfg := logstore.Default()
+		cfg.Dir, cfg.FS, cfg.ReserveBytes = "engine", fs, 0
+		cfg.SegmentBytes, cfg.FlushBytes, cfg.PendingBytes = 64<<10, 4<<10, 1<<20
+		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+		e, err := logstore.Open(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return e, nil
+	},
 	"pebble": func(fs vfs.FS) (storage.Engine, error) {
 		cfg := pebble.Default()
 		cfg.Dir, cfg.FS, cfg.ReserveBytes = "engine", fs, 0

@@ -20,9 +20,21 @@ func damagedKey(i int) kv.Key { return kv.AppendKey(nil, "b", fmt.Appendf(nil, "
 // TestDamagedFiles flips single bits in the files of a real engine: nothing
 // damaged is served, what cannot be read is cut out, and after a repair
 // everything is there again.
-func TestDamagedFiles(t *testing.T) {
-	t.Parallel()
-	whole := newPebbleDisk().(pebbleDisk)
+func TestDamagedFiles(t *testing.T) { onRealDisks(t, testDamagedFiles) }
+
+// onRealDisks runs test on an empty disk of each real engine.
+func onRealDisks(t *testing.T, test func(*testing.T, realDisk)) {
+	for name, newDisk := range disks {
+		if d, ok := newDisk().(realDisk); ok {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				test(t, d)
+			})
+		}
+	}
+}
+
+func testDamagedFiles(t *testing.T, whole realDisk) {
 	objects := map[int]object.Object{}
 	s := openDamaged(t, whole.open(t))
 	for i := range damagedKeys {
@@ -35,9 +47,9 @@ func TestDamagedFiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	found := 0
 	for range 12 {
-		d := pebbleDisk{whole.fs.CrashClone(vfs.CrashCloneCfg{})}
+		d := whole.crashed().(realDisk)
 		flipBit(t, d.fs, rng)
-		e, err := openPebble(d)
+		e, err := d.opener(d.fs)
 		if err != nil {
 			continue // the directory is set aside then
 		}
@@ -48,7 +60,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// flipBit changes a bit of a table or of a file of values.
+// flipBit changes a bit of a table, of a file of values, or of a segment.
 func flipBit(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) {
 	t.Helper()
 	all, err := fs.List("data")
@@ -57,7 +69,7 @@ func flipBit(t *testing.T, fs *vfs.MemFS, rng *rand.Rand) {
 	}
 	var names []string
 	for _, name := range all {
-		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob") {
+		if strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob") || strings.HasSuffix(name, ".seg") {
 			names = append(names, fs.PathJoin("data", name))
 		}
 	}
