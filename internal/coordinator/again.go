@@ -120,7 +120,7 @@ func (o *put) renew(cur *ring.Current, v *ring.View) {
 	if o.home == o.c.Self {
 		o.place = o.self
 	}
-	o.round.call.Level, o.round.owners, o.round.buffered = v.Level, v.Owners, nobody
+	o.round.call.Level, o.round.owners = v.Level, v.Owners
 	o.round.number++
 	o.recount(v)
 }

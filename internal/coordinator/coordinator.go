@@ -129,7 +129,7 @@ type Ended struct {
 	Err error
 }
 
-// Deps are what a Coordinator works with; all but Alarm are needed.
+// Deps are what a Coordinator works with; all but Soon, Alarm and Admit are needed.
 type Deps struct {
 	Self    kv.NodeID
 	Local   Local
@@ -139,6 +139,10 @@ type Deps struct {
 	Stats   Stats
 	// Now is the wall clock.
 	Now func() time.Time
+	// Soon has what was written to Local and Hints made durable in a little while, for
+	// writes that nobody waits for (§6.1): it is called for each, by all at once.
+	// Without it that is when the node flushes anyway.
+	Soon func()
 	// Alarm has Coordinator.Hedge called when a time has passed, in the place of
 	// what it was told before. Without it no get is hedged.
 	Alarm func(time.Duration)

@@ -56,8 +56,6 @@ type round struct {
 	call   wire.Call
 	owners []kv.NodeID
 	number int
-	// buffered is the slot of which a durable write is asked though dw is 0.
-	buffered int
 }
 
 // target is a node that is asked, and its place; none has no id.
@@ -111,7 +109,7 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	o.tally = quorum.NewPut(o.needs(&p.view))
 	o.round = round{
 		call:   wire.Call{Type: wire.TypeReplicaPut, Deadline: p.Deadline, Level: p.view.Level},
-		owners: p.owners, buffered: nobody,
+		owners: p.owners,
 	}
 	o.launch(start, p.Deadline, to)
 	defer o.release()
@@ -148,9 +146,6 @@ func (o *put) spread() {
 func (o *put) chooseAll(first *targets) {
 	for i := range o.owners {
 		first[i] = o.choose(i)
-		if o.round.buffered == nobody && first[i].id != 0 {
-			o.round.buffered = i
-		}
 	}
 }
 
@@ -260,7 +255,7 @@ func (o *put) unlock() {
 
 // send sends the object to a node, for slot i, by way of m.
 func (o *put) send(r *round, i int, to target, m *wire.ReplicaPut) {
-	*m = wire.ReplicaPut{Ack: o.ack(r, i), Floor: o.floor, Key: o.key, Object: o.object}
+	*m = wire.ReplicaPut{Ack: o.ack(), Floor: o.floor, Key: o.key, Object: o.object}
 	o.hold(1)
 	tag := tagOf(i, to.place) | uint32(r.number)<<attemptBit
 	if to.id != r.owners[i] {
@@ -277,11 +272,10 @@ func (o *put) send(r *round, i int, to target, m *wire.ReplicaPut) {
 	o.c.Peers.Call(to.id, r.call, m, o, tag)
 }
 
-// ack returns what whoever serves slot i is asked to acknowledge. With dw=0
-// (§6.1) one of them is asked for a durable write that nobody waits for.
-func (o *put) ack(r *round, i int) wire.Ack {
+// ack returns what the others are asked to acknowledge.
+func (o *put) ack() wire.Ack {
 	switch {
-	case o.dw == 0 && i != r.buffered:
+	case o.dw == 0:
 		return wire.AckApplied
 	case o.dw < o.w:
 		return wire.AckBoth

@@ -63,6 +63,9 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 		}
 		return err
 	}
+	if o.dw == 0 && o.c.Soon != nil {
+		o.c.Soon()
+	}
 	if dropped > 0 {
 		o.c.Stats.Truncated(dropped)
 	}

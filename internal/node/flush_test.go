@@ -50,3 +50,32 @@ func TestFlushesEverySecond(t *testing.T) {
 		}
 	})
 }
+
+// TestFlushesSoon: writes that nobody waits for are on the disk some milliseconds
+// later, a crowd of them with one fsync.
+func TestFlushesSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &flushed{}
+		n := &Node{engine: e, unflushed: make(chan struct{}, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- n.flush(ctx) }()
+		time.Sleep(100 * time.Millisecond)
+		for range 3 {
+			e.at = nil
+			began := time.Now()
+			for range 10 {
+				n.soon()
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(2*flushSoon - 10*time.Millisecond)
+			if len(e.at) != 1 || e.at[0].Sub(began) != flushSoon {
+				t.Errorf("written at %v, flushed at %v", began, e.at)
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -36,6 +36,8 @@ const (
 	// flushEvery is how often buffered writes (dw=0) are made durable: what a
 	// crash of all owners at once can cost (§6.1).
 	flushEvery = 500 * time.Millisecond
+	// flushSoon is how long the one of them that is to be durable waits for others.
+	flushSoon = 20 * time.Millisecond
 	// drainFor bounds the wait for requests under way when the node ends.
 	drainFor = 5 * time.Second
 )
@@ -61,10 +63,12 @@ type Node struct {
 
 	background *background
 	valve      *valve
-	sender     *handoff.Sender
-	keeper     *antientropy.Keeper
-	scrubber   *scrubber
-	repairs    repairRun
+	// unflushed tells that there are writes to be flushed soon.
+	unflushed chan struct{}
+	sender    *handoff.Sender
+	keeper    *antientropy.Keeper
+	scrubber  *scrubber
+	repairs   repairRun
 	// damages takes what the engine meets of damage by itself.
 	damages chan storage.Damage
 
@@ -150,11 +154,11 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
-	n.alarm = time.NewTimer(time.Hour)
+	n.alarm, n.unflushed = time.NewTimer(time.Hour), make(chan struct{}, 1)
 	n.coord = coordinator.New(n.cfg.Coordinator, coordinator.Deps{
 		Self: n.service.ID(), Local: n.store, Hints: hints{n.store, &n.closed}, Peers: n.pool, Cluster: n, Stats: stats{n.metrics}, Now: time.Now,
 		Alarm: func(d time.Duration) { n.alarm.Reset(d) },
-		Admit: n.valve.admit,
+		Admit: n.valve.admit, Soon: n.soon,
 	})
 	if err := n.begin(); err != nil {
 		return err
@@ -323,9 +327,26 @@ func (n *Node) hedge(ctx context.Context) error {
 	}
 }
 
-// flush makes buffered writes durable every flushEvery.
+// soon has flush begin in flushSoon, for a write that nobody waits for (§6.1).
+func (n *Node) soon() {
+	select {
+	case n.unflushed <- struct{}{}:
+	default:
+	}
+}
+
+// flush makes buffered writes durable every flushEvery, and those that this node
+// coordinates soon after they come.
 func (n *Node) flush(ctx context.Context) error {
-	for waitFor(ctx, beat.Pause(time.Now(), flushEvery), nil) {
+	for waitFor(ctx, beat.Pause(time.Now(), flushEvery), n.unflushed) {
+		// They come in crowds, and one fsync is for all of them.
+		if !waitFor(ctx, flushSoon, nil) {
+			return nil
+		}
+		select {
+		case <-n.unflushed:
+		default:
+		}
 		if err := n.engine.Sync(); err != nil && kv.KindOf(err) != kv.KindDiskFull {
 			return err
 		}

@@ -17,6 +17,8 @@ import (
 const (
 	// tickEvery is how often a node looks at its deadlines.
 	tickEvery = 20 * time.Millisecond
+	// flushSoon is how long buffered writes wait for others.
+	flushSoon = 20 * time.Millisecond
 	// workEvery is how often hand-off and anti-entropy look what there is to do.
 	workEvery = 50 * time.Millisecond
 	// upkeepEvery is how often it looks after its copies.
@@ -54,6 +56,8 @@ type node struct {
 	tasks  int
 	rings  int
 	scrub  scrub
+	// flushing tells that flush is to be called soon.
+	flushing bool
 }
 
 // begun is a put, and when it came by the node's clock.
@@ -98,7 +102,7 @@ func newNode(m *machine) (*node, error) {
 		return nil, err
 	}
 	n.coord = coordinator.New(w.broken.coordinator(), coordinator.Deps{
-		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now, Alarm: n.alarm,
+		Self: n.id, Local: local{n.store, n}, Hints: local{n.store, n}, Peers: peers{n, n.Now}, Cluster: n, Stats: n, Now: n.Now, Alarm: n.alarm, Soon: n.soon,
 	})
 	n.sender = handoff.New(w.broken.handoff(w.Scenario), handoff.Deps{
 		Self: n.id, Boot: n.ownBoot, Hints: n.store, Local: n.store, Peers: peers{n, w.steady},
@@ -173,7 +177,18 @@ func (n *node) work() {
 	n.keeper.Tick(n.world.steady())
 }
 
-func (n *node) flush() { _ = n.engine.Sync() }
+func (n *node) flush() {
+	n.flushing = false
+	_ = n.engine.Sync()
+}
+
+// soon has the buffered writes flushed in a little while.
+func (n *node) soon() {
+	if !n.flushing {
+		n.flushing = true
+		n.after(flushSoon, n.flush)
+	}
+}
 
 // failed is told that the engine is final: the node ends, as package node has
 // it, and somebody starts it again.
