@@ -31,8 +31,8 @@ func TestFiguresOfAReport(t *testing.T) {
 	r := bench.Report{
 		Ops: 900, OpsPerSec: 450, ClusterCPU: 20, OwnCPU: 5, Missing: 30,
 		Kinds: []bench.KindReport{
-			{Kind: "read", Count: 600, P50: 1, P99: 2, P999: 3}, {Kind: "update", Count: 290, P50: 4, P99: 5, P999: 6},
-			{Kind: "read before update", Count: 10, P50: 100, P99: 100, P999: 100},
+			{Kind: "read", Count: 600, Latency: bench.Latency{P50: 1, P99: 2, P999: 3}}, {Kind: "update", Count: 290, Latency: bench.Latency{P50: 4, P99: 5, P999: 6}},
+			{Kind: "read before update", Count: 10, Latency: bench.Latency{P50: 100, P99: 100, P999: 100}},
 		},
 		Errors: map[client.Kind]uint64{client.KindTimeout: 60, client.KindInternal: 40},
 	}
