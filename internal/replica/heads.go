@@ -17,7 +17,7 @@ const (
 	headWays = 4
 	headRoom = 240
 	// headBlock is how many sets are made at once, when the first is used.
-	headBlock = 512
+	headBlock = 64
 )
 
 // heads keeps the heads of records that were written of late: what a record is

@@ -17,8 +17,9 @@ import (
 const (
 	// tickEvery is how often a node looks at its deadlines.
 	tickEvery = 20 * time.Millisecond
-	// flushSoon is how long buffered writes wait for others.
-	flushSoon = 20 * time.Millisecond
+	// flushSoon is which part of Scenario.FlushEvery the one of the buffered writes
+	// waits that is to be durable soon.
+	flushSoon = 25
 	// workEvery is how often hand-off and anti-entropy look what there is to do.
 	workEvery = 50 * time.Millisecond
 	// upkeepEvery is how often it looks after its copies.
@@ -186,7 +187,7 @@ func (n *node) flush() {
 func (n *node) soon() {
 	if !n.flushing {
 		n.flushing = true
-		n.after(flushSoon, n.flush)
+		n.after(n.world.FlushEvery/flushSoon, n.flush)
 	}
 }
 

@@ -51,7 +51,7 @@ func onEngine(t *testing.T, scenarios []*Scenario, name string) {
 	}
 }
 
-// TestTwins plays the first seeds of every scenario on each real engine. For more,
+// TestTwins plays the first seed of every scenario on each real engine. For more,
 // name the engine: -engine pebble -seeds 200.
 func TestTwins(t *testing.T) {
 	for name := range engines {
@@ -61,10 +61,8 @@ func TestTwins(t *testing.T) {
 			for _, s := range scenarios {
 				t.Run(s.Name, func(t *testing.T) {
 					t.Parallel()
-					for seed := range uint64(fixedSeeds) {
-						if r := Play(s, seed, nil, Trace{}); len(r.Violations) > 0 {
-							t.Fatalf("seed %d: %v", seed, r.Violations)
-						}
+					if r := Play(s, 0, nil, Trace{}); len(r.Violations) > 0 {
+						t.Fatalf("seed 0: %v", r.Violations)
 					}
 				})
 			}

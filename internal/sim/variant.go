@@ -45,6 +45,7 @@ func (lyingDisk) Sync() error { return nil }
 func (v *Variant) replica(wall func() kv.Time) replica.Config {
 	c := replica.Default()
 	c.Omit, c.Wall = v.Replica, wall
+	c.MaxHeadBytes = 128 << 10 // a world has few keys, and many stores
 	return c
 }
 
