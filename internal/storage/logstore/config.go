@@ -21,6 +21,9 @@ type Config struct {
 	// SegmentBytes is the size of a segment file, in bytes. A batch that is larger
 	// gets a segment of its own. The engine holds one file open for each.
 	SegmentBytes int64
+	// CacheBytes is the memory for values that were read of late, in bytes; 0 for
+	// none. What it does not hold takes a system call, and perhaps the disk.
+	CacheBytes int64
 	// FlushBytes is how much that nobody waits for gathers in memory before it is
 	// written, in bytes.
 	FlushBytes int64
@@ -97,6 +100,7 @@ const (
 	// reserveSegments is the default reserve in segments.
 	reserveSegments = 4
 	maxPending      = 1 << 30
+	maxCache        = 1 << 40
 )
 
 // Default returns the Config for a node of its own machine; only Dir is missing.
@@ -104,6 +108,7 @@ func Default() Config {
 	return Config{
 		FS:           vfs.Default,
 		SegmentBytes: 256 << 20,
+		CacheBytes:   256 << 20,
 		FlushBytes:   64 << 10,
 		FlushEvery:   5 * time.Millisecond,
 		PendingBytes: 16 << 20,
@@ -131,6 +136,7 @@ func (c Config) Validate() error {
 		{"SegmentBytes", c.SegmentBytes, minSegment, maxSegment},
 		{"FlushBytes", c.FlushBytes, 1, maxPending},
 		{"FlushEvery", int64(c.FlushEvery), 1, int64(time.Minute)},
+		{"CacheBytes", c.CacheBytes, 0, maxCache},
 		{"PendingBytes", c.PendingBytes, 1, maxPending},
 		{"MergeRate", c.MergeRate, 1, 1 << 50},
 		{"ReserveBytes", c.ReserveBytes, 0, 1 << 60},

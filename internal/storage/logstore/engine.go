@@ -38,6 +38,7 @@ type Engine struct {
 	logger *slog.Logger
 
 	index  *index
+	cache  *cache
 	tables tables
 	log    log
 	hand   hand
@@ -193,7 +194,7 @@ func (e *Engine) Stats() storage.Stats {
 	return storage.Stats{
 		Keys:        uint64(max(0, e.index.keys.Load())),
 		DiskBytes:   uint64(size),
-		MemoryBytes: uint64(e.index.memory() + e.log.pending.Load()),
+		MemoryBytes: uint64(e.index.memory() + e.cache.bytes() + e.log.pending.Load()),
 		FreeBytes:   e.space.Free(),
 		Compactions: e.counts.merges.Load(),
 		Stalls:      e.counts.stalls.Load(),

@@ -19,7 +19,7 @@ func testConfig(fs vfs.FS) Config {
 	c := Default()
 	c.Dir = "data"
 	c.FS = fs
-	c.SegmentBytes = 64 << 10
+	c.SegmentBytes, c.CacheBytes = 64<<10, 256<<10
 	c.FlushBytes = 4 << 10
 	c.ReserveBytes = 0
 	c.Ticks = make(chan time.Time) // nobody sends

@@ -99,7 +99,7 @@ func (x *index) snapshot(p storage.Prefix) tree {
 
 // keyBytes is what a key takes in memory beside its bytes, about: a place in a
 // leaf that is two thirds full.
-const keyBytes = 36
+const keyBytes = 42
 
 // memory estimates the bytes that the index takes.
 func (x *index) memory() int64 {

@@ -40,6 +40,7 @@ func Open(cfg Config) (*Engine, error) {
 		jobs:   disk.NewUsers(),
 		logger: cfg.Logger,
 		index:  newIndex(),
+		cache:  newCache(cfg.CacheBytes),
 		stop:   make(chan struct{}),
 	}
 	e.stalled.cond = sync.NewCond(&e.stalled.Mutex)

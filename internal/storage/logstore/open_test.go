@@ -28,6 +28,7 @@ func TestValidate(t *testing.T) {
 		"SegmentBytes": func(c *Config) { c.SegmentBytes = minSegment - 1 },
 		"FlushBytes":   func(c *Config) { c.FlushBytes = 0 },
 		"FlushEvery":   func(c *Config) { c.FlushEvery = 0 },
+		"CacheBytes":   func(c *Config) { c.CacheBytes = maxCache + 1 },
 		"PendingBytes": func(c *Config) { c.PendingBytes = maxPending + 1 },
 		"MergeGarbage": func(c *Config) { c.MergeGarbage = 1 },
 		"MergeRate":    func(c *Config) { c.MergeRate = 0 },

@@ -34,7 +34,7 @@ func (s *scratch) done() {
 }
 
 // Get implements storage.Engine. It takes one system call, and none for what is
-// not yet written.
+// not yet written or in the cache.
 func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 	_ = storage.PrefixOf(key)
 	if err := e.enter("get"); err != nil {
@@ -48,6 +48,10 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 			e.tables.release(t)
 			return dst, false, nil
 		}
+		if v, ok := e.cache.get(&place, int(place.length)-headerLen-len(key), dst); ok {
+			e.tables.release(t)
+			return v, true, nil
+		}
 		s := t.segments[place.segment]
 		if s == nil { // begun after t
 			e.tables.release(t)
@@ -57,6 +61,7 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 		v, err := e.read(s, &place, key, buf)
 		if err == nil {
 			dst = append(dst, v...)
+			e.cache.put(&place, v)
 		}
 		buf.done()
 		e.tables.release(t)

@@ -34,7 +34,7 @@ type branch struct {
 }
 
 const (
-	leafKeys     = 62 // so that a leaf fills a size class of 1,536 bytes
+	leafKeys     = 62 // so that a leaf fills a size class of 1,792 bytes
 	branchLeaves = 64
 	keySlack     = 64 // bytes by which the room of a leaf's keys grows, at least
 )
@@ -44,6 +44,9 @@ type leaf struct {
 	gen   uint64
 	n     uint32
 	bytes []byte // the keys, one after the other
+	// heads are the first four bytes of the keys: most searches end there, within
+	// a few cache lines.
+	heads [leafKeys]uint32
 	ends  [leafKeys]uint32
 	locs  [leafKeys]loc
 }
@@ -80,6 +83,16 @@ func head(key []byte) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
+// shortHead returns the first four bytes of a key in the same way.
+func shortHead(key []byte) uint32 {
+	if len(key) >= 4 {
+		return binary.BigEndian.Uint32(key)
+	}
+	var b [4]byte
+	copy(b[:], key)
+	return binary.BigEndian.Uint32(b[:])
+}
+
 func (l *leaf) key(i int) []byte {
 	if i == 0 {
 		return l.bytes[:l.ends[0]]
@@ -89,7 +102,17 @@ func (l *leaf) key(i int) []byte {
 
 // find returns where key is in the leaf, or where it would be.
 func (l *leaf) find(key []byte) (i int, found bool) {
+	h := shortHead(key)
 	lo, hi := 0, int(l.n)
+	for lo < hi {
+		if mid := int(uint(lo+hi) / 2); l.heads[mid] < h {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	for hi = lo; hi < int(l.n) && l.heads[hi] == h; hi++ {
+	}
 	for lo < hi {
 		mid := int(uint(lo+hi) / 2)
 		switch c := bytes.Compare(l.key(mid), key); {
@@ -222,10 +245,11 @@ func (l *leaf) insert(at int, key []byte, place loc) {
 	copy(l.bytes[start+len(key):], l.bytes[start:used])
 	copy(l.bytes[start:], key)
 	copy(l.locs[at+1:n+1], l.locs[at:n])
+	copy(l.heads[at+1:n+1], l.heads[at:n])
 	for k := n; k > at; k-- {
 		l.ends[k] = l.ends[k-1] + uint32(len(key))
 	}
-	l.ends[at], l.locs[at] = uint32(start+len(key)), place
+	l.heads[at], l.ends[at], l.locs[at] = shortHead(key), uint32(start+len(key)), place
 	l.n++
 }
 
@@ -242,6 +266,7 @@ func (t *tree) split(i, j, at int) {
 	r := &leaf{gen: t.gen, n: leafKeys - uint32(mid)}
 	r.bytes = roomy(l.bytes[cut:], 0)
 	copy(r.locs[:], l.locs[mid:])
+	copy(r.heads[:], l.heads[mid:])
 	for k := range int(r.n) {
 		r.ends[k] = l.ends[mid+k] - cut
 	}
@@ -292,6 +317,7 @@ func (l *leaf) cut(at, to int) int {
 	gone := l.ends[to-1] - start
 	l.bytes = append(l.bytes[:start], l.bytes[l.ends[to-1]:]...)
 	copy(l.locs[at:], l.locs[to:n])
+	copy(l.heads[at:], l.heads[to:n])
 	for k := to; k < n; k++ {
 		l.ends[k-(to-at)] = l.ends[k] - gone
 	}
@@ -329,6 +355,7 @@ func (b *branch) join(j int) {
 	}
 	l.bytes = append(l.bytes, r.bytes...)
 	copy(l.locs[l.n:], r.locs[:r.n])
+	copy(l.heads[l.n:], r.heads[:r.n])
 	for k := range r.n {
 		l.ends[l.n+k] = base + r.ends[k]
 	}
