@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,13 +14,26 @@ import (
 // flushed is an engine that takes note of when it is told to sync.
 type flushed struct {
 	storage.Engine
+	mu  sync.Mutex
 	at  []time.Time
 	err error
 }
 
 func (e *flushed) Sync() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.at = append(e.at, time.Now())
 	return e.err
+}
+
+// taken returns when it was told to since it was last asked.
+func (e *flushed) taken() []time.Time {
+	synctest.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at := e.at
+	e.at = nil
+	return at
 }
 
 // TestFlushesEverySecond: what is acknowledged from memory is on the disk a second
@@ -62,15 +76,15 @@ func TestFlushesSoon(t *testing.T) {
 		go func() { ended <- n.flush(ctx) }()
 		time.Sleep(100 * time.Millisecond)
 		for range 3 {
-			e.at = nil
+			e.taken()
 			began := time.Now()
 			for range 10 {
 				n.soon()
 				time.Sleep(time.Millisecond)
 			}
 			time.Sleep(2*flushSoon - 10*time.Millisecond)
-			if len(e.at) != 1 || e.at[0].Sub(began) != flushSoon {
-				t.Errorf("written at %v, flushed at %v", began, e.at)
+			if at := e.taken(); len(at) != 1 || at[0].Sub(began) != flushSoon {
+				t.Errorf("written at %v, flushed at %v", began, at)
 			}
 		}
 		cancel()
