@@ -307,9 +307,6 @@ func (r *Report) value(s Series, kind string) (float64, bool) {
 	return 0, false
 }
 
-// Kinds returns the names of the kinds of operations.
-func Kinds() []string { return kindNames[:] }
-
 // staleness draws what was found of stale gets.
 func (r *Report) staleness() chart.Chart {
 	c := chart.Chart{Title: "Gets at r=1 that missed an acknowledged put", XLabel: "ms after the acknowledgement (the leftmost: at once)", YLabel: "share, % (bars: 95 % within)", LogX: true}

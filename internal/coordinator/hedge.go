@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/hedge"
+	"github.com/ringtaildb/ringtail/internal/quorum"
 )
 
 // A get that takes longer than all but one in a hundred do is hedged: a second
@@ -169,4 +170,50 @@ func (o *forward) hedge() {
 	if !idle {
 		o.send(i)
 	}
+}
+
+// hurry asks others in the stead of those that take too long. When all owners do
+// that have not answered, stand-ins that know nothing count.
+func (o *get) hurry() {
+	var next [maxSlots]int
+	o.again(true)
+	now := o.c.Now()
+	o.mu.Lock()
+	if o.answered {
+		o.mu.Unlock()
+		return
+	}
+	var others [maxSlots]int
+	needed := o.needed(&others)
+	if !o.awaited(now) {
+		o.tally.Hurry()
+	}
+	for i := range o.owners {
+		s := &o.at[i]
+		next[i] = nobody
+		switch {
+		case s.heard, s.out == 0:
+		case s.fresh:
+			s.fresh = false
+		case !o.late(&o.flight, i, now):
+		case o.tally.Outcome() == quorum.Pending:
+			next[i] = o.standIn(i)
+		}
+	}
+	o.unlock()
+	if needed {
+		o.sendAll(&others)
+	}
+	o.sendAll(&next)
+}
+
+// awaited tells whether an owner's answer may still be on its way. The caller
+// holds mu.
+func (o *get) awaited(now time.Time) bool {
+	for i := range o.owners {
+		if s := &o.at[i]; !s.heard && s.out > 0 && s.stand == 0 && !o.late(&o.flight, i, now) {
+			return true
+		}
+	}
+	return false
 }

@@ -28,14 +28,6 @@ type SlowReplicaConfig struct {
 	Keys       int
 }
 
-// DefaultSlowReplica returns a node that is slow by 100 ms, and three rounds.
-func DefaultSlowReplica() SlowReplicaConfig {
-	return SlowReplicaConfig{
-		Engine: "memory", Delay: 100 * time.Millisecond, Every: time.Second, Rate: 1000,
-		For: 10 * time.Second, Slice: 2 * time.Second, Rounds: 3, ValueBytes: 1024, Keys: 10_000,
-	}
-}
-
 // Validate returns an error of KindInvalid for what is out of its range.
 func (c SlowReplicaConfig) Validate() error {
 	return firstOf("check slow replica",
