@@ -33,6 +33,11 @@ func TestCache(t *testing.T) {
 		if dst, ok = c.get(placeOf(i, n), n, append(dst[:0], "before"...)); !ok || string(dst) != "before"+string(valueOf(i, n)) {
 			t.Fatalf("%d: found %v, %q", i, ok, dst)
 		}
+		elsewhere := *placeOf(i, n)
+		elsewhere.segment += 1 << 20
+		if _, ok = c.get(&elsewhere, n, nil); ok {
+			t.Fatalf("%d: found in another segment", i)
+		}
 		if j := rng.IntN(i + 1); j%7 == 0 {
 			if got, ok := c.get(placeOf(j, 1), 1, nil); ok && got[0] != valueOf(j, 1)[0] {
 				t.Fatalf("%d: got %q", j, got)
