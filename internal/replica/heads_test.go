@@ -323,3 +323,28 @@ func TestHeadsConcurrently(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestHeadsOfWhatIsCutOut: what was cut out of a damaged copy is stored again when
+// another owner sends it, though it was written a moment before.
+func TestHeadsOfWhatIsCutOut(t *testing.T) {
+	s, bad := newBadBlocks(t)
+	k := kv.AppendKey(nil, "b", []byte("k"))
+	p := s.ring().PartitionOf(k)
+	o := mustPut(t, s, p, k, object.Write{Value: []byte("v")})
+	in, err := object.Parse(bytes.Clone(o.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad.spoil(appendDataKey(nil, p, k))
+	if _, _, err := s.Read(p, k, nil); kv.KindOf(err) != kv.KindCorrupt {
+		t.Fatalf("a damaged record is read: %v", err)
+	}
+	upkeep(t, s)
+	if bad.drops == 0 {
+		t.Fatal("nothing was cut out")
+	}
+	mustMergeData(t, s, p, k, in, nil)
+	if _, found, err := bad.Engine.Get(appendDataKey(nil, p, k), nil); err != nil || !found {
+		t.Errorf("%v: the record is not there", err)
+	}
+}
