@@ -55,6 +55,24 @@ func write(t testing.TB, fs vfs.FS, path string, data []byte) {
 	}
 }
 
+// without returns b without its last n bytes.
+func without(b []byte, n int) []byte { return b[:len(b)-n : len(b)-n] }
+
+// TestHintWithoutRecords loses the records of the last segment, and the end of
+// its hint: that is damage, not a write that a crash cut short.
+func TestHintWithoutRecords(t *testing.T) {
+	segment, hint := sample(t)
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, fs, "data/00000001"+segmentSuffix, segment[:preamble])
+	write(t, fs, "data/00000001"+hintSuffix, without(hint, 1))
+	if _, err := Open(testConfig(fs)); kv.KindOf(err) != kv.KindCorrupt {
+		t.Fatalf("open: %v", err)
+	}
+}
+
 // FuzzOpen opens an engine on arbitrary bytes: it opens or refuses, and what it
 // shows can be read, or is damage, and can be merged.
 func FuzzOpen(f *testing.F) {
@@ -63,6 +81,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(segment, []byte{})
 	f.Add(segment[:len(segment)-7], []byte{})
 	f.Add(segment[:preamble-1], hint)
+	f.Add(segment[:preamble], without(hint, 1))
 	f.Add([]byte{}, hint)
 	f.Add([]byte{}, []byte{})
 	for i := 0; i < len(segment); i += 5 {

@@ -214,8 +214,8 @@ func (e *Engine) finished(s *segment) {
 var errHint = errors.New("the hint is damaged")
 
 // readHint shows fn the records of s by its hint, and returns where they end. It
-// returns errHint, perhaps after some of them, for one that is damaged, missing
-// or of another segment.
+// returns errHint, before it has shown any, for one that is damaged, missing or of
+// another segment.
 func readHint(fs vfs.FS, path string, s *segment, known bool, fn func(*entry) error) (end, size int64, err error) {
 	f, err := fs.Open(path)
 	if err != nil {
@@ -226,18 +226,11 @@ func readHint(fs vfs.FS, path string, s *segment, known bool, fn func(*entry) er
 	if end, err = r.head(path, s, known); err != nil {
 		return 0, 0, err
 	}
-	for {
-		block, err := r.block()
-		if err != nil {
-			return 0, 0, err
-		}
-		if len(block) == 0 {
-			return end, r.at, nil
-		}
-		if err := showHints(block, end, fn); err != nil {
-			return 0, 0, err
-		}
+	if err := r.show(end, func(*entry) error { return nil }); err != nil {
+		return 0, 0, err
 	}
+	size, r.at = r.at, hintHeader
+	return end, size, r.show(end, fn)
 }
 
 type hintReader struct {
@@ -309,6 +302,19 @@ func (r *hintReader) block() ([]byte, error) {
 		return nil, errHint
 	}
 	return b, nil
+}
+
+// show shows fn the entries of the blocks from the next one on.
+func (r *hintReader) show(end int64, fn func(*entry) error) error {
+	for {
+		block, err := r.block()
+		if err != nil || len(block) == 0 {
+			return err
+		}
+		if err := showHints(block, end, fn); err != nil {
+			return err
+		}
+	}
 }
 
 // showHints shows fn the entries of a block.

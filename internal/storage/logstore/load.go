@@ -128,9 +128,6 @@ func (l *loading) byHint(s *segment, known bool) (bool, error) {
 	path := segmentPath(e.cfg.FS, e.cfg.Dir, s.number, hintSuffix)
 	end, size, err := readHint(e.cfg.FS, path, s, known, l.take(s))
 	if errors.Is(err, errHint) {
-		// What it has shown is taken again.
-		s.sets.Store(0)
-		s.killBytes.Store(0)
 		return false, nil
 	}
 	if err != nil {
@@ -185,13 +182,11 @@ func (l *loading) loadTorn(s *segment, known, hint bool) error {
 		}
 		return l.writeHint(s, found.end, true)
 	}
+	if hint { // which is written behind the fsync of what it tells of
+		return s.damage(errEmpty)
+	}
 	// Nothing of it was acknowledged.
 	e.tables.change(func(segments map[uint32]*segment) { delete(segments, s.number) })
-	if hint {
-		if err := e.cfg.FS.Remove(segmentPath(e.cfg.FS, e.cfg.Dir, s.number, hintSuffix)); err != nil {
-			return err
-		}
-	}
 	if err := e.cfg.FS.Remove(s.path); err != nil {
 		return err
 	}

@@ -119,7 +119,10 @@ func (s *segment) preamble() []byte {
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
 
-var errPreamble = errors.New("the file does not begin as a segment does")
+var (
+	errPreamble = errors.New("the file does not begin as a segment does")
+	errEmpty    = errors.New("the file has a hint but no record")
+)
 
 // readPreamble reads what the file begins with. Its errors are of
 // KindWrongVersion, KindCorrupt (damage), and others of the disk.
