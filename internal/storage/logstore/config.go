@@ -32,12 +32,16 @@ type Config struct {
 	// PendingBytes bounds what is applied and not yet written, in bytes: past it
 	// Apply waits for the disk.
 	PendingBytes int64
-	// MergeGarbage is the share of garbage at which a segment is merged. Up to
-	// 1/(1-MergeGarbage) times the live data are on the disk; a byte that comes
-	// is written up to 1/MergeGarbage times.
+	// MergeGarbage is the share of garbage, of all and of a segment, at which
+	// segments are merged, those with most of it first. Up to 1/(1-MergeGarbage)
+	// times the live data are on the disk; a byte that comes is written up to
+	// 1/MergeGarbage times.
 	MergeGarbage float64
+	// MergeSlack is how much garbage may lie about whatever its share, in bytes,
+	// as long as there is space: the longer it waits, the less there is to copy.
+	MergeSlack int64
 	// MergeRate bounds how much merges read, in bytes a second. They go faster
-	// when space is short, or more than three quarters of all is garbage.
+	// when space is short, or there is half as much garbage again as there may be.
 	MergeRate int64
 	// ReserveBytes is the free space that the engine leaves on the disk, in
 	// bytes: below it writes get KindDiskFull. A merge needs up to SegmentBytes
@@ -97,7 +101,7 @@ const (
 	// reserveShare is the largest part of a disk, as 1/reserveShare, that is left
 	// in reserve.
 	reserveShare = 8
-	// reserveSegments is the default reserve in segments.
+	// reserveSegments is the default reserve, and the default slack, in segments.
 	reserveSegments = 4
 	maxPending      = 1 << 30
 	maxCache        = 1 << 40
@@ -113,6 +117,7 @@ func Default() Config {
 		FlushEvery:   5 * time.Millisecond,
 		PendingBytes: 16 << 20,
 		MergeGarbage: 0.5,
+		MergeSlack:   reserveSegments * (256 << 20),
 		MergeRate:    64 << 20,
 		ReserveBytes: reserveSegments * (256 << 20),
 		Loaders:      2,
@@ -138,6 +143,7 @@ func (c Config) Validate() error {
 		{"FlushEvery", int64(c.FlushEvery), 1, int64(time.Minute)},
 		{"CacheBytes", c.CacheBytes, 0, maxCache},
 		{"PendingBytes", c.PendingBytes, 1, maxPending},
+		{"MergeSlack", c.MergeSlack, 0, 1 << 60},
 		{"MergeRate", c.MergeRate, 1, 1 << 50},
 		{"ReserveBytes", c.ReserveBytes, 0, 1 << 60},
 		{"Loaders", int64(c.Loaders), 1, 256},
@@ -179,8 +185,10 @@ func (c Config) Fit() (Config, error) {
 	total := int64(min(size, 1<<60))
 	c.SegmentBytes = max(c.SegmentBytes, min(total/wantSegments, fitSegment))
 	c.ReserveBytes = max(c.ReserveBytes, reserveSegments*c.SegmentBytes)
+	c.MergeSlack = max(c.MergeSlack, reserveSegments*c.SegmentBytes)
 	if share := total / reserveShare; share < c.ReserveBytes {
 		c.ReserveBytes = share
+		c.MergeSlack = share
 		c.SegmentBytes = max(minSegment, min(c.SegmentBytes, share/reserveSegments))
 	}
 	return c, nil

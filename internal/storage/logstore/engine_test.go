@@ -21,7 +21,7 @@ func testConfig(fs vfs.FS) Config {
 	c.FS = fs
 	c.SegmentBytes, c.CacheBytes = 64<<10, 256<<10
 	c.FlushBytes = 4 << 10
-	c.ReserveBytes = 0
+	c.ReserveBytes, c.MergeSlack = 0, 0
 	c.Ticks = make(chan time.Time) // nobody sends
 	c.MergeRate = 1 << 40
 	c.Logger = discard

@@ -3,6 +3,7 @@ package logstore
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -117,6 +118,25 @@ func (x *index) prefixes() (all []storage.Prefix) {
 		s.mu.RUnlock()
 	}
 	return all
+}
+
+// live returns the offsets in a segment that the index refers to, ascending.
+func (x *index) live(number uint32) (offsets []uint32) {
+	for i := range x.stripes {
+		s := &x.stripes[i]
+		s.mu.RLock()
+		for _, t := range s.mu.trees {
+			t.walk(nil, func(_ []byte, l *loc) bool {
+				if l.segment == number {
+					offsets = append(offsets, l.offset)
+				}
+				return true
+			})
+		}
+		s.mu.RUnlock()
+	}
+	slices.Sort(offsets)
+	return offsets
 }
 
 // drop takes out the keys in [from, to), a nil to being the end, for which which

@@ -37,6 +37,8 @@ type merging struct {
 	block  []byte      // what is left of its block
 	end    int64       // of that input's records
 	values walker      // reads its records
+	walked bool        // the index has fewer keys than that input, and was walked:
+	live   []uint32    // the offsets that it refers to and that are still to come
 
 	seq    uint64 // of the log when the merge began
 	output *segment
@@ -229,6 +231,9 @@ func (m *merging) next(e *Engine) (bool, error) {
 			if err := m.openHint(e, s); err != nil {
 				return false, err
 			}
+			if m.walked = e.index.keys.Load() <= s.sets.Load(); m.walked {
+				m.live = e.index.live(s.number)
+			}
 		}
 		block, err := m.hint.block()
 		if err != nil {
@@ -272,16 +277,16 @@ func (m *merging) keep(e *Engine, ent *entry) (bool, error) {
 		}
 		return true, m.add(e, &ent.header, ent.key, ent.value)
 	}
-	place, found := e.index.get(ent.key)
 	if ent.kind == kindDelete {
-		if found && place.seq() > ent.seq || !e.hides(ent.seq, s) {
+		if place, found := e.index.get(ent.key); found && place.seq() > ent.seq || !e.hides(ent.seq, s) {
 			return false, nil
 		}
 		return true, m.add(e, &ent.header, ent.key, nil)
 	}
-	if !found || place.segment != s.number || int64(place.offset) != ent.offset {
+	if !m.isLive(e, s, ent) {
 		return false, nil
 	}
+	place := newLoc(ent.seq, s.number, ent.offset, ent.size())
 	b, err := m.record(s, ent)
 	if err == nil {
 		_, err = check(b, &place, ent.key)
@@ -293,6 +298,18 @@ func (m *merging) keep(e *Engine, ent *entry) (bool, error) {
 	}
 	h, _ := getHeader(b)
 	return true, m.add(e, &h, ent.key, b[headerLen+int(h.keyLen):])
+}
+
+// isLive tells whether the index refers to a record of the present input.
+func (m *merging) isLive(e *Engine, s *segment, ent *entry) bool {
+	if !m.walked {
+		place, found := e.index.get(ent.key)
+		return found && place.segment == s.number && int64(place.offset) == ent.offset
+	}
+	for len(m.live) > 0 && int64(m.live[0]) < ent.offset {
+		m.live = m.live[1:]
+	}
+	return len(m.live) > 0 && int64(m.live[0]) == ent.offset
 }
 
 // record returns the bytes of a record.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -95,6 +96,42 @@ func churn(t testing.TB, e *Engine, m map[string]string, rng *rand.Rand, n int) 
 				t.Fatal(err)
 			}
 			maps.DeleteFunc(m, func(k, _ string) bool { return k >= string(from) && k < string(to) })
+		}
+	}
+}
+
+// TestMergeSlack overwrites keys for long: garbage within the slack is left
+// alone, and past it what is merged has next to nothing to copy.
+func TestMergeSlack(t *testing.T) {
+	const slack = 1 << 20
+	for _, keys := range []int{20, 400} { // fewer than a segment has, and more
+		e, j := single(t, vfs.NewMem(), func(c *Config) { c.MergeSlack = slack })
+		m := make(map[string]string)
+		value := strings.Repeat("v", 300)
+		var merged bool
+		for i := range 12_000 {
+			k := key(1, fmt.Sprint(i%keys))
+			mustSet(t, e, k, value)
+			m[string(k)] = value
+			if i%50 > 0 {
+				continue
+			}
+			j.run()
+			stats := e.Stats()
+			if stats.Compactions > 0 && !merged && i*(len(value)+64) < slack {
+				t.Fatalf("%d keys: a merge after %d puts", keys, i)
+			}
+			merged = merged || stats.Compactions > 0
+			if most := uint64(2*slack + 4*e.cfg.SegmentBytes); stats.DiskBytes > most {
+				t.Fatalf("%d keys: %d bytes on the disk", keys, stats.DiskBytes)
+			}
+		}
+		if !merged {
+			t.Fatalf("%d keys: nothing was merged", keys)
+		}
+		checkAll(t, e, m)
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -15,13 +16,14 @@ const (
 	// lowGarbage is the share of garbage at which a segment is merged when space
 	// is short.
 	lowGarbage = 0.02
-	// muchGarbage is the share of all at which merges take no rest.
-	muchGarbage = 0.75
+	// muchGarbage is how many times as much garbage as there may be makes merges
+	// take no rest.
+	muchGarbage = 1.5
 	// killShare: deletions that take more than 1/killShare of all are worked off.
 	killShare = 16
 )
 
-// mergeIsUrgent tells whether space is short, or most of what there is garbage.
+// mergeIsUrgent tells whether space is short, or there is far too much garbage.
 func (e *Engine) mergeIsUrgent() bool {
 	if e.spaceIsLow() {
 		return true
@@ -31,7 +33,28 @@ func (e *Engine) mergeIsUrgent() bool {
 		size += s.size.Load()
 		live += s.liveBytes.Load()
 	}
-	return float64(size-live) > muchGarbage*float64(size)
+	return float64(size-live) > muchGarbage*e.garbageAllowed(size)
+}
+
+// garbageAllowed returns how much garbage there may be among size bytes.
+func (e *Engine) garbageAllowed(size int64) float64 {
+	return max(float64(e.cfg.MergeSlack), e.cfg.MergeGarbage*float64(size))
+}
+
+// tooMuch returns how much garbage segments have beyond what there may be, and a
+// quarter of that: so merges come in runs.
+func (e *Engine) tooMuch(segments []*segment) float64 {
+	var size int64
+	var garbage float64
+	for _, s := range segments {
+		size += s.size.Load()
+		garbage += s.garbage() * float64(s.size.Load())
+	}
+	allowed := e.garbageAllowed(size)
+	if garbage < allowed {
+		return 0
+	}
+	return garbage - allowed*3/4
 }
 
 func (e *Engine) spaceIsLow() bool { return e.space.Blocked() || e.space.Low(2*e.cfg.SegmentBytes) }
@@ -49,12 +72,18 @@ func (e *Engine) pick() []*segment {
 	slices.SortFunc(all, func(a, b *segment) int {
 		return cmp.Or(cmp.Compare(b.garbage(), a.garbage()), cmp.Compare(a.number, b.number))
 	})
-	share := e.cfg.MergeGarbage
+	share, much := e.cfg.MergeGarbage, e.tooMuch(all)
 	if e.spaceIsLow() {
-		share = lowGarbage
+		share, much = lowGarbage, math.Inf(1)
 	}
 	every := e.mergeAll.Load()
-	picked := e.fit(all, func(s *segment) bool { return s.garbage() >= share || every && (!s.merge || s.dead() > 0) })
+	picked := e.fit(all, func(s *segment) bool {
+		if much > 0 && s.garbage() >= share {
+			much -= s.garbage() * float64(s.size.Load())
+			return true
+		}
+		return every && (!s.merge || s.dead() > 0)
+	})
 	if len(picked) == 0 {
 		picked = e.fit(all, e.smallOnes(all))
 	}

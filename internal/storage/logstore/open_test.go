@@ -31,6 +31,7 @@ func TestValidate(t *testing.T) {
 		"CacheBytes":   func(c *Config) { c.CacheBytes = maxCache + 1 },
 		"PendingBytes": func(c *Config) { c.PendingBytes = maxPending + 1 },
 		"MergeGarbage": func(c *Config) { c.MergeGarbage = 1 },
+		"MergeSlack":   func(c *Config) { c.MergeSlack = -1 },
 		"MergeRate":    func(c *Config) { c.MergeRate = 0 },
 		"ReserveBytes": func(c *Config) { c.ReserveBytes = -1 },
 		"Loaders":      func(c *Config) { c.Loaders = 0 },
