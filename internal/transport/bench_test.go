@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/metrics"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -35,15 +36,15 @@ func (w *waiter) Complete(_ uint32, _ wire.Response, err error) {
 }
 
 // loopback serves h over TCP and returns a connection to it.
-func loopback(tb testing.TB, h wire.Handler) *Conn {
+func loopback(tb testing.TB, h wire.Handler, from kv.NodeID) *Conn {
 	s := NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil)
 	addr, _ := serve(tb, s, TCP{}, "127.0.0.1:0")
-	return dial(tb, Default(), TCP{}, addr, 1)
+	return dial(tb, Default(), TCP{}, addr, from)
 }
 
 // call makes one call and waits for its outcome.
 func (w *waiter) call(c *Conn, m wire.Appender) error {
-	c.Call(within(wire.TypeReplicaPut, 10*time.Second), m, w, 0)
+	c.Call(within(wire.TypePut, 10*time.Second), m, w, 0)
 	<-w.woken
 	return w.err
 }
@@ -53,7 +54,7 @@ func (w *waiter) call(c *Conn, m wire.Appender) error {
 func BenchmarkCall(b *testing.B) {
 	for _, callers := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			benchmarkCall(b, loopback(b, &small{fixed{make([]byte, 16)}}), callers, 1024)
+			benchmarkCall(b, loopback(b, &small{fixed{make([]byte, 16)}}, 1), callers, 1024)
 		})
 	}
 }
@@ -61,7 +62,7 @@ func BenchmarkCall(b *testing.B) {
 // BenchmarkLargeCall is a request of 1 MiB, in chunks.
 func BenchmarkLargeCall(b *testing.B) {
 	b.SetBytes(1 << 20)
-	benchmarkCall(b, loopback(b, &small{fixed{make([]byte, 16)}}), 4, 1<<20)
+	benchmarkCall(b, loopback(b, &small{fixed{make([]byte, 16)}}, 1), 4, 1<<20)
 }
 
 func benchmarkCall(b *testing.B, c *Conn, callers, size int) {
@@ -90,17 +91,20 @@ func benchmarkCall(b *testing.B, c *Conn, callers, size int) {
 	b.ReportMetric(float64(st.FramesOut)/float64(st.Flushes), "frames/write")
 }
 
-// A call of 1 KiB and its answer allocate nothing, at either side.
+// A call of 1 KiB and its answer allocate nothing, at either side, whether a
+// client makes it or a node.
 func TestCallDoesNotAllocate(t *testing.T) {
-	c := loopback(t, &small{fixed{make([]byte, 16)}})
-	m, w := &fixed{make([]byte, 1024)}, &waiter{woken: make(chan struct{}, 1)}
-	var failed error
-	n := testing.AllocsPerRun(2000, func() {
-		if err := w.call(c, m); err != nil {
-			failed = err
+	for _, from := range []kv.NodeID{0, 1} {
+		c := loopback(t, &small{fixed{make([]byte, 16)}}, from)
+		m, w := &fixed{make([]byte, 1024)}, &waiter{woken: make(chan struct{}, 1)}
+		var failed error
+		n := testing.AllocsPerRun(2000, func() {
+			if err := w.call(c, m); err != nil {
+				failed = err
+			}
+		})
+		if n != 0 || failed != nil {
+			t.Errorf("from %d: %v allocations a call, error %v", from, n, failed)
 		}
-	})
-	if n != 0 || failed != nil {
-		t.Errorf("%v allocations a call, error %v", n, failed)
 	}
 }

@@ -51,6 +51,17 @@ func newFrameReader(src *source, r io.Reader, version wire.Version) *frameReader
 	return &frameReader{src: src, br: bufio.NewReaderSize(r, readBuffer), version: version}
 }
 
+// ready tells whether next returns without waiting for the source.
+func (r *frameReader) ready() bool {
+	n := r.br.Buffered()
+	if n < r.last+4 {
+		return false
+	}
+	b, _ := r.br.Peek(r.last + 4) // they are there
+	size, err := wire.FrameSize(b[r.last:])
+	return err != nil || n >= r.last+size
+}
+
 // next returns the next frame, with the level for which its field stands. Its
 // payload is valid until next is called again.
 // An error is the source's, or one of KindInvalid or KindCorrupt, after which

@@ -57,6 +57,9 @@ type largeQueue struct {
 
 func (q *largeQueue) push(l *large) { q.waiting = append(q.waiting, l) }
 
+// waits tells whether there is anything to be sent.
+func (q *largeQueue) waits() bool { return len(q.turns)+len(q.waiting) > 0 }
+
 // next returns the next chunk to be sent.
 func (q *largeQueue) next() (chunk, bool) {
 	for len(q.waiting) > 0 && (q.opened == 0 || q.opened+q.waiting[0].size <= q.open) {

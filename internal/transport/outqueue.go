@@ -25,12 +25,24 @@ const (
 // outQueue holds what one connection has yet to write. Any goroutine appends;
 // one, in run, writes.
 //
+// The reader of the connection may have a part in that: what it answers while it
+// handles a request gathers until it has no other at hand, and is then written by
+// itself, by flush, which spares waking run. What the socket does not take at once
+// is left to run.
+//
 // Invariants: held = len(buf) + the unsent bytes of large; frames appended
 // while taken is t are part of the (t+1)th write; once closed is set nothing
-// is appended and nothing is taken.
+// is appended and nothing is taken. While flushing is set, or rest is not empty,
+// nothing but rest is taken.
 type outQueue struct {
 	limit int
 	stats *counters
+	// socket is what flush writes to, nil without flush. spare is flush's buffer.
+	socket *direct
+	spare  []byte
+	// answering is the request that the reader handles, while it does.
+	serving   atomic.Bool
+	answering atomic.Uint64
 	// written counts finished writes, and writing is set during one: what tells
 	// a write that is stuck.
 	written atomic.Uint64
@@ -44,8 +56,11 @@ type outQueue struct {
 		taken  uint64
 		large  largeQueue
 		held   int
-		flying int // bytes in the hands of run
-		closed *kv.Error
+		flying int // bytes in the hands of run, or of flush
+		// flushing is set while flush writes; rest is what that left.
+		flushing bool
+		rest     []byte
+		closed   *kv.Error
 	}
 }
 
@@ -80,7 +95,10 @@ func (q *outQueue) putSmall(h wire.Header, m wire.Appender, size int) {
 	q.mu.held += size + wire.Overhead
 	q.mu.buf = wire.EndFrame(b, at, h)
 	q.mu.frames++
-	q.ready.Signal()
+	// Under mu, so that whoever sees that the reader is at it is followed by flush.
+	if !q.serving.Load() || q.answering.Load() != h.ID {
+		q.ready.Signal()
+	}
 }
 
 // putLarge appends a message over wire.MaxChunk. The caller holds q.mu, and
@@ -142,8 +160,10 @@ func (q *outQueue) run(nc net.Conn) error {
 func (q *outQueue) take(b []byte) ([]byte, chunk, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mu.flying = 0
-	for q.mu.held == 0 && q.mu.closed == nil {
+	if !q.mu.flushing {
+		q.mu.flying = 0
+	}
+	for q.idle() && q.mu.closed == nil {
 		q.ready.Wait()
 		// The first frame has come; let those who are about to append do so.
 		// It costs a lone caller nothing and saves a crowd most of its writes.
@@ -153,6 +173,10 @@ func (q *outQueue) take(b []byte) ([]byte, chunk, bool) {
 	}
 	if q.mu.closed != nil {
 		return nil, chunk{}, false
+	}
+	if rest := q.mu.rest; len(rest) > 0 {
+		q.mu.rest, q.mu.flying = nil, len(rest)
+		return rest, chunk{}, true
 	}
 	full, frames := q.mu.buf, q.mu.frames
 	q.mu.buf, q.mu.frames = b, 0
@@ -165,6 +189,74 @@ func (q *outQueue) take(b []byte) ([]byte, chunk, bool) {
 	q.mu.taken++
 	q.stats.framesOut.Add(uint64(frames))
 	return full, part, true
+}
+
+// idle tells whether there is nothing for run to take. The caller holds q.mu.
+func (q *outQueue) idle() bool {
+	return len(q.mu.rest) == 0 && (q.mu.held == 0 || q.mu.flushing)
+}
+
+// handles tells that the reader handles request id, until it says otherwise.
+func (q *outQueue) handles(id uint64) {
+	if q.socket != nil {
+		q.answering.Store(id)
+		q.serving.Store(true)
+	}
+}
+
+// handled ends what handles began.
+func (q *outQueue) handled() { q.serving.Store(false) }
+
+// flush writes what has gathered, in the goroutine of the reader, who handles no
+// request. It leaves to run what run is at, large messages, what the socket does
+// not take at once, and errors.
+func (q *outQueue) flush() {
+	if q.socket == nil {
+		return
+	}
+	b, ok := q.takeOwn()
+	if !ok {
+		return
+	}
+	n, _ := q.socket.Write(b) // run meets the error, of a write that is not empty
+	q.stats.flushes.Add(1)
+	q.stats.bytesOut.Add(uint64(n))
+	q.written.Add(1)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.flushing = false
+	if n < len(b) {
+		q.mu.rest, q.mu.flying = b[n:], len(b)-n
+		q.spare = nil
+	} else {
+		q.mu.flying, q.spare = 0, b[:0]
+		if cap(b) > keepBuffer {
+			q.spare = nil
+		}
+	}
+	if !q.idle() {
+		q.ready.Signal()
+	}
+}
+
+// takeOwn takes what has gathered for flush.
+func (q *outQueue) takeOwn() ([]byte, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.mu.held == 0 || q.mu.closed != nil:
+		return nil, false
+	case q.mu.flying > 0 || q.mu.large.waits():
+		q.ready.Signal()
+		return nil, false
+	}
+	b := q.mu.buf
+	q.stats.framesOut.Add(uint64(q.mu.frames))
+	q.mu.buf, q.mu.frames, q.spare = q.spare[:0], 0, nil
+	q.mu.held -= len(b)
+	q.mu.flying, q.mu.flushing = len(b), true
+	q.mu.taken++
+	return b, true
 }
 
 func (q *outQueue) write(nc net.Conn, b []byte) error {

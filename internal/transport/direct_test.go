@@ -1,0 +1,130 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringtaildb/ringtail/internal/wire"
+)
+
+// mixed answers some requests while it handles them, and others in goroutines of
+// their own, with up to most times their number.
+type mixed struct {
+	most int
+	late sync.WaitGroup
+}
+
+func (m *mixed) answer(i uint32) []byte {
+	return bytes.Repeat(binary.BigEndian.AppendUint32(nil, i), 1+int(i*2654435761>>15)%m.most)
+}
+
+func (m *mixed) Handle(rq wire.Request) {
+	i := binary.BigEndian.Uint32(rq.Payload)
+	answer := func() { rq.Reply.Send(wire.Raw(m.answer(i))) }
+	if i%3 == 0 {
+		m.late.Go(answer)
+	} else {
+		answer()
+	}
+}
+
+// TestAnswersToASlowReader: a client asks far more than its socket holds before it
+// reads any answer, and gets each of them, whole.
+func TestAnswersToASlowReader(t *testing.T) {
+	h := &mixed{most: wire.MaxChunk / 2} // two chunks
+	s := NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil)
+	addr, _ := serve(t, s, TCP{}, "127.0.0.1:0")
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	const requests = 600
+	var b []byte
+	for i := range uint32(requests) {
+		var at int
+		b, at = wire.BeginFrame(b)
+		b = binary.BigEndian.AppendUint32(b, i)
+		b = wire.EndFrame(b, at, wire.Header{Type: wire.TypePut, Deadline: 60_000, ID: uint64(i) + 1})
+	}
+	if _, err := nc.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	h.late.Wait()
+	frames, parts := framesOf(nc), newAssembly(64<<20)
+	answered := map[uint64]bool{}
+	for len(answered) < requests {
+		head, payload, err := frames.next()
+		if err != nil {
+			t.Fatalf("after %d answers: %v", len(answered), err)
+		}
+		payload, whole, err := parts.add(head, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole && (answered[head.ID] || !bytes.Equal(payload, h.answer(uint32(head.ID-1)))) {
+			t.Fatalf("%d is answered twice, or with %d bytes", head.ID, len(payload))
+		}
+		answered[head.ID] = answered[head.ID] || whole
+	}
+}
+
+// TestAnswersComeWithoutTheNextRequest: no answer waits for another request to
+// come, whoever gives it, while the reader handles requests one by one or many.
+func TestAnswersComeWithoutTheNextRequest(t *testing.T) {
+	c := loopback(t, &mixed{most: 20}, 0)
+	for _, callers := range []int{1, 2, 40} {
+		t.Run(fmt.Sprint(callers), func(t *testing.T) {
+			var all sync.WaitGroup
+			for g := range callers {
+				all.Go(func() {
+					w := &waiter{woken: make(chan struct{}, 1)}
+					for i := range 1000 {
+						m := wire.Raw(binary.BigEndian.AppendUint32(nil, uint32(g*1000+i)))
+						if err := w.call(c, m); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// TestReady shows that a reader knows whether it would have to wait.
+func TestReady(t *testing.T) {
+	in, out := net.Pipe()
+	defer in.Close()
+	r := framesOf(in)
+	var frame []byte
+	frame, at := wire.BeginFrame(frame)
+	frame = wire.EndFrame(append(frame, "payload"...), at, wire.Header{Type: wire.TypePing, ID: 1})
+	two := append(bytes.Clone(frame), frame...)
+	for cut := range len(frame) + 1 {
+		go func() {
+			_, _ = out.Write(two[:len(frame)+cut])
+		}()
+		if _, _, err := r.next(); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.ready(); got != (cut == len(frame)) {
+			t.Errorf("%d of %d bytes of a frame: ready %v", cut, len(frame), got)
+		}
+		if cut < len(frame) {
+			go func() { _, _ = out.Write(frame[cut:]) }()
+		}
+		if _, _, err := r.next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
