@@ -5,7 +5,7 @@ FUZZTIME   ?= 3000x
 SEEDS      ?= 2000
 BENCHTIME  ?= 1s
 
-.PHONY: build test race fuzz sim e2e clients bench peers peers-test lint check
+.PHONY: build test race fuzz sim e2e e2e-pebble clients bench peers peers-test lint check
 
 build:
 	go build -o bin/ringtail ./cmd/ringtail
@@ -36,6 +36,10 @@ sim:
 # (docs/testing.md); with the tests that take minutes.
 e2e:
 	RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 75m
+
+# What of it depends on the engine most, on the other engine.
+e2e-pebble:
+	RINGTAIL_ENGINE=pebble RINGTAIL_E2E=full go test ./test/e2e -count=1 -timeout 30m -run 'Damaged|FullDisk|KillAll|Buffered|Replace|History'
 
 # The clients that people use, each with its defaults, against real clusters
 # (docs/testing.md). They need node and npm, python3 with redis-py, redis-cli and

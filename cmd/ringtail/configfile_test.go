@@ -95,7 +95,7 @@ func TestBadFilesNameTheLineAndTheReason(t *testing.T) {
 		{"itself", "name: n1\nconfig: other.yaml\n", `:2: there is no key "config"`},
 		{"no number", "name: n1\n\nweight: heavy\n", `--weight: `},
 		{"no number, its line", "name: n1\n\nweight: heavy\n", `node.yaml:3: expected a valid 32 bit uint but got "heavy"`},
-		{"not one of", "name: n1\nengine: tape\n", `--engine must be one of "pebble","logstore","memory" but got "tape"`},
+		{"not one of", "name: n1\nengine: tape\n", `--engine must be one of "auto","logstore","pebble","memory" but got "tape"`},
 		{"no bool", "create: maybe\n", `node.yaml:1: bool value must be`},
 		{"twice", "name: n1\nname: n2\n", "node.yaml:2: name is there twice"},
 		{"no value", "name:\n", "node.yaml:1: name: it has no value"},

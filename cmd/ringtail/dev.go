@@ -29,7 +29,7 @@ type devCmd struct {
 	Nodes  int    `default:"3" placeholder:"COUNT" help:"How many nodes (3)."`
 	Port   int    `default:"7400" placeholder:"PORT" help:"HTTP port of the first; each further node's is 10 higher (7400)."`
 	Data   string `placeholder:"DIR" help:"Where the nodes keep data and logs (ringtail-dev)."`
-	Engine string `default:"${engine}" enum:"pebble,logstore,memory" placeholder:"ENGINE" help:"pebble, logstore or memory (${engine})."`
+	Engine string `default:"${engine}" enum:"auto,logstore,pebble,memory" placeholder:"ENGINE" help:"logstore, pebble or memory, or auto: what the data directory has, logstore in an empty one (${engine})."`
 
 	RESPFlush bool `name:"resp-flush" help:"Allow FLUSHALL and FLUSHDB: for tests."`
 	createFlags

@@ -46,7 +46,7 @@ func TestUsageErrorsNameTheFieldAndTheReason(t *testing.T) {
 		{"serve", []string{"--name"}},
 		{"serve --name n1", []string{"data", "needs a data directory"}},
 		{"serve --name n1 --weight -1", []string{"--weight", `"-1"`}},
-		{"serve --name n1 --engine tape", []string{"--engine", `"pebble","logstore","memory"`, `"tape"`}},
+		{"serve --name n1 --engine tape", []string{"--engine", `"auto","logstore","pebble","memory"`, `"tape"`}},
 		{"serve --name n1 --log-level loud", []string{"--log-level", "loud"}},
 		{"serve --name n/1 --engine memory --create", []string{"name", `"n/1"`}},
 		{"serve --name n1 --engine memory --create --n 17", []string{"n=17 is not within 1 to 16"}},

@@ -10,7 +10,7 @@ import (
 // labBufferingCmd is ringtail lab buffering.
 type labBufferingCmd struct {
 	labClusterFlags
-	Engine    string        `default:"pebble" placeholder:"ENGINE" help:"What the nodes store their data in (pebble)."`
+	Engine    string        `default:"logstore" placeholder:"ENGINE" help:"What the nodes store their data in (logstore)."`
 	Share     float64       `default:"0.9" placeholder:"SHARE" help:"The rate, as a part of what durable puts reach (0.9)."`
 	Duration  time.Duration `default:"1m" placeholder:"DURATION" help:"How long each kind of put lasts (1m)."`
 	Slice     time.Duration `default:"2s" placeholder:"DURATION" help:"How much of it a point of the drawing covers (2s)."`

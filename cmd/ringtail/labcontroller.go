@@ -10,7 +10,7 @@ import (
 // labControllerCmd is ringtail lab controller.
 type labControllerCmd struct {
 	labClusterFlags
-	Engine    string        `default:"pebble" placeholder:"ENGINE" help:"What the nodes store their data in (pebble)."`
+	Engine    string        `default:"logstore" placeholder:"ENGINE" help:"What the nodes store their data in (logstore)."`
 	Share     float64       `default:"0.4" placeholder:"SHARE" help:"The rate of the clients' puts, as a part of what saturates the cluster (0.4)."`
 	Hints     int           `default:"60000" placeholder:"COUNT" help:"How many objects are put while a node is away (60000)."`
 	Calm      time.Duration `default:"8s" placeholder:"DURATION" help:"How long clients are served before it comes back (8s)."`

@@ -19,7 +19,7 @@ type serveCmd struct {
 
 	Name   string `env:"RINGTAIL_NAME" required:"" placeholder:"NAME" help:"What to call the node; unique in the cluster, and never changed."`
 	Data   string `env:"RINGTAIL_DATA" placeholder:"DIR" help:"Data directory; made if need be."`
-	Engine string `env:"RINGTAIL_ENGINE" default:"${engine}" enum:"pebble,logstore,memory" placeholder:"ENGINE" help:"What stores the data: pebble or logstore, on disk, or memory, for caches and tests (${engine})."`
+	Engine string `env:"RINGTAIL_ENGINE" default:"${engine}" enum:"auto,logstore,pebble,memory" placeholder:"ENGINE" help:"What stores the data: logstore or pebble, on disk, or memory, for caches and tests; auto is what the data directory has, logstore in an empty one (${engine})."`
 	Zone   string `env:"RINGTAIL_ZONE" placeholder:"ZONE" help:"What fails together with this node: a rack, a data centre."`
 	Weight uint32 `env:"RINGTAIL_WEIGHT" default:"1" placeholder:"COUNT" help:"Capacity relative to the other nodes' (1)."`
 

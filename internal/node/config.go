@@ -28,15 +28,17 @@ import (
 // others.
 const maxDelay = 400 * time.Millisecond
 
-// Engines that a node can store its data in.
+// Engines that a node can store its data in. EngineAuto is the one that the data
+// directory holds data of, and EngineLogstore if it holds none.
 const (
 	EnginePebble   = "pebble"
 	EngineLogstore = "logstore"
 	EngineMemory   = "memory"
+	EngineAuto     = "auto"
 )
 
 // DefaultEngine is what a node stores its data in unless it is told otherwise.
-const DefaultEngine = EnginePebble
+const DefaultEngine = EngineAuto
 
 // Config is everything that a node is started with. What is not a matter of one
 // package alone stands in its own fields; the rest is the packages' own.
@@ -46,7 +48,7 @@ type Config struct {
 	// Data is the data directory. It may be empty with EngineMemory, which
 	// keeps nothing.
 	Data string
-	// Engine is EnginePebble, EngineLogstore or EngineMemory.
+	// Engine is EnginePebble, EngineLogstore, EngineMemory or EngineAuto.
 	Engine string
 
 	// HTTP, Peer, Gossip, RESP and Riak are the addresses to listen on, host:port.
@@ -140,8 +142,10 @@ func (c Config) Validate() error {
 		checks = append(checks, f.Memory.Validate)
 	case EngineLogstore:
 		checks = append(checks, f.Logstore.Validate)
-	default:
+	case EnginePebble:
 		checks = append(checks, f.Pebble.Validate)
+	default:
+		checks = append(checks, f.Logstore.Validate, f.Pebble.Validate)
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -196,9 +200,13 @@ func (c Config) filled() (Config, error) {
 }
 
 func (c Config) checkEngine() error {
+	switch c.Engine {
+	case EnginePebble, EngineLogstore, EngineMemory, EngineAuto:
+	default:
+		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is none of %s, %s, %s and %s",
+			c.Engine, EngineAuto, EngineLogstore, EnginePebble, EngineMemory)
+	}
 	switch {
-	case c.Engine != EnginePebble && c.Engine != EngineLogstore && c.Engine != EngineMemory:
-		return kv.Errorf(kv.KindInvalid, "check config", "engine %q is none of %s, %s and %s", c.Engine, EnginePebble, EngineLogstore, EngineMemory)
 	case c.Engine != EngineMemory && c.Data == "":
 		return kv.Errorf(kv.KindInvalid, "check config", "data: the engine %s needs a data directory", c.Engine)
 	case c.BusyAt < 1:

@@ -20,6 +20,16 @@ func engineDir(data string) string { return filepath.Join(data, "engine") }
 // is damaged so that it cannot be opened is set aside, and the node begins on an
 // empty one.
 func (n *Node) openEngine() (storage.Engine, error) {
+	if n.cfg.Engine == EngineAuto {
+		old, err := pebble.Holds(n.cfg.Pebble.FS, n.cfg.Pebble.Dir)
+		if err != nil {
+			return nil, err
+		}
+		n.cfg.Engine = EngineLogstore
+		if old {
+			n.cfg.Engine = EnginePebble
+		}
+	}
 	switch n.cfg.Engine {
 	case EngineMemory:
 		return opened(memory.Open(n.cfg.Memory))

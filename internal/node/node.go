@@ -119,7 +119,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := n.open(); err != nil {
 		return errors.Join(err, n.close())
 	}
-	n.log.Info("started", "name", cfg.Name, "id", n.service.ID(), "http", cfg.HTTP, "peer", cfg.Peer, "gossip", cfg.Gossip, "engine", cfg.Engine)
+	n.log.Info("started", "name", cfg.Name, "id", n.service.ID(), "http", cfg.HTTP, "peer", cfg.Peer, "gossip", cfg.Gossip, "engine", n.cfg.Engine)
 	err = n.run(ctx)
 	err = errors.Join(err, n.close())
 	n.log.Info("ended", "name", cfg.Name, "error", err)

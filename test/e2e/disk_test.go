@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -20,7 +21,7 @@ func (p *process) stop() {
 	}
 }
 
-// reopen restarts a node, so that what its log held is in tables and blobs.
+// reopen restarts a node, so that what its log held is in the engine's other files.
 func (p *process) reopen() {
 	p.t.Helper()
 	p.stop()
@@ -83,46 +84,70 @@ func TestWipedDisk(t *testing.T) {
 	c.putAll(t, "later", 100, 0, "", 0, 1)
 }
 
+// spot is a kind of files, and every how many bytes one of them is flipped.
+type spot struct {
+	kind string
+	step int64
+}
+
+// spots are where the engines' files are damaged: each of values has its own case,
+// and vital is what an engine cannot be opened without.
+var spots = map[string]struct{ values, vital []spot }{
+	"pebble": {
+		// Small values stand in the tables, large ones in blobs.
+		values: []spot{{"*.blob", 64 << 10}, {"*.sst", 16 << 10}},
+		vital:  []spot{{"MANIFEST-*", 64}},
+	},
+	"logstore": {
+		values: []spot{{"*.seg", 64 << 10}},
+		// Without a hint a segment has to be whole.
+		vital: []spot{{"*.hint", 4 << 10}, {"*.seg", 64 << 10}},
+	},
+}
+
 // TestDamagedFiles: bytes of a node's files are flipped. Nothing damaged is
 // served, strict gets stay right, the node says so and fills itself again.
 func TestDamagedFiles(t *testing.T) {
 	full(t)
 	c := start(t, 3, "--repair-every", "2s")
 	n3 := c.nodes[2]
-	// Small values stand in the tables, large ones in blobs.
+	engine := cmp.Or(os.Getenv("RINGTAIL_ENGINE"), "logstore")
 	acked := c.putAll(t, "large", 3000, 2000, "?w=3", 0, 1, 2)
 	for key, v := range c.putAll(t, "small", 3000, 20, "?w=3", 0, 1, 2) {
 		acked[key] = v
 	}
 	n3.reopen()
 
-	for _, tc := range []struct {
-		name, kind string
-		step       int64
-	}{
-		{"blobs", "*.blob", 64 << 10},
-		{"tables", "*.sst", 16 << 10},
-	} {
-		t.Run(tc.name+" while it is stopped", func(t *testing.T) {
+	damage := func(all []spot) (flipped int) {
+		for _, s := range all {
+			flipped += n3.damage(s.kind, s.step)
+		}
+		return flipped
+	}
+	values, vital := spots[engine].values, spots[engine].vital
+	for i := range values {
+		t.Run(values[i].kind+" while it is stopped", func(t *testing.T) {
 			n3.stop()
-			flipped := n3.damage(tc.kind, tc.step)
-			c.refills(t, acked, fmt.Sprintf("%d bytes of %s", flipped, tc.kind))
+			flipped := damage(values[i : i+1])
+			c.refills(t, acked, fmt.Sprintf("%d bytes", flipped))
 		})
 	}
-	t.Run("both while it runs", func(t *testing.T) {
+	t.Run("values while it runs", func(t *testing.T) {
 		n3.reopen()
-		flipped := n3.damage("*.blob", 64<<10) + n3.damage("*.sst", 16<<10)
+		flipped := damage(values)
 		n3.do(http.DefaultClient, "POST", "/scrub", nil).want(t, 202, "")
 		c.strictly(t, acked)
 		// What is still in its cache is found once that is gone.
 		n3.kill()
-		c.refills(t, acked, fmt.Sprintf("%d bytes of both", flipped))
+		c.refills(t, acked, fmt.Sprintf("%d bytes", flipped))
 	})
 	t.Run("an engine that cannot be opened", func(t *testing.T) {
+		aside := filepath.Join(n3.data, "engine.damaged-*")
+		before, _ := filepath.Glob(aside)
 		n3.stop()
-		n3.damage("MANIFEST-*", 64)
-		c.refills(t, acked, "the manifest")
-		if kept, _ := filepath.Glob(filepath.Join(n3.data, "engine.damaged-*")); len(kept) != 1 {
+		damage(vital)
+		c.refills(t, acked, "what it is opened by")
+		if kept, _ := filepath.Glob(aside); len(kept) != len(before)+1 {
 			t.Errorf("what could not be opened was not set aside: %v", kept)
 		}
 	})

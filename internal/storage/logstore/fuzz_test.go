@@ -56,7 +56,7 @@ func write(t testing.TB, fs vfs.FS, path string, data []byte) {
 }
 
 // without returns b without its last n bytes.
-func without(b []byte, n int) []byte { return b[:len(b)-n : len(b)-n] }
+func without(b []byte, n int) []byte { return b[: len(b)-n : len(b)-n] }
 
 // TestHintWithoutRecords loses the records of the last segment, and the end of
 // its hint: that is damage, not a write that a crash cut short.

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
@@ -168,6 +171,24 @@ func (e *Engine) peek() (exists bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// Holds tells whether dir has files of this engine's.
+func Holds(fsys vfs.FS, dir string) (bool, error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		switch filepath.Ext(name) {
+		case tableSuffix, blobSuffix, logSuffix:
+			return true
+		}
+		return strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "marker.manifest")
+	}), nil
 }
 
 // missing returns the error of a file that is not there.
