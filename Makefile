@@ -1,11 +1,12 @@
 # The targets that .ci/run runs, one by one; `make check` is all of them.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   = go run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME   ?= 3000x
 SEEDS      ?= 2000
 BENCHTIME  ?= 1s
 
-.PHONY: build test race fuzz sim e2e e2e-pebble clients bench peers peers-test lint check
+.PHONY: build test race fuzz sim e2e e2e-pebble clients bench benchstat peers peers-test lint check
 
 build:
 	go build -o bin/ringtail ./cmd/ringtail
@@ -49,6 +50,15 @@ clients:
 
 bench:
 	go test ./... -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME)
+
+# The microbenchmarks of what every request passes, in docs/benchmarks.txt, and of
+# what that was made of beside it; then how they differ from those kept before.
+HOT = ./internal/wire ./internal/vclock ./internal/object ./internal/quorum ./internal/merkle ./internal/transport ./internal/storage/...
+benchstat:
+	go test $(HOT) -p 1 -run '^$$' -bench '^Benchmark(Hot|Call|Engine)$$' -benchmem -benchtime 300ms -count 6 > docs/benchmarks.new
+	$(BENCHSTAT) docs/benchmarks.new > docs/benchmarks.txt
+	@$(BENCHSTAT) docs/benchmarks.raw docs/benchmarks.new || true
+	@mv docs/benchmarks.new docs/benchmarks.raw
 
 # Ringtail and other stores under the same load, in turn (docs/peers.md): some ten
 # minutes, best while nothing else runs. It needs redis-server.

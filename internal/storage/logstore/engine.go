@@ -163,6 +163,9 @@ func (e *Engine) end() {
 	}
 	if last.size.Load() <= preamble {
 		e.removeFile(last.path)
+		if err := e.abandon(last); err != nil {
+			e.fail("remove draft", err)
+		}
 		return
 	}
 	e.seal(last)

@@ -128,6 +128,9 @@ func (e *Engine) writeChunk(c *chunk) error {
 			return err
 		}
 	}
+	if err := e.sketch(c); err != nil {
+		return err
+	}
 	g := &e.log
 	g.chunks.Lock()
 	g.chunks.list = append(g.chunks.list[:0], g.chunks.list[1:]...)
@@ -155,6 +158,9 @@ func (e *Engine) begin(s *segment) error {
 	}
 	s.file = f
 	e.hand.segment, e.hand.dirty = s, true
+	if err := e.draft(s); err != nil {
+		return err
+	}
 	return disk.SyncDir(e.cfg.FS, e.cfg.Dir)
 }
 

@@ -153,10 +153,57 @@ func writeHint(fs vfs.FS, path string, s *segment, end int64, scan func(fn func(
 	if err := scan(func(e *entry) error { return w.add(&e.header, e.offset, e.key, e.value) }); err != nil {
 		return 0, errors.Join(err, w.file.Close())
 	}
+	return w.finish(s, end)
+}
+
+// finish makes the hint of s durable and gives it its name, which the caller makes
+// durable.
+func (w *hintWriter) finish(s *segment, end int64) (size int64, err error) {
 	if err := w.close(s, end); err != nil {
 		return 0, err
 	}
-	return w.size, fs.Rename(path+tempSuffix, path)
+	return w.size, w.fs.Rename(w.path+tempSuffix, w.path)
+}
+
+// draft begins the hint of a segment that is begun. Without one, as on a full
+// disk, the segment is read when it has its last record.
+func (e *Engine) draft(s *segment) (err error) {
+	s.draft, err = newHintWriter(e.cfg.FS, segmentPath(e.cfg.FS, e.cfg.Dir, s.number, hintSuffix))
+	if disk.IsFull(err) {
+		return nil
+	}
+	return err
+}
+
+// sketch adds the records of a chunk, which is written, to its segment's draft.
+func (e *Engine) sketch(c *chunk) error {
+	w, at := c.segment.draft, 0
+	if c.offset == 0 {
+		at = preamble
+	}
+	for w != nil && at < c.n {
+		h, _ := getHeader(c.buf[at:])
+		if h.kind <= kindDrop {
+			key, rest := c.buf[at+headerLen:], int(h.keyLen)
+			if err := w.add(&h, c.offset+int64(at), key[:rest], key[rest:rest+int(h.valueLen)]); disk.IsFull(err) {
+				return e.abandon(c.segment)
+			} else if err != nil {
+				return err
+			}
+		}
+		at += int(h.size())
+	}
+	return nil
+}
+
+// abandon removes the draft of a segment, if there is one.
+func (e *Engine) abandon(s *segment) error {
+	w := s.draft
+	if w == nil {
+		return nil
+	}
+	s.draft = nil
+	return errors.Join(w.drop(), e.cfg.FS.Remove(w.path+tempSuffix))
 }
 
 // seal writes the hint of a segment that has its last record, so that it can be
@@ -164,10 +211,17 @@ func writeHint(fs vfs.FS, path string, s *segment, end int64, scan func(fn func(
 // lost but time, so a full disk is no error.
 func (e *Engine) seal(s *segment) {
 	path := segmentPath(e.cfg.FS, e.cfg.Dir, s.number, hintSuffix)
-	size, err := writeHint(e.cfg.FS, path, s, s.size.Load(), func(fn func(*entry) error) error {
-		_, err := s.scan(false, fn)
-		return err
-	})
+	var size int64
+	var err error
+	if w := s.draft; w != nil {
+		s.draft = nil
+		size, err = w.finish(s, s.size.Load())
+	} else {
+		size, err = writeHint(e.cfg.FS, path, s, s.size.Load(), func(fn func(*entry) error) error {
+			_, err := s.scan(false, fn)
+			return err
+		})
+	}
 	if err == nil {
 		err = disk.SyncDir(e.cfg.FS, e.cfg.Dir)
 	}

@@ -65,6 +65,9 @@ func (e *Engine) closeFiles() {
 		if s.file != nil {
 			closeNow(s.file)
 		}
+		if s.draft != nil {
+			_ = s.draft.drop() // it is removed when the engine opens
+		}
 	}
 }
 

@@ -60,6 +60,10 @@ type segment struct {
 	liveBytes, killBytes atomic.Int64
 	newestKill           atomic.Uint64 // the sequence number of the last record that deletes
 
+	// draft is the hint of what was written so far, nil without one. It belongs to
+	// who writes the segment, then to who seals it.
+	draft *hintWriter
+
 	hintBytes atomic.Int64
 	full      atomic.Bool  // it has its last record, and is durable
 	sealing   atomic.Bool  // a job writes its hint
