@@ -11,9 +11,10 @@ import (
 // little to do the node asks all, as the paper has it. The others are the get's
 // reserve. They are asked one after the other's usual time, as a hedge, and all at
 // once when anything is not as it should be: when one fails or refuses, when the
-// copies differ, so that all are repaired, or when it takes much too long. While the ring changes, and after a get has started again, all
-// are asked from the start; and of the others a share, so that read repair goes
-// on for copies that are out of the way (docs/adr/0020-hedging.md).
+// copies differ, so that all are repaired, or when it takes much too long. While
+// the ring changes, and after a get has started again, all are asked from the
+// start; and of the others a share, so that read repair goes on for copies that
+// are out of the way (docs/adr/0020-hedging.md).
 
 // nearBy is by how much an owner's latency may be above twice that of the nearest
 // one while it is asked as if it were no further away. Of those that are alike

@@ -107,6 +107,9 @@ func (c *accepted) read() error {
 			return err
 		}
 		if whole {
+			if h.Type != wire.TypeGet {
+				c.out.flush() // a write may wait for the disk, and those answers need not
+			}
 			c.out.handles(h.ID)
 			c.handle(h, payload)
 			c.out.handled()

@@ -77,6 +77,49 @@ func TestAnswersToASlowReader(t *testing.T) {
 	}
 }
 
+// stuck answers gets, and nothing else before it is released.
+type stuck struct{ release chan struct{} }
+
+func (s stuck) Handle(rq wire.Request) {
+	if rq.Type != wire.TypeGet {
+		<-s.release
+	}
+	rq.Reply.Send(wire.Raw("x"))
+}
+
+// TestAnswersDoNotWaitForWrites: what was answered goes out, though a write that
+// came behind it in the same packet waits for the disk.
+func TestAnswersDoNotWaitForWrites(t *testing.T) {
+	h := stuck{make(chan struct{})}
+	addr, _ := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil), TCP{}, "127.0.0.1:0")
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	var b []byte
+	for i, typ := range []wire.Type{wire.TypeGet, wire.TypePut} {
+		var at int
+		b, at = wire.BeginFrame(b)
+		b = wire.EndFrame(b, at, wire.Header{Type: typ, Deadline: 60_000, ID: uint64(i) + 1})
+	}
+	if _, err := nc.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	frames := framesOf(nc)
+	for id := uint64(1); id <= 2; id++ {
+		if head, _, err := frames.next(); err != nil || head.ID != id {
+			t.Fatalf("answer to %d, error %v, want %d", head.ID, err, id)
+		}
+		if id == 1 {
+			close(h.release)
+		}
+	}
+}
+
 // TestAnswersComeWithoutTheNextRequest: no answer waits for another request to
 // come, whoever gives it, while the reader handles requests one by one or many.
 func TestAnswersComeWithoutTheNextRequest(t *testing.T) {
