@@ -29,6 +29,9 @@ type streams struct {
 const sameSignal = 500 * time.Millisecond
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		lengthenNaps() // which begins anew: before anything else
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// After the first signal another one has its usual effect: it ends the
 	// process at once.
