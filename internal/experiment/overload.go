@@ -33,7 +33,7 @@ type OverloadConfig struct {
 // DefaultOverload returns a ramp to three times what saturates the cluster.
 func DefaultOverload() OverloadConfig {
 	return OverloadConfig{
-		Engine: "memory", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
+		Engine: "logstore", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
 		ValueBytes: 1024, Keys: 100_000, Timeout: kv.DefaultTimeout,
 	}
 }
@@ -61,10 +61,12 @@ type Offered struct {
 	Saturation float64 `json:"saturation"`
 	Rate       float64 `json:"rate"`
 	// Goodput is how many were done a second, Refused and Failed those that were
-	// not.
+	// not, Unsent those that the load generator had no room or time for: then it is
+	// the one that is overloaded.
 	Goodput float64 `json:"goodput"`
 	Refused float64 `json:"refused"`
 	Failed  float64 `json:"failed"`
+	Unsent  float64 `json:"unsent"`
 	// Kinds counts those that failed by kind of error.
 	Kinds map[string]uint64 `json:"kinds,omitempty"`
 	// Done are the times of those that were done, since they were due; Refusal
@@ -184,7 +186,8 @@ func (c *Cluster) offer(ctx context.Context, load Load, part, saturation float64
 	s, seconds := all[0], load.For.Seconds()
 	o := Offered{
 		Load: part, Saturation: saturation, Rate: float64(s.Due) / seconds, Goodput: float64(s.Done) / seconds,
-		Refused: float64(s.Refused) / seconds, Failed: float64(s.Failed) / seconds, Kinds: s.Kinds,
+		Refused: float64(s.Refused) / seconds, Kinds: s.Kinds,
+		Failed: float64(s.Failed-s.Kinds[unsent]) / seconds, Unsent: float64(s.Kinds[unsent]) / seconds,
 		Done: s.Put, Refusal: s.Refusal,
 		ServerMicros: float64((after - before).Microseconds()) / float64(max(s.Done+s.Refused, 1)),
 	}
@@ -204,13 +207,13 @@ func middle(all []Offered) Offered {
 }
 
 func (o Offered) line(name string) string {
-	return fmt.Sprintf("%-8s %5.2f %8.0f %8.0f %7.2f %8.0f %7.0f %8.1f %8.1f %8.1f %8.1f", name, o.Load, o.Rate, o.Goodput, o.good(), o.Refused, o.Failed, o.Done.P50, o.Done.P999, o.Refusal.P99, o.ServerMicros)
+	return fmt.Sprintf("%-8s %5.2f %8.0f %8.0f %7.2f %8.0f %7.0f %7.0f %8.1f %8.1f %8.1f %8.1f", name, o.Load, o.Rate, o.Goodput, o.good(), o.Refused, o.Failed, o.Unsent, o.Done.P50, o.Done.P999, o.Refusal.P99, o.ServerMicros)
 }
 
 func (f Overloaded) result() Result {
 	var text strings.Builder
 	fmt.Fprintf(&text, "loads and goodput are parts of what a closed loop of %d callers got a moment before\n", limitCallers)
-	fmt.Fprintf(&text, "admission load   rate/s goodput/s    part  refused  failed   p50 ms p99.9 ms refusal p99 server µs")
+	fmt.Fprintf(&text, "admission load   rate/s goodput/s    part  refused  failed  unsent   p50 ms p99.9 ms refusal p99 server µs")
 	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done, as a part of the same", MaxY: 1}
 	tail := chart.Chart{Title: "99.9th percentile of what is done", XLabel: good.XLabel, YLabel: "p99.9, ms", LogY: true, MinY: 1}
 	for _, k := range []struct {

@@ -41,6 +41,7 @@ func (n *Node) openEngine() (storage.Engine, error) {
 		cfg.Logger = n.log
 		cfg.Hooks.Failed = n.fail
 		cfg.Hooks.Corrupted = n.corrupted
+		cfg.Hooks.Pace = n.shared
 		return n.openDir(cfg.FS, cfg.Dir, func() (storage.Engine, error) { return opened(logstore.Open(cfg)) })
 	}
 	cfg, err := n.cfg.Pebble.Fit()

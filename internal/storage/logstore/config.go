@@ -84,9 +84,11 @@ type Hooks struct {
 	// the last key that can be read to the next one, and written anew: until then
 	// the segment is not merged.
 	Corrupted func(storage.Damage)
-	// Merge is asked before a merge reads the next n bytes, for how much longer
-	// than MergeRate makes it wait.
-	Merge func(n int) time.Duration
+	// Pace is asked for how long a merge rests that would rest for pause if it had
+	// the machine to itself, at MergeRate. The answer counts in full only as long
+	// as there is no more garbage than there may be: with half of what makes merges
+	// urgent on top they rest for 2*pause at most. Open may begin a merge.
+	Pace func(pause time.Duration) time.Duration
 }
 
 const (

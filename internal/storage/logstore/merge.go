@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -114,15 +115,23 @@ func (e *Engine) mergeStep() {
 	}
 }
 
-// mergePause returns how long a merge rests after a step that looked at n bytes.
-func (e *Engine) mergePause(n int) (pause time.Duration) {
-	if !e.mergeIsUrgent() {
-		pause = time.Duration(float64(n) / float64(e.cfg.MergeRate) * float64(time.Second))
+// mergePause returns how long a merge rests after a step that looked at n bytes:
+// as long as its owner has it, but the less the more garbage there is beyond what
+// there may be.
+func (e *Engine) mergePause(n int) time.Duration {
+	urgency := e.mergeUrgency()
+	if urgency >= 1 {
+		return 0
 	}
-	if e.cfg.Hooks.Merge != nil {
-		pause += e.cfg.Hooks.Merge(n)
+	pause := time.Duration(float64(n) / float64(e.cfg.MergeRate) * float64(time.Second))
+	if e.cfg.Hooks.Pace == nil {
+		return pause
 	}
-	return pause
+	longest := time.Duration(math.MaxInt64)
+	if urgency > 0 {
+		longest = time.Duration(min(float64(pause)/urgency, math.MaxInt64/2))
+	}
+	return min(e.cfg.Hooks.Pace(pause), longest)
 }
 
 // mergeWaiter goes on with the merge when the log is durable.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -133,6 +134,46 @@ func TestMergeSlack(t *testing.T) {
 		if err := e.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestMergePace: the owner of an engine slows merges down, but not while garbage
+// piles up.
+func TestMergePace(t *testing.T) {
+	const slack, rate = 1 << 20, 1 << 20
+	asked := 0
+	e, j := single(t, vfs.NewMem(), func(c *Config) {
+		c.MergeSlack, c.MergeRate = slack, rate
+		c.Hooks.Pace = func(pause time.Duration) time.Duration {
+			asked++
+			return 16 * pause
+		}
+	})
+	const step = 1 << 10
+	rest := step * time.Second / rate
+	for _, c := range []struct {
+		garbage     float64 // of the slack
+		least, most time.Duration
+	}{
+		{0.9, 16 * rest, 16 * rest},
+		{1.01, 16 * rest, 16 * rest},
+		{1.25, 3 * rest / 2, 5 * rest / 2},
+		{1.45, rest, 3 * rest / 2},
+		{1.6, 0, 0},
+	} {
+		for float64(e.Stats().DiskBytes) < c.garbage*slack { // no job runs meanwhile
+			mustSet(t, e, key(1, "a"), strings.Repeat("v", 1<<10))
+		}
+		if got := e.mergePause(step); got < c.least || got > c.most {
+			t.Errorf("with %.2f of the slack a merge rests for %v, not %v to %v", c.garbage, got, c.least, c.most)
+		}
+	}
+	if asked == 0 {
+		t.Error("the owner was not asked")
+	}
+	j.run()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

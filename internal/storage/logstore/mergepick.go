@@ -17,23 +17,28 @@ const (
 	// is short.
 	lowGarbage = 0.02
 	// muchGarbage is how many times as much garbage as there may be makes merges
-	// take no rest.
+	// take no rest; from once as much on they come nearer to MergeRate.
 	muchGarbage = 1.5
 	// killShare: deletions that take more than 1/killShare of all are worked off.
 	killShare = 16
 )
 
-// mergeIsUrgent tells whether space is short, or there is far too much garbage.
-func (e *Engine) mergeIsUrgent() bool {
+// mergeUrgency is 0 or less while there is no more garbage than there may be, and
+// 1 or more when there is far too much, or space is short.
+func (e *Engine) mergeUrgency() float64 {
 	if e.spaceIsLow() {
-		return true
+		return 1
 	}
 	var size, live int64
 	for _, s := range e.tables.now.Load().segments {
 		size += s.size.Load()
 		live += s.liveBytes.Load()
 	}
-	return float64(size-live) > muchGarbage*e.garbageAllowed(size)
+	allowed := e.garbageAllowed(size)
+	if allowed == 0 {
+		return 0
+	}
+	return (float64(size-live)/allowed - 1) / (muchGarbage - 1)
 }
 
 // garbageAllowed returns how much garbage there may be among size bytes.
