@@ -16,7 +16,7 @@ import (
 // OverloadConfig is that of Overload.
 type OverloadConfig struct {
 	Engine string
-	// Loads are what is offered, as parts of what a closed loop of 64 callers gets
+	// Loads are what is offered, as parts of what a closed loop of 512 callers gets
 	// a moment before, each for For.
 	Loads []float64
 	For   time.Duration
@@ -33,7 +33,7 @@ type OverloadConfig struct {
 // DefaultOverload returns a ramp to three times what saturates the cluster.
 func DefaultOverload() OverloadConfig {
 	return OverloadConfig{
-		Engine: "logstore", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
+		Engine: "pebble", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
 		ValueBytes: 1024, Keys: 100_000, Timeout: kv.DefaultTimeout,
 	}
 }
@@ -55,7 +55,7 @@ func (c OverloadConfig) Validate() error {
 
 // Offered is what came of one load.
 type Offered struct {
-	// Load is a part of Saturation, what a closed loop of 64 callers got a moment
+	// Load is a part of Saturation, what a closed loop of 512 callers got a moment
 	// before; Rate is in operations a second.
 	Load       float64 `json:"load"`
 	Saturation float64 `json:"saturation"`
@@ -155,12 +155,17 @@ func (c *Cluster) ramp(ctx context.Context, lab Lab, cfg OverloadConfig, name st
 	return out, nil
 }
 
-// saturationFor is how long what saturates is looked for.
-const saturationFor = 2 * time.Second
+// saturationFor is for how long what saturates is looked for, and saturationCallers
+// with how many callers: with few of them puts wait for the disk, and no processor
+// is busy.
+const (
+	saturationFor     = 2 * time.Second
+	saturationCallers = 512
+)
 
 // saturation returns how many operations a second a closed loop gets.
 func (c *Cluster) saturation(ctx context.Context, load Load) (float64, error) {
-	load.Rate, load.Callers, load.For, load.Slice = 0, limitCallers, saturationFor, saturationFor
+	load.Rate, load.Callers, load.For, load.Slice = 0, saturationCallers, saturationFor, saturationFor
 	slices, err := c.play(ctx, load)
 	if err != nil {
 		return 0, err
@@ -212,7 +217,7 @@ func (o Offered) line(name string) string {
 
 func (f Overloaded) result() Result {
 	var text strings.Builder
-	fmt.Fprintf(&text, "loads and goodput are parts of what a closed loop of %d callers got a moment before\n", limitCallers)
+	fmt.Fprintf(&text, "loads and goodput are parts of what a closed loop of %d callers got a moment before\n", saturationCallers)
 	fmt.Fprintf(&text, "admission load   rate/s goodput/s    part  refused  failed  unsent   p50 ms p99.9 ms refusal p99 server µs")
 	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done, as a part of the same", MaxY: 1}
 	tail := chart.Chart{Title: "99.9th percentile of what is done", XLabel: good.XLabel, YLabel: "p99.9, ms", LogY: true, MinY: 1}
