@@ -10,7 +10,7 @@ import (
 // labOverloadCmd is ringtail lab overload.
 type labOverloadCmd struct {
 	labClusterFlags
-	Engine    string        `default:"pebble" placeholder:"ENGINE" help:"What the nodes store their data in (pebble, which keeps them busier than the load generator is)."`
+	Engine    string        `default:"logstore" placeholder:"ENGINE" help:"What the nodes store their data in (logstore)."`
 	Loads     []float64     `default:"0.25,0.5,0.75,0.9,1,1.25,1.5,2,2.5,3" placeholder:"LOAD" help:"What is offered, as multiples of what saturates the cluster (0.25 to 3)."`
 	Duration  time.Duration `default:"5s" placeholder:"DURATION" help:"How long each load lasts (5s)."`
 	Rounds    int           `default:"1" placeholder:"COUNT" help:"How often each load is offered, of which the median counts (1)."`

@@ -33,7 +33,7 @@ type OverloadConfig struct {
 // DefaultOverload returns a ramp to three times what saturates the cluster.
 func DefaultOverload() OverloadConfig {
 	return OverloadConfig{
-		Engine: "pebble", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
+		Engine: "logstore", Loads: []float64{0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 2.5, 3}, For: 5 * time.Second, Rounds: 1,
 		ValueBytes: 1024, Keys: 100_000, Timeout: kv.DefaultTimeout,
 	}
 }
