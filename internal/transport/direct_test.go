@@ -13,10 +13,11 @@ import (
 )
 
 // mixed answers some requests while it handles them, and others in goroutines of
-// their own, with up to most times their number.
+// their own, with up to most times their number, and calls answered, unless that is
+// nil, after each.
 type mixed struct {
-	most int
-	late sync.WaitGroup
+	most     int
+	answered func()
 }
 
 func (m *mixed) answer(i uint32) []byte {
@@ -25,9 +26,14 @@ func (m *mixed) answer(i uint32) []byte {
 
 func (m *mixed) Handle(rq wire.Request) {
 	i := binary.BigEndian.Uint32(rq.Payload)
-	answer := func() { rq.Reply.Send(wire.Raw(m.answer(i))) }
+	answer := func() {
+		rq.Reply.Send(wire.Raw(m.answer(i)))
+		if m.answered != nil {
+			m.answered()
+		}
+	}
 	if i%3 == 0 {
-		m.late.Go(answer)
+		go answer()
 	} else {
 		answer()
 	}
@@ -36,7 +42,10 @@ func (m *mixed) Handle(rq wire.Request) {
 // TestAnswersToASlowReader: a client asks far more than its socket holds before it
 // reads any answer, and gets each of them, whole.
 func TestAnswersToASlowReader(t *testing.T) {
-	h := &mixed{most: wire.MaxChunk / 2} // two chunks
+	const requests = 600
+	var all sync.WaitGroup
+	all.Add(requests)
+	h := &mixed{most: wire.MaxChunk / 2, answered: all.Done} // two chunks
 	s := NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil)
 	addr, _ := serve(t, s, TCP{}, "127.0.0.1:0")
 	nc, err := net.Dial("tcp", addr)
@@ -47,7 +56,6 @@ func TestAnswersToASlowReader(t *testing.T) {
 	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	const requests = 600
 	var b []byte
 	for i := range uint32(requests) {
 		var at int
@@ -58,7 +66,7 @@ func TestAnswersToASlowReader(t *testing.T) {
 	if _, err := nc.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	h.late.Wait()
+	all.Wait()
 	frames, parts := framesOf(nc), newAssembly(64<<20)
 	answered := map[uint64]bool{}
 	for len(answered) < requests {
