@@ -28,8 +28,7 @@ const (
 	KindUnavailable Kind = "unavailable"
 	// KindTimeout: the timeout passed, or the context was done, first.
 	KindTimeout Kind = "timeout"
-	// KindOverloaded: a bounded queue is full, or the nodes do not keep up with what
-	// is asked of them; try again later.
+	// KindOverloaded: a bounded queue is full; try again later.
 	KindOverloaded Kind = "overloaded"
 	// KindDiskFull: too few replicas have space for the write; gets go on.
 	KindDiskFull Kind = "disk full"

@@ -54,10 +54,6 @@ type callTable struct {
 		sync.Mutex
 		slots []slot
 		free  []uint32
-		// limit is how many calls but probes may wait: max, unless they are a crowd.
-		limit    int
-		answered uint64
-		crowd    crowd
 		// refusal, once set, is the answer to every call but a probe; with gone
 		// set to those too. With final set it stays.
 		refusal     *kv.Error
@@ -68,7 +64,6 @@ type callTable struct {
 func newCallTable(max int) *callTable {
 	t := &callTable{max: max}
 	t.next.Store(math.MaxInt64)
-	t.mu.limit = max
 	return t
 }
 
@@ -79,9 +74,6 @@ func (t *callTable) add(c call) (uint64, error) {
 	defer t.mu.Unlock()
 	if t.mu.refusal != nil && (t.mu.gone || !c.probe) {
 		return 0, t.mu.refusal
-	}
-	if waiting := len(t.mu.slots) - len(t.mu.free); waiting >= t.mu.limit && t.mu.limit < t.max && !c.probe {
-		return 0, kv.Errorf(kv.KindOverloaded, "call", "%d calls wait for an answer, which are more than the node answers in %v", waiting, crowdFor)
 	}
 	i, ok := t.slot()
 	if !ok {
@@ -132,7 +124,7 @@ func (t *callTable) remove(s *slot, i uint32) call {
 	return c
 }
 
-// take removes call id, which was answered.
+// take removes call id.
 func (t *callTable) take(id uint64) (call, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -140,7 +132,6 @@ func (t *callTable) take(id uint64) (call, bool) {
 	if s == nil {
 		return call{}, false
 	}
-	t.mu.answered++
 	return t.remove(s, uint32(id)), true
 }
 

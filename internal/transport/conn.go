@@ -43,11 +43,7 @@ type Conn struct {
 	quiet atomic.Int64
 
 	// The state of tick, which one goroutine calls.
-	silent silence
-	// crowded tells that calls are held to what the peer can do, and trip is what a
-	// round trip takes at least.
-	crowded   bool
-	trip      time.Duration
+	silent    silence
 	lastProbe time.Duration
 	ended     []call
 
@@ -66,7 +62,7 @@ func Dial(ctx context.Context, cfg Config, network Network, addr string, hello w
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	nc, ack, trip, err := connect(ctx, cfg, network, addr, hello)
+	nc, ack, _, err := connect(ctx, cfg, network, addr, hello)
 	if err == nil {
 		err = checkAck(ack, hello.Cluster, 0)
 	}
@@ -77,7 +73,6 @@ func Dial(ctx context.Context, cfg Config, network Network, addr string, hello w
 		return nil, err
 	}
 	c := newConn(cfg, nc, hello.Role, ack, meters{&counters{}, &outcomes{}, &latency{}})
-	c.trip, c.crowded = trip, hello.Role == wire.RoleClient
 	c.workers.Go(c.watch)
 	return c, nil
 }

@@ -44,9 +44,6 @@ func (c *Conn) pause() time.Duration {
 func (c *Conn) tick() time.Duration {
 	now := c.now()
 	c.expire(now)
-	if c.crowded {
-		c.calls.judge(now, c.trip)
-	}
 	quiet := c.silent.step(now, c.src.reads.Load(), c.cfg.ProbeInterval)
 	c.quiet.Store(int64(quiet))
 	if c.Ending() && c.calls.pending() == 0 {
