@@ -39,6 +39,22 @@ func (m *mixed) Handle(rq wire.Request) {
 	}
 }
 
+// bare returns a connection to a server with handler h, over which nothing has passed
+// but the handshake of a client.
+func bare(t *testing.T, h wire.Handler) net.Conn {
+	t.Helper()
+	addr, _ := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil), TCP{}, "127.0.0.1:0")
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	return nc
+}
+
 // TestAnswersToASlowReader: a client asks far more than its socket holds before it
 // reads any answer, and gets each of them, whole.
 func TestAnswersToASlowReader(t *testing.T) {
@@ -46,16 +62,7 @@ func TestAnswersToASlowReader(t *testing.T) {
 	var all sync.WaitGroup
 	all.Add(requests)
 	h := &mixed{most: wire.MaxChunk / 2, answered: all.Done} // two chunks
-	s := NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil)
-	addr, _ := serve(t, s, TCP{}, "127.0.0.1:0")
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
-		t.Fatal(err)
-	}
+	nc := bare(t, h)
 	var b []byte
 	for i := range uint32(requests) {
 		var at int
@@ -99,15 +106,7 @@ func (s stuck) Handle(rq wire.Request) {
 // came behind it in the same packet waits for the disk.
 func TestAnswersDoNotWaitForWrites(t *testing.T) {
 	h := stuck{make(chan struct{})}
-	addr, _ := serve(t, NewServer(Default(), Hooks{Identity: identityOf(2)}, h, nil), TCP{}, "127.0.0.1:0")
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	if _, err := offer(t.Context(), nc, helloOf(0), 5*time.Second); err != nil {
-		t.Fatal(err)
-	}
+	nc := bare(t, h)
 	var b []byte
 	for i, typ := range []wire.Type{wire.TypeGet, wire.TypePut} {
 		var at int
