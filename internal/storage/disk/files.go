@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -47,6 +48,15 @@ func SyncDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// Cut makes the file at path end at size, to give back its space. Other file
+// systems than the real one leave the file as it is.
+func Cut(fsys vfs.FS, path string, size int64) error {
+	if fsys != vfs.Default {
+		return nil
+	}
+	return os.Truncate(path, size)
 }
 
 // ReadFile returns what the file at path holds.

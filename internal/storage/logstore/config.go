@@ -19,7 +19,8 @@ type Config struct {
 	// FS is the file system that holds Dir. All file access goes through it.
 	FS vfs.FS
 	// SegmentBytes is the size of a segment file, in bytes. A batch that is larger
-	// gets a segment of its own. The engine holds one file open for each.
+	// gets a segment of its own. The engine holds one file open for each, and keeps
+	// up to two that are empty, to be written over.
 	SegmentBytes int64
 	// CacheBytes is the memory for values that were read of late, in bytes; 0 for
 	// none. What it does not hold takes a system call, and perhaps the disk.
@@ -45,7 +46,7 @@ type Config struct {
 	MergeRate int64
 	// ReserveBytes is the free space that the engine leaves on the disk, in
 	// bytes: below it writes get KindDiskFull. A merge needs up to SegmentBytes
-	// before it frees any; the default is four times that.
+	// before it frees any.
 	ReserveBytes int64
 	// Loaders is how many segments are read at a time when the engine opens.
 	Loaders int
@@ -98,12 +99,12 @@ const (
 	minSegment = 16 << 10
 	// wantSegments is how many segments Fit has a full disk hold at most, as long
 	// as they are not larger than fitSegment.
-	wantSegments = 2048
+	wantSegments = 4096
 	fitSegment   = 1 << 30
 	// reserveShare is the largest part of a disk, as 1/reserveShare, that is left
 	// in reserve.
 	reserveShare = 8
-	// reserveSegments is the default reserve, and the default slack, in segments.
+	// reserveSegments is the default slack, and the least reserve, in segments.
 	reserveSegments = 4
 	maxPending      = 1 << 30
 	maxCache        = 1 << 40
@@ -113,15 +114,15 @@ const (
 func Default() Config {
 	return Config{
 		FS:           vfs.Default,
-		SegmentBytes: 256 << 20,
+		SegmentBytes: 64 << 20,
 		CacheBytes:   256 << 20,
 		FlushBytes:   64 << 10,
 		FlushEvery:   5 * time.Millisecond,
 		PendingBytes: 16 << 20,
 		MergeGarbage: 0.5,
-		MergeSlack:   reserveSegments * (256 << 20),
+		MergeSlack:   reserveSegments * (64 << 20),
 		MergeRate:    64 << 20,
-		ReserveBytes: reserveSegments * (256 << 20),
+		ReserveBytes: 1 << 30,
 		Loaders:      2,
 		SampleEvery:  250 * time.Millisecond,
 		Go:           func(job func()) { go job() },
@@ -190,7 +191,7 @@ func (c Config) Fit() (Config, error) {
 	c.MergeSlack = max(c.MergeSlack, reserveSegments*c.SegmentBytes)
 	if share := total / reserveShare; share < c.ReserveBytes {
 		c.ReserveBytes = share
-		c.MergeSlack = share
+		c.MergeSlack = min(c.MergeSlack, share)
 		c.SegmentBytes = max(minSegment, min(c.SegmentBytes, share/reserveSegments))
 	}
 	return c, nil

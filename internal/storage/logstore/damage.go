@@ -139,7 +139,7 @@ func (e *Engine) lostOf(s *segment, p storage.Prefix) (runs []run) {
 		b := buf.of(int(l.length))
 		err := e.readBytes(s, int64(l.offset), b)
 		if err == nil {
-			_, err = check(b, l, key)
+			_, err = check(b, l, key, s.salt())
 		} else if !isDamage(err) {
 			err = nil // nobody knows
 		}

@@ -42,6 +42,7 @@ type Engine struct {
 	tables tables
 	log    log
 	hand   hand
+	spares spares
 
 	blocked  bool         // a write met a full disk; under log.mu
 	closing  atomic.Bool  // a full disk is an error: the engine opens or closes
@@ -99,6 +100,9 @@ func (e *Engine) sampleLater() {
 func (e *Engine) sample() {
 	if err := e.space.Sample(); err != nil {
 		e.logger.Error("look up free space", "err", err)
+	}
+	if e.spaceIsLow() {
+		e.dropSpares()
 	}
 	e.unstick()
 	e.sealRest()
@@ -169,6 +173,7 @@ func (e *Engine) end() {
 		return
 	}
 	e.seal(last)
+	e.cut(last)
 }
 
 // enter begins a call; the caller must leave e.users unless it returns an
@@ -190,9 +195,9 @@ func errClosed(op string) error {
 
 // Stats implements storage.Engine. Keys is exact.
 func (e *Engine) Stats() storage.Stats {
-	var size int64
+	size := e.spares.bytes()
 	for _, s := range e.tables.now.Load().segments {
-		size += s.size.Load() + s.hintBytes.Load()
+		size += max(s.size.Load(), s.reused.Load()) + s.hintBytes.Load()
 	}
 	return storage.Stats{
 		Keys:        uint64(max(0, e.index.keys.Load())),

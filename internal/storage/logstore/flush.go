@@ -1,7 +1,7 @@
 package logstore
 
 import (
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage/disk"
@@ -119,8 +119,9 @@ func (e *Engine) writeChunk(c *chunk) error {
 	}
 	for c.wrote < c.n {
 		// A vfs.File may change what it is given, and readers look at the chunk.
-		e.hand.buf = append(e.hand.buf[:0], c.buf[c.wrote:min(c.n, c.wrote+chunkBytes)]...)
-		n, err := s.file.Write(e.hand.buf)
+		e.hand.buf = slices.Grow(e.hand.buf[:0], chunkBytes+pageBytes)
+		e.hand.buf = append(e.hand.buf, c.buf[c.wrote:min(c.n, c.wrote+chunkBytes)]...)
+		n, err := s.write(e.hand.buf)
 		c.wrote += max(n, 0)
 		s.written.Add(int64(max(n, 0)))
 		e.log.pending.Add(-int64(max(n, 0)))
@@ -152,16 +153,22 @@ func (e *Engine) begin(s *segment) error {
 		e.hand.segment = nil
 		e.finished(old)
 	}
-	f, err := e.cfg.FS.Create(s.path, vfs.WriteCategoryUnspecified)
-	if err != nil {
+	var err error
+	if s.file == nil {
+		if s.file, err = e.makeFile(s); err != nil {
+			return err
+		}
+	}
+	if s.draft == nil {
+		if err := e.draft(s); err != nil {
+			return err
+		}
+	}
+	if err := disk.SyncDir(e.cfg.FS, e.cfg.Dir); err != nil {
 		return err
 	}
-	s.file = f
 	e.hand.segment, e.hand.dirty = s, true
-	if err := e.draft(s); err != nil {
-		return err
-	}
-	return disk.SyncDir(e.cfg.FS, e.cfg.Dir)
+	return nil
 }
 
 func (e *Engine) sync(s *segment) error {

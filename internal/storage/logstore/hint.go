@@ -15,7 +15,7 @@ import (
 // A hint file has what a start needs of a segment that grows no more:
 //
 //	8 bytes  magic
-//	u32      version
+//	u32      version of the segment's format
 //	u32      number of the segment
 //	u64      clean of the segment
 //	u64      where its last record ends
@@ -70,7 +70,7 @@ func newHintWriter(fs vfs.FS, path string) (*hintWriter, error) {
 // hintHead returns what the hint of s begins with.
 func hintHead(s *segment, end int64) []byte {
 	b := append(make([]byte, 0, hintHeader), hintMagic...)
-	b = binary.LittleEndian.AppendUint32(b, version)
+	b = binary.LittleEndian.AppendUint32(b, s.format)
 	b = binary.LittleEndian.AppendUint32(b, s.number)
 	b = binary.LittleEndian.AppendUint64(b, s.clean)
 	b = binary.LittleEndian.AppendUint64(b, uint64(end))
@@ -328,8 +328,9 @@ func (r *hintReader) head(path string, s *segment, known bool) (end int64, err e
 		return 0, errHint
 	}
 	s.clean = clean
-	if merged := binary.LittleEndian.Uint32(b[32:]) == 1; !known {
-		s.merge = merged
+	if !known {
+		s.format = binary.LittleEndian.Uint32(b[8:])
+		s.merge = binary.LittleEndian.Uint32(b[32:]) == 1
 	}
 	end = int64(binary.LittleEndian.Uint64(b[24:]))
 	if end < preamble || end > 2*maxSegment {

@@ -53,7 +53,7 @@ func (e *Engine) load() error {
 	}
 	l.finish()
 	e.log.mu.seq = l.seq.Load()
-	return nil
+	return e.loadSpares(names.spares)
 }
 
 // run loads segments until there are no more.
@@ -80,7 +80,7 @@ func (l *loading) run(names *names) {
 // beginning could be read. A file that is missing is no error.
 func (l *loading) openSegment(number uint32, names *names) (s *segment, known bool, err error) {
 	e := l.e
-	s = &segment{number: number, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, segmentSuffix)}
+	s = &segment{number: number, format: version, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, segmentSuffix)}
 	if name := names.segments[number]; name != "" {
 		s.path = e.cfg.FS.PathJoin(e.cfg.Dir, name)
 		if s.file, err = e.cfg.FS.Open(s.path); err != nil {
@@ -180,7 +180,10 @@ func (l *loading) loadTorn(s *segment, known, hint bool) error {
 		if err := e.syncFile(s.path); err != nil {
 			return err
 		}
-		return l.writeHint(s, found.end, true)
+		if err := l.writeHint(s, found.end, true); err != nil {
+			return err
+		}
+		return disk.Cut(e.cfg.FS, s.path, found.end)
 	}
 	if hint { // which is written behind the fsync of what it tells of
 		return s.damage(errEmpty)

@@ -132,7 +132,7 @@ func (g *log) roll() {
 func (g *log) footer() {
 	buf, offset := g.add(footerLen)
 	h := header{kind: kindFooter, seq: uint64(offset)}
-	h.put(buf, nil)
+	h.put(buf, nil, g.mu.segment.salt())
 	g.chunks.RLock()
 	g.chunks.list[len(g.chunks.list)-1].last = true
 	g.chunks.RUnlock()
@@ -152,7 +152,7 @@ func (g *log) mark() {
 	}
 	buf, _ := g.add(headerLen)
 	h := header{kind: kindMark, seq: uint64(g.mu.synced)}
-	h.put(buf, nil)
+	h.put(buf, nil, g.mu.segment.salt())
 	g.mu.synced = 0 // said
 }
 

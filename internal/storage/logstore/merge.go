@@ -38,7 +38,7 @@ type merging struct {
 	block  []byte      // what is left of its block
 	end    int64       // of that input's records
 	values walker      // reads its records
-	walked bool        // the index has fewer keys than that input, and was walked:
+	walked bool        // the index has few keys beside that input, and was walked:
 	live   []uint32    // the offsets that it refers to and that are still to come
 
 	seq    uint64 // of the log when the merge began
@@ -67,6 +67,9 @@ const (
 	// mergeSync is after how many bytes of output it is synced: little by little,
 	// so that no other fsync stands behind a large one.
 	mergeSync = 8 << 20
+	// walkShare is how many keys of the index are walked over in less time than one
+	// of them is looked up.
+	walkShare = 4
 )
 
 // mergeSoon begins a merge if there is something to merge, and none is under way.
@@ -240,7 +243,7 @@ func (m *merging) next(e *Engine) (bool, error) {
 			if err := m.openHint(e, s); err != nil {
 				return false, err
 			}
-			if m.walked = e.index.keys.Load() <= s.sets.Load(); m.walked {
+			if m.walked = e.index.keys.Load() <= walkShare*s.sets.Load(); m.walked {
 				m.live = e.index.live(s.number)
 			}
 		}
@@ -298,7 +301,7 @@ func (m *merging) keep(e *Engine, ent *entry) (bool, error) {
 	place := newLoc(ent.seq, s.number, ent.offset, ent.size())
 	b, err := m.record(s, ent)
 	if err == nil {
-		_, err = check(b, &place, ent.key)
+		_, err = check(b, &place, ent.key, s.salt())
 	} else if !isDamage(err) {
 		return false, kv.Wrap(kv.KindStorage, "read record", err)
 	}
@@ -348,7 +351,7 @@ func (m *merging) add(e *Engine, h *header, key, value []byte) error {
 		return err
 	}
 	at := len(m.buf)
-	m.buf = appendRecord(m.buf, *h, key, value)
+	m.buf = appendRecord(m.buf, *h, key, value, m.output.salt())
 	m.size += int64(len(m.buf) - at)
 	m.output.note(h)
 	if len(m.buf) < chunkBytes {
@@ -363,7 +366,7 @@ func (m *merging) begin(e *Engine) error {
 	e.log.mu.number++
 	number := e.log.mu.number
 	e.log.mu.Unlock()
-	s := &segment{number: number, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, mergedSuffix), clean: m.seq, merge: true}
+	s := &segment{number: number, format: version, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, mergedSuffix), clean: m.seq, merge: true}
 	m.path = s.path + tempSuffix
 	file, err := e.cfg.FS.Create(m.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -402,7 +405,7 @@ func (m *merging) finish(e *Engine) error {
 		return nil
 	}
 	s := m.output
-	m.buf = appendRecord(m.buf, header{kind: kindFooter, seq: uint64(m.size)}, nil, nil)
+	m.buf = appendRecord(m.buf, header{kind: kindFooter, seq: uint64(m.size)}, nil, nil, s.salt())
 	m.size += footerLen
 	if err := m.write(true); err != nil {
 		return err

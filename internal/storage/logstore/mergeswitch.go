@@ -67,9 +67,7 @@ func (x *index) move(ent *entry, s *segment, segments map[uint32]*segment) {
 func (m *merging) remove(e *Engine) error {
 	fs := e.cfg.FS
 	for _, s := range m.inputs {
-		if s.file != nil {
-			e.removeFile(s.path)
-		}
+		e.retire(s)
 	}
 	if e.health.Failed() {
 		return nil

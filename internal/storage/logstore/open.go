@@ -44,7 +44,7 @@ func Open(cfg Config) (*Engine, error) {
 		stop:   make(chan struct{}),
 	}
 	e.stalled.cond = sync.NewCond(&e.stalled.Mutex)
-	e.tables.close = func(f vfs.File) { cfg.Go(func() { closeNow(f) }) }
+	e.tables.close = e.closeLater
 	e.log.segmentBytes, e.log.newSegment = cfg.SegmentBytes, e.newSegment
 	if err := e.open(); err != nil {
 		e.closeFiles()
@@ -114,7 +114,7 @@ func (e *Engine) diskError(op string, err error) error {
 // newSegment returns a segment of the log, and has readers know it. Its file is
 // made with the first write.
 func (e *Engine) newSegment(number uint32, clean uint64) *segment {
-	s := &segment{number: number, clean: clean, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, segmentSuffix)}
+	s := &segment{number: number, format: version, clean: clean, path: segmentPath(e.cfg.FS, e.cfg.Dir, number, segmentSuffix)}
 	e.tables.change(func(segments map[uint32]*segment) { segments[number] = s })
 	return s
 }
@@ -124,7 +124,8 @@ type names struct {
 	segments map[uint32]string // file names, those of merges among them
 	hints    map[uint32]bool
 	numbers  []uint32 // of both, ascending
-	last     uint32   // of the segments of the log
+	spares   []uint32
+	last     uint32 // of the segments of the log
 }
 
 // list looks through the directory, and removes what merges left unfinished.
@@ -160,6 +161,8 @@ func (e *Engine) list() (*names, error) {
 		case hintSuffix:
 			n.hints[k] = true
 			known[k] = true
+		case spareSuffix:
+			n.spares = append(n.spares, k)
 		}
 	}
 	for k := range known {

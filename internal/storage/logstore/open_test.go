@@ -73,12 +73,14 @@ func TestFit(t *testing.T) {
 		total            uint64
 		segment, reserve int64
 	}{
-		{100 * gib, 256 * mib, gib},
-		{8 * gib, 256 * mib, gib},
+		{100 * gib, 64 * mib, gib},
+		{8 * gib, 64 * mib, gib},
+		{4 * gib, 64 * mib, 512 * mib},
 		{gib, 32 * mib, 128 * mib},
 		{mib, 32 << 10, 128 << 10},
 		{0, minSegment, 0},
-		{1024 * gib, 512 * mib, 2 * gib},
+		{1024 * gib, 256 * mib, gib},
+		{2048 * gib, 512 * mib, 2 * gib},
 		{100 * 1024 * gib, gib, 4 * gib},
 	} {
 		cfg := Default()

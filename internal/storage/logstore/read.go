@@ -82,7 +82,7 @@ func (e *Engine) read(s *segment, place *loc, key []byte, buf *scratch) ([]byte,
 		}
 		return nil, err
 	}
-	v, err := check(b, place, key)
+	v, err := check(b, place, key, s.salt())
 	if err != nil {
 		return nil, e.met(s, key, err)
 	}
@@ -99,10 +99,11 @@ var (
 
 func isDamage(err error) bool { return errors.Is(err, errShort) || errors.Is(err, errMissing) }
 
-// check returns the value of a record, which must be that of key at place.
-func check(b []byte, place *loc, key []byte) ([]byte, error) {
+// check returns the value of a record, which must be that of key at place, in a
+// segment with a salt.
+func check(b []byte, place *loc, key []byte, salt uint32) ([]byte, error) {
 	h, ok := getHeader(b)
-	if !ok || h.size() != int64(len(b)) || !keyIsWhole(b, &h) {
+	if !ok || h.size() != int64(len(b)) || !keyIsWhole(b, &h, salt) {
 		return nil, errKey
 	}
 	rest := b[headerLen:]

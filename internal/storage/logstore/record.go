@@ -9,7 +9,7 @@ import (
 
 // A record is a header, a key and a value:
 //
-//	0   u32  checksum of bytes 4 to 24 and the key
+//	0   u32  checksum of bytes 4 to 24 and the key, begun with the segment's salt
 //	4   u32  checksum of the value
 //	8   u64  sequence number
 //	16  u32  length of the value
@@ -18,7 +18,8 @@ import (
 //	23  u8   flags
 //
 // Numbers are little-endian, checksums CRC-32C. Key and value have checksums of
-// their own so that a damaged value costs its key and no more.
+// their own so that a damaged value costs its key and no more. The salt tells a
+// record of the segment from what an earlier one has left in the same file.
 const headerLen = 24
 
 // maxBound is the length of the longest bound of a range, in bytes: keys are
@@ -62,22 +63,22 @@ type header struct {
 func (h *header) size() int64 { return headerLen + int64(h.keyLen) + int64(h.valueLen) }
 
 // put writes the header of a record with key to dst.
-func (h *header) put(dst, key []byte) {
+func (h *header) put(dst, key []byte, salt uint32) {
 	_ = dst[headerLen-1]
 	binary.LittleEndian.PutUint32(dst[4:], h.valueSum)
 	binary.LittleEndian.PutUint64(dst[8:], h.seq)
 	binary.LittleEndian.PutUint32(dst[16:], h.valueLen)
 	binary.LittleEndian.PutUint16(dst[20:], h.keyLen)
 	dst[22], dst[23] = byte(h.kind), h.flags
-	binary.LittleEndian.PutUint32(dst, crc32.Update(sum(dst[4:headerLen]), castagnoli, key))
+	binary.LittleEndian.PutUint32(dst, crc32.Update(crc32.Update(salt, castagnoli, dst[4:headerLen]), castagnoli, key))
 }
 
 // appendRecord appends a whole record.
-func appendRecord(dst []byte, h header, key, value []byte) []byte {
+func appendRecord(dst []byte, h header, key, value []byte, salt uint32) []byte {
 	h.keyLen, h.valueLen = uint16(len(key)), uint32(len(value))
 	at := len(dst)
 	dst = append(dst, make([]byte, headerLen)...)
-	h.put(dst[at:], key)
+	h.put(dst[at:], key, salt)
 	dst = append(dst, key...)
 	return append(dst, value...)
 }
@@ -94,8 +95,8 @@ func getHeader(b []byte) (h header, ok bool) {
 }
 
 // keyIsWhole checks header and key, which b begins with.
-func keyIsWhole(b []byte, h *header) bool {
-	return sum(b[4:headerLen+int(h.keyLen)]) == binary.LittleEndian.Uint32(b)
+func keyIsWhole(b []byte, h *header, salt uint32) bool {
+	return crc32.Update(salt, castagnoli, b[4:headerLen+int(h.keyLen)]) == binary.LittleEndian.Uint32(b)
 }
 
 func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }

@@ -18,16 +18,18 @@ import (
 // A segment file begins with
 //
 //	0   8 bytes  magic
-//	8   u32      version of the format
+//	8   u32      version of the format: in 1 the salt of records is 0, in 2 it is
+//	             the segment's number
 //	12  u32      number of the segment
 //	16  u64      clean, see segment
 //	24  u32      1 for the output of a merge, else 0
 //	28  u32      checksum of all before
 //
-// and goes on with records.
+// and goes on with records. Behind the last one the file may hold what a segment
+// of a lower number left in it.
 const (
 	segmentMagic = "rtlogseg"
-	version      = 1
+	version      = 2
 	preamble     = 32
 )
 
@@ -42,6 +44,7 @@ const (
 // counters are exact when no drop is under way.
 type segment struct {
 	number uint32
+	format uint32 // the version
 	path   string
 	// clean is a sequence number up to which nothing that is deleted, by a record
 	// that comes later, is in the segment: where the log stood when the segment was
@@ -50,7 +53,8 @@ type segment struct {
 	merge bool // it is the output of a merge
 
 	file    vfs.File     // nil when it is missing, and before the first write
-	written atomic.Int64 // bytes that file holds
+	written atomic.Int64 // bytes that file holds of it
+	reused  atomic.Int64 // bytes that file had already, as a spare; 0 for none
 	size    atomic.Int64 // bytes, with those that are to be written
 	sealed  atomic.Bool  // it grows no more, and has a hint
 
@@ -64,10 +68,20 @@ type segment struct {
 	// who writes the segment, then to who seals it.
 	draft *hintWriter
 
+	left spare // what a merge has made of its file
+
 	hintBytes atomic.Int64
 	full      atomic.Bool  // it has its last record, and is durable
 	sealing   atomic.Bool  // a job writes its hint
 	unwilling atomic.Int64 // 1 + the number of live records when a merge met damage
+}
+
+// salt returns what the checksums of its records begin with.
+func (s *segment) salt() uint32 {
+	if s.format == 1 {
+		return 0
+	}
+	return s.number
 }
 
 // dead returns how many of its sets are superseded or deleted.
@@ -116,7 +130,7 @@ func (s *segment) mergedFlag() uint32 {
 func (s *segment) preamble() []byte {
 	b := make([]byte, 0, preamble)
 	b = append(b, segmentMagic...)
-	b = binary.LittleEndian.AppendUint32(b, version)
+	b = binary.LittleEndian.AppendUint32(b, s.format)
 	b = binary.LittleEndian.AppendUint32(b, s.number)
 	b = binary.LittleEndian.AppendUint64(b, s.clean)
 	b = binary.LittleEndian.AppendUint32(b, s.mergedFlag())
@@ -148,6 +162,7 @@ func (s *segment) readPreamble() error {
 	if sum(b[:preamble-4]) != binary.LittleEndian.Uint32(b[preamble-4:]) || binary.LittleEndian.Uint32(b[12:]) != s.number {
 		return s.damage(errPreamble)
 	}
+	s.format = binary.LittleEndian.Uint32(b[8:])
 	s.clean = binary.LittleEndian.Uint64(b[16:])
 	s.merge = binary.LittleEndian.Uint32(b[24:]) == 1
 	return nil
@@ -174,7 +189,7 @@ type table struct {
 // tables is the present table and its changes.
 type tables struct {
 	now   atomic.Pointer[table]
-	close func(vfs.File) // must not block
+	close func(*segment) // closes its file; must not block
 	mu    struct {
 		sync.Mutex
 		closers map[*segment]int // in how many tables that are held each segment is
@@ -204,7 +219,7 @@ func (ts *tables) release(t *table) {
 		if ts.mu.closers[s]--; ts.mu.closers[s] == 0 {
 			delete(ts.mu.closers, s)
 			if s.file != nil {
-				ts.close(s.file)
+				ts.close(s)
 			}
 		}
 	}

@@ -14,6 +14,7 @@ type walker struct {
 	size   int64 // of what is read of it
 	at     int64 // where the next record begins
 	values bool  // read and check values as well
+	salt   uint32
 
 	buf   []byte
 	start int64 // offset in the file of buf
@@ -85,7 +86,7 @@ func (w *walker) next() (e entry, err error) {
 	if b, err = w.window(w.at, n); err != nil {
 		return e, err
 	}
-	if len(b) < n || !keyIsWhole(b, &h) {
+	if len(b) < n || !keyIsWhole(b, &h, w.salt) {
 		return e, errTorn
 	}
 	e = entry{header: h, offset: w.at, key: b[headerLen : headerLen+int(h.keyLen)]}
@@ -118,7 +119,7 @@ func (w *walker) resume() (bool, error) {
 		if b, err = w.window(w.at, headerLen+int(h.keyLen)); err != nil {
 			return false, err
 		}
-		if keyIsWhole(b, &h) {
+		if keyIsWhole(b, &h, w.salt) {
 			return true, nil
 		}
 	}
@@ -127,10 +128,9 @@ func (w *walker) resume() (bool, error) {
 
 // syncedBehind tells whether a record behind offset says that what stands there
 // was fsynced: then it is not torn, but damaged.
-// The search begins behind from. A footer proves nothing: it may have reached the
+// The search begins where w is. A footer proves nothing: it may have reached the
 // disk before what it ends.
-func syncedBehind(file vfs.File, size, offset, from int64) (bool, error) {
-	w := &walker{file: file, size: size, at: from}
+func (w *walker) syncedBehind(offset int64) (bool, error) {
 	for {
 		more, err := w.resume()
 		if !more || err != nil {
@@ -164,19 +164,26 @@ func (s *segment) neverBegun() error {
 	if err != nil {
 		return err
 	}
-	w := &walker{file: s.file, size: info.Size(), at: preamble}
-	if w.size <= preamble {
+	if info.Size() <= preamble {
 		return nil
 	}
-	_, err = w.next()
-	if errors.Is(err, errTorn) {
-		if synced, err := syncedBehind(s.file, w.size, preamble, preamble); !synced {
+	for _, salt := range []uint32{0, s.number} { // of either format
+		w := &walker{file: s.file, size: info.Size(), at: preamble, salt: salt}
+		_, err := w.next()
+		if errors.Is(err, errTorn) {
+			synced, err := w.syncedBehind(preamble)
+			if err != nil {
+				return err
+			}
+			if !synced {
+				continue
+			}
+		} else if err != nil {
 			return err
 		}
-	} else if err != nil {
-		return err
+		return s.damage(errPreamble)
 	}
-	return s.damage(errPreamble)
+	return nil
 }
 
 // scanned is what a walk over a segment found.
@@ -193,7 +200,7 @@ func (s *segment) scan(torn bool, fn func(*entry) error) (found scanned, err err
 	if err != nil {
 		return found, err
 	}
-	w := &walker{file: s.file, size: info.Size(), at: preamble, values: torn}
+	w := &walker{file: s.file, size: info.Size(), at: preamble, values: torn, salt: s.salt()}
 	found.end = preamble
 	var batch []entry
 	for {
@@ -208,7 +215,8 @@ func (s *segment) scan(torn bool, fn func(*entry) error) (found scanned, err err
 			if err == nil {
 				at, from = e.offset, w.at-1 // its length is known
 			}
-			synced, serr := syncedBehind(s.file, w.size, at, from)
+			behind := walker{file: s.file, size: w.size, at: from, salt: w.salt}
+			synced, serr := behind.syncedBehind(at)
 			if serr != nil {
 				return found, serr
 			}

@@ -92,7 +92,7 @@ func (e *Engine) append(ops []storage.Op, p *plan, w storage.Waiter) (s *segment
 			if i < len(ops)-1 {
 				h.flags = flagMore
 			}
-			h.put(buf, op.Key)
+			h.put(buf, op.Key, s.salt())
 			copy(buf[headerLen:], op.Key)
 			copy(buf[headerLen+len(op.Key):], op.Value)
 			buf = buf[h.size():]
@@ -205,7 +205,7 @@ func (e *Engine) appendDrop(from, to []byte) {
 		h.flags = flagOpen
 	}
 	buf, s, _ := g.room(headerLen + len(from) + len(to))
-	appendRecord(buf[:0], h, from, to)
+	appendRecord(buf[:0], h, from, to, s.salt())
 	h.keyLen, h.valueLen = uint16(len(from)), uint32(len(to))
 	s.note(&h)
 }
