@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ringtaildb/ringtail/internal/httpapi"
+	"github.com/ringtaildb/ringtail/internal/membership"
 )
 
 // release is what some nodes run.
@@ -64,8 +65,8 @@ func releaseWarnings(members []httpapi.MemberView) []string {
 		parts = append(parts, fmt.Sprintf("%s (%v)", strings.Join(r.nodes, ", "), r))
 	}
 	text := "releases differ: " + strings.Join(parts, "; ")
-	if last := list[len(list)-1].protocol; list[0].protocol != last {
-		text += fmt.Sprintf("; the ring cannot change until all speak protocol %d", last)
+	if list[0].protocol < int(membership.ChangesNeed) {
+		text += fmt.Sprintf("; the ring cannot change until all speak protocol %d", membership.ChangesNeed)
 	}
 	return []string{text}
 }

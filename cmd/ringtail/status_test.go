@@ -134,6 +134,16 @@ func TestStatusIsMadeForAPerson(t *testing.T) {
 	}
 }
 
+// The ring can change as soon as all speak the version that takes part in that,
+// though releases differ.
+func TestReleasesThatDifferButChange(t *testing.T) {
+	members := view().Members[2:4]
+	members[1].Protocol = 3
+	if diff := cmp.Diff([]string{"releases differ: n1 (v0.2.0, protocol 2); n3 (unknown, protocol 3)"}, releaseWarnings(members)); diff != "" {
+		t.Errorf("warnings differ (-want +got):\n%s", diff)
+	}
+}
+
 func TestStatusOfAHealthyClusterHasNoWarnings(t *testing.T) {
 	v := view()
 	v.Transition, v.Hints, v.Members, v.Sweep = nil, nil, v.Members[2:3], httpapi.SweepView{}

@@ -349,7 +349,7 @@ func (s *State) check() error {
 	}) {
 		return kv.Errorf(kv.KindInternal, op, "members are out of order")
 	}
-	if s.transition != nil && s.least < changesNeed {
+	if s.transition != nil && s.least < ChangesNeed {
 		return kv.Errorf(kv.KindInternal, op, "members may speak version %d, and the ring changes", s.least)
 	}
 	if s.transition.void(s.ring) {

@@ -98,7 +98,7 @@ func TestCommitRace(t *testing.T) {
 			// The nodes plan differently: each knows of a joiner that the others
 			// do not.
 			for i, n := range nodes {
-				joiner := Member{ID: kv.NodeID(1000 + i), Profile: Profile{Name: "x" + string(rune('1'+i)), Weight: 1, Boot: 1, Speaks: changesNeed}, Decision: Decision{Status: StatusStaged, Version: 1}}
+				joiner := Member{ID: kv.NodeID(1000 + i), Profile: Profile{Name: "x" + string(rune('1'+i)), Weight: 1, Boot: 1, Speaks: ChangesNeed}, Decision: Decision{Status: StatusStaged, Version: 1}}
 				n.state.Store(n.State().withMember(joiner))
 			}
 			errs := make([]error, len(nodes))

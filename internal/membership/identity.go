@@ -148,7 +148,7 @@ func (d *directory) loadState() (*State, error) {
 		return nil, err
 	}
 	s, err := ParseState(b)
-	if err != nil || d.speaks >= changesNeed {
+	if err != nil || d.speaks >= ChangesNeed {
 		return s, err
 	}
 	return parseSections(s.cluster, s.encoded.first(sectionsOf(d.speaks)))

@@ -101,7 +101,7 @@ func (s *Service) tellMarks(ctx context.Context) {
 		}
 		s.moved()
 		for id, marks := range concerned(c.Progress, fresh, s.ID()) {
-			if m, _ := s.State().Member(id); m.Speaks < changesNeed {
+			if m, _ := s.State().Member(id); m.Speaks < ChangesNeed {
 				continue // an older release ends the connection
 			}
 			s.send(ctx, id, wire.TypeMarks, &markMessage{way: c.way, marks: appendMarks(nil, marks)})

@@ -340,8 +340,8 @@ func (s *State) withTransition(t *Transition) *State {
 	next := *s
 	next.transition = t
 	next.encode(sectionTransition)
-	if t != nil && s.least < changesNeed {
-		return next.withLeast(changesNeed)
+	if t != nil && s.least < ChangesNeed {
+		return next.withLeast(ChangesNeed)
 	}
 	return &next
 }

@@ -15,8 +15,13 @@ import (
 // state says so (State.Least), and each node's cluster file, by its format, so
 // that an older release does not start on it (docs/adr/0013-versions.md).
 
-// changesNeed is the version that takes part in changes of the ring.
-const changesNeed = wire.VersionLevels
+// ChangesNeed is the version that takes part in changes of the ring: it, and not the
+// last, is what all members have to speak before one.
+const ChangesNeed = wire.VersionLevels
+
+// writesNeed is the version that reads all that this release writes. It is the last
+// that has changed anything of that, not the last one.
+const writesNeed = wire.VersionLevels
 
 // Least returns the least version that members must speak.
 func (s *State) Least() wire.Version { return max(s.least, wire.MinVersion) }
@@ -41,7 +46,7 @@ func (c *cursor) leastVersion() wire.Version {
 
 // sectionsOf returns how many sections a release knows.
 func sectionsOf(speaks wire.Version) section {
-	if speaks < changesNeed {
+	if speaks < ChangesNeed {
 		return firstSections
 	}
 	return numSections
@@ -61,9 +66,9 @@ func (s *State) checkVersions(orders []Order, next *ring.Ring) error {
 	for _, r := range []*ring.Ring{s.ring, next} {
 		for _, n := range r.Nodes() {
 			gone := slices.ContainsFunc(orders, func(o Order) bool { return o.Node == n.ID && o.Gone })
-			if m, _ := s.Member(n.ID); m.Speaks < changesNeed && !gone {
+			if m, _ := s.Member(n.ID); m.Speaks < ChangesNeed && !gone {
 				return kv.Errorf(kv.KindRefused, "commit ring", "node %s speaks protocol version %d, a change of the ring takes %d: upgrade it first",
-					s.nameOf(n.ID), m.Speaks, changesNeed)
+					s.nameOf(n.ID), m.Speaks, ChangesNeed)
 			}
 		}
 	}
@@ -79,8 +84,8 @@ func (s *State) Outdated() *kv.Error {
 			continue
 		}
 		for _, n := range r.Nodes() {
-			if m, _ := s.Member(n.ID); m.Speaks < wire.MaxVersion {
-				return kv.Errorf(kv.KindWrongVersion, "write", "node %s speaks protocol version %d, this takes %d: upgrade it first", s.nameOf(n.ID), m.Speaks, wire.MaxVersion)
+			if m, _ := s.Member(n.ID); m.Speaks < writesNeed {
+				return kv.Errorf(kv.KindWrongVersion, "write", "node %s speaks protocol version %d, this takes %d: upgrade it first", s.nameOf(n.ID), m.Speaks, writesNeed)
 			}
 		}
 	}
@@ -110,10 +115,10 @@ func (s *Service) knows() section { return sectionsOf(s.cfg.Versions.Max) }
 // mayChange returns an error of KindRefused unless this node's release takes
 // part in changes of the ring.
 func (s *Service) mayChange(op string) error {
-	if s.cfg.Versions.Max >= changesNeed {
+	if s.cfg.Versions.Max >= ChangesNeed {
 		return nil
 	}
-	return kv.Errorf(kv.KindRefused, op, "node %s speaks protocol version %d, a change of the ring takes %d: upgrade it first", s.cfg.Name, s.cfg.Versions.Max, changesNeed)
+	return kv.Errorf(kv.KindRefused, op, "node %s speaks protocol version %d, a change of the ring takes %d: upgrade it first", s.cfg.Name, s.cfg.Versions.Max, ChangesNeed)
 }
 
 // differs says whether somebody has another state than this node, as far as both

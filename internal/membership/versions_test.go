@@ -195,14 +195,41 @@ func TestLaterVersionIsRequired(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		nodes := cluster(t, newFabric(), 1)
 		n := nodes[0]
-		if _, _, err := n.update(t.Context(), func(st *State) (*State, error) { return st.withLeast(3), nil }); err != nil {
+		if _, _, err := n.update(t.Context(), func(st *State) (*State, error) { return st.withLeast(4), nil }); err != nil {
 			t.Fatal(err)
 		}
-		refused(t, "a node that is too old", n.ends(), kv.KindOldCopy, "members must speak protocol version 3", "up to 2")
+		refused(t, "a node that is too old", n.ends(), kv.KindOldCopy, "members must speak protocol version 4", "up to 3")
 		if v := n.Versions(); v.Min > v.Max {
 			t.Errorf("it offers %v", v)
 		}
-		refused(t, "its next start", n.open(), kv.KindWrongVersion, "it has format 3")
+		refused(t, "its next start", n.open(), kv.KindWrongVersion, "it has format 4")
+	})
+}
+
+// Versions that change nothing of the ring, nor of what is written, ask nothing of
+// others: the ring changes, and a TTL is set, while one node has not got the last.
+func TestVersionThatAsksNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		nodes := cluster(t, newFabric(), 3)
+		speaking(after, nodes[2])
+		eventually(t, "it is known that n3 is older", func() bool {
+			m, _ := nodes[0].State().Member(nodes[2].ID())
+			return m.Speaks == 2
+		})
+		eventually(t, "the nodes see each other", sees(nodes...))
+		nodes[0].commit()
+		eventually(t, "the change is over", settled(2, nodes...))
+		props := nodes[0].Props([]byte("b"))
+		props.TTL = 1000
+		if err := nodes[0].SetProps(t.Context(), "b", props); err != nil {
+			t.Errorf("a TTL: %v", err)
+		}
+		for _, n := range nodes {
+			if least := n.State().Least(); least != 2 {
+				t.Errorf("%s: members must speak %d", n.cfg.Name, least)
+			}
+		}
+		stopAll(t, nodes...)
 	})
 }
 

@@ -27,6 +27,7 @@ type accepted struct {
 	out    *outQueue
 	src    *source
 	since  *arrival
+	stamps quickest
 	frames *frameReader
 	parts  *assembly
 	// cause is why this side closed the connection, if it did.
@@ -143,9 +144,9 @@ func (c *accepted) announce() {
 
 func (c *accepted) handle(h wire.Header, payload []byte) {
 	reply := wire.Reply{To: c, ID: h.ID, Type: h.Type}
-	deadline := c.since.since + time.Duration(h.Deadline)*time.Millisecond
 	now := c.now()
-	waited := now - c.since.since
+	waited := c.waited(h, now)
+	deadline := now - waited + time.Duration(h.Deadline)*time.Millisecond
 	switch {
 	case h.Type == wire.TypePing:
 		reply.Send(wire.Raw(nil))

@@ -10,6 +10,9 @@ const (
 	atOnce = time.Millisecond
 	// atMost is what the time between two reads counts for at the most.
 	atMost = 10 * time.Millisecond
+	// pauses is how long nothing has to come until the sender may be one whose clock
+	// stood. It is less than Config.ProbeInterval, so an idle connection pauses.
+	pauses = 100 * time.Millisecond
 )
 
 // arrival reads a source and knows a time at or before which no byte of what it
@@ -36,6 +39,9 @@ type arrival struct {
 	mark   time.Duration
 	left   int
 	passed bool
+	// paused is set by a read that waited for longer than pauses; who heeds that
+	// clears it.
+	paused bool
 }
 
 // Read implements io.Reader.
@@ -51,6 +57,7 @@ func (a *arrival) Read(p []byte) (int, error) {
 	case a.passed:
 		a.since, a.passed = max(a.since, a.mark), false
 	}
+	a.paused = a.paused || ended-began > pauses
 	a.stood += min(ended-a.ended, atMost)
 	a.ended, a.full = ended, n == len(p)
 	if a.full && a.backlog != nil {

@@ -72,6 +72,20 @@ func TestArrivalBound(t *testing.T) {
 	}
 }
 
+// TestArrivalOfPauses: a read that waited for long says so until that is heeded.
+func TestArrivalOfPauses(t *testing.T) {
+	s := &heldSocket{comes: []time.Duration{0, pauses, 2*pauses + 1, 2*pauses + 2}}
+	a := &arrival{src: s, now: func() time.Duration { return s.now }}
+	for i, want := range []bool{false, false, true, true} {
+		if _, err := a.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if a.paused != want {
+			t.Errorf("after byte %d: paused is %v", i, a.paused)
+		}
+	}
+}
+
 // TestBacklog: where the system tells what a socket holds, it is right.
 func TestBacklog(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

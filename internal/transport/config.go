@@ -34,9 +34,10 @@ type Config struct {
 	// MaxHandshakes bounds the connections whose handshake is not done; past it
 	// a connection is closed as soon as it is accepted.
 	MaxHandshakes int
-	// MaxWait is how long a request of a client may have waited in its connection
-	// while requests come faster than they are served: those that have waited for
-	// longer are marked as late. 0 marks none.
+	// MaxWait is how long a request of a client may have waited, with the client from
+	// protocol version 3 on, and in its connection, while requests come faster than
+	// they are served: those that have waited for longer are marked as late. 0 marks
+	// none.
 	MaxWait time.Duration
 
 	// HandshakeTimeout bounds a handshake from the first byte to the last, at

@@ -20,8 +20,9 @@ import (
 //
 // Every call completes exactly once: with the answer, at its deadline, or at
 // once when the connection is lost. A request carries the time that was left
-// when it was queued, so the peer's deadline is later by what it then waited;
-// the frames of a request over wire.MaxChunk carry what is left as they go out.
+// when it was queued, and when that was: without the latter, before version 3, the
+// peer's deadline is later by what it then waited. The frames of a request over
+// wire.MaxChunk carry both as they go out.
 type Conn struct {
 	cfg    Config
 	nc     net.Conn
@@ -184,9 +185,11 @@ func (c *Conn) send(rq wire.Call, m wire.Appender, entry call) error {
 	case size > c.limit:
 		return kv.Errorf(kv.KindTooLarge, "call", "the request has %d bytes, the limit is %d", size, c.limit)
 	}
-	h := wire.Header{Type: rq.Type, Deadline: millisLeft(entry.deadline - entry.sent), Level: c.peer.Version.Sent(rq.Level)}
+	version := c.peer.Version
+	h := wire.Header{Type: rq.Type, Stamp: version.Stamped(entry.sent), Deadline: millisLeft(entry.deadline - entry.sent), Level: version.Sent(rq.Level)}
 	if size > wire.MaxChunk {
-		entry.large = newLarge(h, m, size, rq.Deadline)
+		entry.large = newLarge(h, m, size)
+		entry.large.version, entry.large.began, entry.large.deadline = version, c.began, rq.Deadline
 	}
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
 
@@ -85,6 +86,9 @@ func (r *frameReader) next() (wire.Header, []byte, error) {
 	r.last = n
 	r.src.frames++
 	h, payload, err := wire.ParseFrame(b)
+	if h.Stamp != 0 && !r.version.Stamps() {
+		return wire.Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "protocol version %d has no stamp, this is %d", r.version, h.Stamp)
+	}
 	h.Level = r.version.Received(h.Level)
 	return h, payload, err
 }

@@ -9,36 +9,45 @@ import (
 // large is a message over wire.MaxChunk on its way out. Once it is in a
 // largeQueue it is guarded by the outQueue's mutex.
 type large struct {
-	header   wire.Header
-	deadline time.Time // zero in a response
+	header wire.Header
+	// In a request, the call's deadline, and what its frames' stamps are made of;
+	// zero in a response. They do not change.
+	deadline time.Time
+	began    time.Time // the connection
+	version  wire.Version
 	size     int
 	rest     []byte // what is not sent yet
 	begun    bool   // a part was handed to the writer
 }
 
-func newLarge(h wire.Header, m wire.Appender, size int, deadline time.Time) *large {
+func newLarge(h wire.Header, m wire.Appender, size int) *large {
 	b := m.AppendTo(make([]byte, 0, size))
 	if len(b) != size {
 		panic("transport: a message's Size differs from what AppendTo appends")
 	}
-	return &large{header: h, deadline: deadline, size: size, rest: b}
+	return &large{header: h, size: size, rest: b}
 }
 
 // chunk is one frame's worth of a large message; its zero value is none.
 type chunk struct {
-	header   wire.Header
-	deadline time.Time
-	payload  []byte
+	of      *large
+	header  wire.Header
+	payload []byte
 }
 
 // appendTo appends the frame to b. The deadline is taken now, because the
-// message may have waited long for its turn.
+// message may have waited long for its turn; and so is the stamp: the receiver goes
+// by the last frame, and an upload that is slow for its size, or waited for others
+// of its kind, has not waited for the receiver. Its caller's patience is in the
+// deadline.
 func (c chunk) appendTo(b []byte) []byte {
 	if len(c.payload) == 0 {
 		return b
 	}
-	if !c.deadline.IsZero() {
-		c.header.Deadline = millisLeft(time.Until(c.deadline))
+	if l := c.of; !l.deadline.IsZero() {
+		now := time.Now()
+		c.header.Deadline = millisLeft(l.deadline.Sub(now))
+		c.header.Stamp = l.version.Stamped(now.Sub(l.began))
 	}
 	b, at := wire.BeginFrame(b)
 	b = append(b, c.payload...)
@@ -83,7 +92,7 @@ func (q *largeQueue) next() (chunk, bool) {
 
 func (l *large) cut() chunk {
 	n := min(len(l.rest), wire.MaxChunk)
-	c := chunk{header: l.header, deadline: l.deadline, payload: l.rest[:n]}
+	c := chunk{of: l, header: l.header, payload: l.rest[:n]}
 	l.begun = true
 	if l.rest = l.rest[n:]; len(l.rest) > 0 {
 		c.header.Flags |= wire.FlagMore

@@ -27,9 +27,35 @@ const (
 // what is refused costs no more than an answer. That a queue stands is known by the
 // socket that has not been empty for a while, not by the wait: of a process that
 // seldom gets a processor all requests have waited, and it would refuse them all.
+// What waited is what accepted.waited returns.
 func (c *accepted) late(waited time.Duration) bool {
 	most := c.server.cfg.MaxWait
 	return waited > most && most > 0 && c.since.stood > standsAfter
+}
+
+// waited returns how long a request has waited to be handled now, as far as is known:
+// here, and where it has a stamp, on the whole way from its caller, beyond what the
+// quickest took.
+//
+// Like late it goes by the stamp only where the socket has stood. If the client has a
+// queue and the socket is found empty again and again, it is not this node that keeps
+// them waiting: to refuse would help nobody. And a clock that stood for a while
+// (a machine that was paused) then costs at most what is sent until the socket is
+// empty, which refusals soon see to, instead of all that comes.
+func (c *accepted) waited(h wire.Header, now time.Duration) time.Duration {
+	waited := now - c.since.since
+	if !c.version.Stamps() {
+		return waited
+	}
+	if c.since.paused {
+		c.since.paused = false
+		c.stamps.forget()
+	}
+	excess := c.stamps.excess(now, h.Stamp)
+	if c.since.stood <= standsAfter {
+		return waited
+	}
+	return max(waited, excess)
 }
 
 // refuses tells whether a request that begins now, and has waited, is to be refused.

@@ -115,7 +115,7 @@ func (q *outQueue) send(h wire.Header, m wire.Appender) error {
 	size := m.Size()
 	var l *large
 	if size > wire.MaxChunk {
-		l = newLarge(h, m, size, time.Time{})
+		l = newLarge(h, m, size)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -244,7 +244,7 @@ func TestLargeMessagesTakeTurns(t *testing.T) {
 	for i, chunks := range []int{3, 2, 1} {
 		h := wire.Header{Type: wire.TypePut, ID: uint64(i + 1)}
 		n := chunks * wire.MaxChunk
-		q.push(newLarge(h, wire.Raw(make([]byte, n)), n, time.Time{}))
+		q.push(newLarge(h, wire.Raw(make([]byte, n)), n))
 	}
 	var order strings.Builder
 	for {

@@ -12,6 +12,7 @@ import (
 // processor that serves three connections in turn, a slice each: requests of clients,
 // which are let in or refused, the replica messages of other nodes' requests, and the
 // answers to its own. All nodes are alike, so that what one sends is what it gets.
+// What the socket of the clients has no room for waits with them.
 const (
 	coordinateCost = 12 * time.Microsecond
 	replicaCost    = 8 * time.Microsecond
@@ -35,16 +36,24 @@ type modelled struct {
 	// stallFor is how long the processor is taken away each stallEvery.
 	stallFor, stallEvery time.Duration
 	slow                 float64 // factor of all costs
+	// socket is how many requests of clients the sockets hold, 0 for all. By stamps
+	// the node knows of the wait before them too.
+	socket int
+	stamps bool
 
 	now, next, stalled time.Duration
 	every              time.Duration
-	clients            []time.Duration // when they came
+	clients            []modelClient
+	before             []time.Duration // when those came that wait with the client
 	replicas, answers  []modelMessage
 	// replicaWait is what the last replica message had waited.
 	replicaWait time.Duration
 	inFlight    int
 	lats        []time.Duration
 }
+
+// modelClient is a request that came, and is in the socket since then or later.
+type modelClient struct{ came, since time.Duration }
 
 type modelRequest struct {
 	came, began time.Duration
@@ -89,7 +98,14 @@ func (m *modelled) spend(d time.Duration) {
 		m.stalled = m.now
 	}
 	for ; m.next <= m.now; m.next += time.Duration(m.rng.ExpFloat64() * float64(m.every)) {
-		m.clients = append(m.clients, m.next)
+		m.before = append(m.before, m.next)
+	}
+	for len(m.before) > 0 && (m.socket == 0 || len(m.clients) < m.socket) {
+		c := modelClient{m.before[0], m.before[0]}
+		if m.socket > 0 && len(m.clients) == m.socket-1 {
+			c.since = m.now // there was no room
+		}
+		m.clients, m.before = append(m.clients, c), m.before[1:]
 	}
 }
 
@@ -98,16 +114,19 @@ func (m *modelled) client() bool {
 		m.spend(0)
 		return len(m.clients) > 0
 	}
-	came := m.clients[0]
+	c := m.clients[0]
 	m.clients = m.clients[1:]
-	waited := m.now - came
+	waited := m.now - c.since
+	if m.stamps {
+		waited = m.now - c.came
+	}
 	if !m.admit(m, waited) || waited > modelTimeout {
 		m.spend(refuseCost)
 		return true
 	}
 	m.inFlight++
 	m.spend(coordinateCost)
-	r := modelMessage{&modelRequest{came: came, began: m.now}, m.now}
+	r := modelMessage{&modelRequest{came: c.came, began: m.now}, m.now}
 	m.replicas = append(m.replicas, r, r)
 	return true
 }
@@ -235,17 +254,22 @@ func (p *gradient) done(now, took time.Duration) {
 func TestPolicies(t *testing.T) {
 	const most = DefaultMaxWait
 	for _, p := range []struct {
-		name string
-		make func() policy
+		name   string
+		make   func() policy
+		socket int
+		stamps bool
 	}{
-		{"late", func() policy { return &byWait{most: most} }},
-		{"clients", func() policy { return &byWait{most: most, clientsAlone: true} }},
-		{"wait alone", func() policy { return byWaitAlone{most} }},
-		{"additive", func() policy { return &additive{target: most / 2, limit: 100} }},
-		{"gradient", func() policy { return &gradient{limit: 100} }},
-		{"none", func() policy { return everything{} }},
+		{"late", func() policy { return &byWait{most: most} }, 0, false},
+		{"clients", func() policy { return &byWait{most: most, clientsAlone: true} }, 0, false},
+		{"wait alone", func() policy { return byWaitAlone{most} }, 0, false},
+		{"additive", func() policy { return &additive{target: most / 2, limit: 100} }, 0, false},
+		{"gradient", func() policy { return &gradient{limit: 100} }, 0, false},
+		{"none", func() policy { return everything{} }, 0, false},
+		{"late, sockets of 1,000", func() policy { return &byWait{most: most} }, 1000, false},
+		{"late, by stamps", func() policy { return &byWait{most: most} }, 1000, true},
 	} {
-		if p.name != "late" && !testing.Verbose() {
+		chosen := p.name == "late" || p.stamps
+		if !chosen && !testing.Verbose() {
 			continue
 		}
 		for _, v := range []struct {
@@ -261,11 +285,11 @@ func TestPolicies(t *testing.T) {
 			{"3 times, all takes thrice as long", 1, 0, 3},
 			{"0.4 times, 300 ms of 500 without a processor", 0.3, 300 * time.Millisecond, 1},
 		} {
-			m := modelled{policy: p.make(), rng: rand.New(rand.NewPCG(1, 1)), stallFor: v.stall, stallEvery: 200 * time.Millisecond, slow: v.slow}
+			m := modelled{policy: p.make(), rng: rand.New(rand.NewPCG(1, 1)), stallFor: v.stall, stallEvery: 200 * time.Millisecond, slow: v.slow, socket: p.socket, stamps: p.stamps}
 			goodput, p999 := m.run(v.load, 6*time.Second)
 			possible := min(v.load, 1/v.slow)
-			t.Logf("%-10s %-46s goodput %.2f of %.2f, p99.9 %v", p.name, v.what, goodput, possible, p999.Round(time.Millisecond))
-			if p.name != "late" {
+			t.Logf("%-22s %-46s goodput %.2f of %.2f, p99.9 %v", p.name, v.what, goodput, possible, p999.Round(time.Millisecond))
+			if !chosen {
 				continue
 			}
 			least := 0.9 * possible
@@ -273,7 +297,7 @@ func TestPolicies(t *testing.T) {
 				least = 0.5 // refusals take the rest
 			}
 			if goodput < least || p999 > 5*most/2 && v.stall == 0 {
-				t.Errorf("%s: goodput %.2f of %.2f, p99.9 %v", v.what, goodput, possible, p999)
+				t.Errorf("%s, %s: goodput %.2f of %.2f, p99.9 %v", p.name, v.what, goodput, possible, p999)
 			}
 		}
 	}

@@ -29,6 +29,10 @@ func TestVersionsOfOneConnection(t *testing.T) {
 		{"1-2", versions(1, 1), versions(1, 2), 1, settled},
 		{"2-1", versions(1, 2), versions(1, 1), 1, settled},
 		{"2-2", versions(1, 2), versions(1, 2), 2, within},
+		{"2-3", versions(1, 2), versions(1, 3), 2, within},
+		{"3-1", versions(1, 3), versions(1, 1), 1, settled},
+		{"3-2", versions(1, 3), versions(1, 2), 2, within},
+		{"3-3", versions(1, 3), versions(1, 3), 3, within},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -51,11 +55,16 @@ func TestVersionsOfOneConnection(t *testing.T) {
 				if got := c.Peer().Version; got != test.version {
 					t.Errorf("version %d was chosen, want %d", got, test.version)
 				}
+				time.Sleep(5 * time.Millisecond) // stamps are not 0 any more
 				for _, size := range []int{1, 3 * wire.MaxChunk} {
 					done := make(outcomesOf, 1)
 					c.Call(wire.Call{Type: wire.TypeReplicaPut, Deadline: time.Now().Add(time.Second), Level: within}, wire.Raw(make([]byte, size)), done, 1)
-					if got := <-done; got.err != nil || got.level != test.level || len(got.payload) != size {
-						t.Errorf("the answer of %d bytes has %d, level %v, %v; want level %v", size, len(got.payload), got.level, got.err, test.level)
+					got := <-done
+					if got.err != nil {
+						t.Fatalf("the request of %d bytes: %v", size, got.err)
+					}
+					if got.level != test.level || len(got.payload) != size {
+						t.Errorf("the answer of %d bytes has %d, level %v; want level %v", size, len(got.payload), got.level, test.level)
 					}
 					if got := <-asked; got != test.level {
 						t.Errorf("the request of %d bytes has level %v, want %v", size, got, test.level)
@@ -85,6 +94,23 @@ func TestTypesThatAVersionLacks(t *testing.T) {
 			t.Errorf("stats: %+v", st)
 		}
 	})
+}
+
+// A stamp on a connection whose version has none breaks the protocol.
+func TestStampThatAVersionLacks(t *testing.T) {
+	for _, takes := range []wire.Version{2, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			m := NewMemory(1)
+			s := NewServer(Default(), Hooks{Identity: identityOf(2), Versions: versions(1, takes)}, echo, nil)
+			addr, _ := serve(t, s, m.Host("b"), "b:1")
+			nc := shakeHands(t, m.Host("a"), addr, 1)
+			_, _ = nc.Write(frame(wire.Header{Type: wire.TypePing, ID: 1, Stamp: 1}, ""))
+			synctest.Wait()
+			if n := s.Stats().Malformed; (n == 1) != (takes == 2) {
+				t.Errorf("version %d: %d connections break it", takes, n)
+			}
+		})
+	}
 }
 
 // When members have to speak a later version, connections of less end at both

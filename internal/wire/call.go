@@ -80,9 +80,9 @@ type Request struct {
 	Level kv.Level
 	// Payload is valid only until Handle returns.
 	Payload []byte
-	// Waited is how long it waited here to be handled, at the most; Late tells that
-	// requests come faster than they are served: one that begins work is to be
-	// refused.
+	// Waited is how long it waited to be handled, at the most: here, and where
+	// requests come faster than they are served with its caller and on the way too, if
+	// it has a stamp. Late tells that one that begins work is to be refused for that.
 	Waited time.Duration
 	Late   bool
 	// Reply answers it.

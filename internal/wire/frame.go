@@ -11,7 +11,8 @@
 //	     0     4  length of all that follows, checksum included
 //	     4     1  type
 //	     5     1  flags
-//	     6     2  zero
+//	     6     2  stamp: when a request was made, by the sender's clock (Stamp); zero
+//	              in responses, and before version 3
 //	     8     8  request id
 //	    16     4  deadline: milliseconds left when the request was sent
 //	    20     8  level: how far the sender knows the ring or the partition to be
@@ -27,6 +28,7 @@ package wire
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -118,10 +120,23 @@ const (
 	knownFlags = FlagResponse | FlagError | FlagMore | FlagInterim
 )
 
+// Stamp is a time of the side that dialled: milliseconds since its connection
+// began, modulo 2^16. Two that are less than 32 s apart can be compared.
+type Stamp uint16
+
+// StampOf returns the stamp of a time since the connection began.
+func StampOf(at time.Duration) Stamp { return Stamp(at / time.Millisecond) }
+
+// Since returns how much later s is than t; negative where it is earlier.
+func (s Stamp) Since(t Stamp) time.Duration { return time.Duration(int16(s-t)) * time.Millisecond }
+
 // Header is a frame without its payload.
 type Header struct {
 	Type  Type
 	Flags Flags
+	// Stamp tells when the sender took Deadline; 0 in responses, and where the
+	// connection's version has none (Version.Stamped).
+	Stamp Stamp
 	// ID ties responses to requests; it is unique among a connection's pending
 	// requests.
 	ID uint64
@@ -153,7 +168,8 @@ func EndFrame(b []byte, at int, h Header) []byte {
 	}
 	f := b[at:]
 	binary.BigEndian.PutUint32(f, uint32(n+Overhead-4))
-	f[4], f[5], f[6], f[7] = byte(h.Type), byte(h.Flags), 0, 0
+	f[4], f[5] = byte(h.Type), byte(h.Flags)
+	binary.BigEndian.PutUint16(f[6:], uint16(h.Stamp))
 	binary.BigEndian.PutUint64(f[8:], h.ID)
 	binary.BigEndian.PutUint32(f[16:], h.Deadline)
 	binary.BigEndian.PutUint64(f[20:], uint64(h.Level))
@@ -188,12 +204,16 @@ func ParseFrame(b []byte) (Header, []byte, error) {
 	h := Header{
 		Type:     Type(b[4]),
 		Flags:    Flags(b[5]),
+		Stamp:    Stamp(binary.BigEndian.Uint16(b[6:])),
 		ID:       binary.BigEndian.Uint64(b[8:]),
 		Deadline: binary.BigEndian.Uint32(b[16:]),
 		Level:    kv.Level(binary.BigEndian.Uint64(b[20:])),
 	}
-	if h.Type == 0 || h.Type >= NumTypes || h.Flags&^knownFlags != 0 || b[6]|b[7] != 0 {
+	if h.Type == 0 || h.Type >= NumTypes || h.Flags&^knownFlags != 0 {
 		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "unknown type %d or flags %#x", h.Type, h.Flags)
+	}
+	if h.Flags&FlagResponse != 0 && h.Stamp != 0 {
+		return Header{}, nil, kv.Errorf(kv.KindInvalid, "read frame", "a response has the stamp %d", h.Stamp)
 	}
 	return h, b[HeaderSize:end], nil
 }

@@ -23,7 +23,6 @@ func wantKind(t testing.TB, what string, err error, want kv.Kind) {
 // The layout is what other releases rely on: it is fixed byte by byte.
 func TestFrameLayout(t *testing.T) {
 	h := Header{Type: TypeReplicaPut, Flags: FlagResponse | FlagMore, ID: 0x0102030405060708, Deadline: 0x11121314, Level: 0x2122232425262728}
-	got := appendFrame(nil, h, []byte("hi"))
 	want := []byte{
 		0, 0, 0, 30,
 		3, 5, 0, 0,
@@ -33,14 +32,20 @@ func TestFrameLayout(t *testing.T) {
 		'h', 'i',
 		0x29, 0x84, 0x22, 0xab,
 	}
-	if !bytes.Equal(got, want) {
+	if got := appendFrame(nil, h, []byte("hi")); !bytes.Equal(got, want) {
 		t.Errorf("frame\n% x, want\n% x", got, want)
+	}
+	h.Flags, h.Stamp = FlagMore, 0x3132
+	copy(want[5:], []byte{4, 0x31, 0x32})
+	if got := appendFrame(nil, h, []byte("hi")); !bytes.Equal(got, reseal(want)) {
+		t.Errorf("a request\n% x, want\n% x", got, want)
 	}
 }
 
 func TestFramesRoundTrip(t *testing.T) {
 	headers := []Header{
 		{Type: TypePing},
+		{Type: TypeGet, Flags: FlagMore, Stamp: 1<<16 - 1},
 		{Type: TypeListKeys, Flags: knownFlags, ID: 1<<64 - 1, Deadline: 1<<32 - 1, Level: 1<<64 - 1},
 	}
 	var stream []byte
@@ -141,10 +146,10 @@ func TestUnknownTypesAndFlagsAreRefused(t *testing.T) {
 	}
 	for _, at := range []int{6, 7} {
 		frame, begin := BeginFrame(nil)
-		frame = EndFrame(frame, begin, Header{Type: TypePing})
+		frame = EndFrame(frame, begin, Header{Type: TypePing, Flags: FlagResponse})
 		frame[at] = 1
 		_, _, err := ParseFrame(reseal(frame))
-		wantKind(t, "a reserved byte", err, kv.KindInvalid)
+		wantKind(t, "a response's stamp", err, kv.KindInvalid)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Whatever is a frame is the one that its parts would make.
 func FuzzFrame(f *testing.F) {
 	f.Add(appendFrame(nil, Header{Type: TypePing}, nil))
-	f.Add(appendFrame(nil, Header{Type: TypePut, Flags: FlagMore, ID: 1, Deadline: 2, Level: 3}, []byte("payload")))
+	f.Add(appendFrame(nil, Header{Type: TypePut, Flags: FlagMore, Stamp: 4, ID: 1, Deadline: 2, Level: 3}, []byte("payload")))
 	f.Add([]byte{0x80, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= Overhead {

@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -20,12 +21,15 @@ const (
 	// vote (TypeVote, TypeMarks). Clients may ask for the ring (TypeRing),
 	// and a node says that it ends (TypeEnd).
 	VersionLevels Version = 2
+	// VersionStamps: a request's frame tells when its caller made it (Stamp).
+	// Nothing is written to disk because of it.
+	VersionStamps Version = 3
 )
 
 // What this source speaks: neighbours share a version.
 const (
 	MinVersion = VersionEpochs
-	MaxVersion = VersionLevels
+	MaxVersion = VersionStamps
 )
 
 // upTo bounds the versions that a build speaks, so that tests have a program of
@@ -86,6 +90,18 @@ func (v Version) Has(t Type) bool {
 		return v >= VersionLevels
 	}
 	return true
+}
+
+// Stamps says whether requests of this version have a stamp.
+func (v Version) Stamps() bool { return v >= VersionStamps }
+
+// Stamped returns what stands in the stamp field of a request of this version that
+// was made at a time since the sender's connection began.
+func (v Version) Stamped(at time.Duration) Stamp {
+	if !v.Stamps() {
+		return 0
+	}
+	return StampOf(at)
 }
 
 // Sent returns what stands in the level field of a frame of this version, for l.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"testing"
+	"time"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 )
@@ -16,6 +17,8 @@ func TestChoose(t *testing.T) {
 		{Versions{1, 1}, Versions{1, 2}, 1},
 		{Versions{1, 2}, Versions{1, 2}, 2},
 		{Versions{1, 2}, Versions{2, 7}, 2},
+		{Versions{1, 3}, Versions{1, 2}, 2},
+		{Versions{1, 3}, Versions{2, 3}, 3},
 		{Versions{2, 2}, Versions{1, 2}, 2},
 		{Versions{2, 2}, Versions{1, 1}, 0},
 		{Versions{1, 1}, Versions{2, 2}, 0},
@@ -34,12 +37,12 @@ func TestChoose(t *testing.T) {
 }
 
 func TestBuildsOfOneVersion(t *testing.T) {
-	for upTo, want := range map[string]Versions{"": {MinVersion, MaxVersion}, "1": {1, 1}, "2": {1, 2}} {
+	for upTo, want := range map[string]Versions{"": {MinVersion, MaxVersion}, "1": {1, 1}, "2": {1, 2}, "3": {1, 3}} {
 		if got := bounded(upTo); got != want {
 			t.Errorf("built up to %q: %v, want %v", upTo, got, want)
 		}
 	}
-	for _, bad := range []string{"0", "3", "-1", "x", " 1", "65537"} {
+	for _, bad := range []string{"0", "4", "-1", "x", " 1", "65537"} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -65,6 +68,7 @@ func TestLevelsOfVersions(t *testing.T) {
 		{VersionLevels, 0, 0, 0},
 		{VersionLevels, settled, settled, settled},
 		{VersionLevels, within, within, within},
+		{VersionStamps, within, within, within},
 	}
 	for _, test := range tests {
 		sent := test.v.Sent(test.l)
@@ -74,6 +78,38 @@ func TestLevelsOfVersions(t *testing.T) {
 	}
 	if got, want := VersionEpochs.Received(^kv.Level(0)), kv.LevelOf(kv.MaxEpoch); got != want {
 		t.Errorf("an epoch past the last is %v, want %v", got, want)
+	}
+}
+
+// Requests tell when they were made from version 3 on, modulo 65.536 s.
+func TestStamps(t *testing.T) {
+	const turn = 1 << 16 * time.Millisecond
+	for _, test := range []struct {
+		v    Version
+		at   time.Duration
+		want Stamp
+	}{
+		{VersionEpochs, time.Second, 0},
+		{VersionLevels, time.Second, 0},
+		{VersionStamps, 0, 0},
+		{VersionStamps, time.Second + time.Millisecond - 1, 1000},
+		{VersionStamps, turn - 1, 1<<16 - 1},
+		{VersionStamps, turn, 0},
+		{VersionStamps, 1000*turn + 5*time.Millisecond, 5},
+	} {
+		if got := test.v.Stamped(test.at); got != test.want {
+			t.Errorf("version %d stamps %v with %d, want %d", test.v, test.at, got, test.want)
+		}
+	}
+	for _, test := range []struct {
+		s, t Stamp
+		want int
+	}{
+		{5, 5, 0}, {6, 5, 1}, {5, 6, -1}, {3, 1<<16 - 2, 5}, {1<<16 - 2, 3, -5}, {1<<15 - 1, 0, 1<<15 - 1}, {1 << 15, 0, -1 << 15},
+	} {
+		if got := test.s.Since(test.t); got != time.Duration(test.want)*time.Millisecond {
+			t.Errorf("%d is %v after %d, want %d ms", test.s, got, test.t, test.want)
+		}
 	}
 }
 
