@@ -219,7 +219,7 @@ func (f Overloaded) result() Result {
 	var text strings.Builder
 	fmt.Fprintf(&text, "loads and goodput are parts of what a closed loop of %d callers got a moment before\n", saturationCallers)
 	fmt.Fprintf(&text, "admission load   rate/s goodput/s    part  refused  failed  unsent   p50 ms p99.9 ms refusal p99 server µs")
-	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done, as a part of the same", MaxY: 1}
+	good := chart.Chart{Title: "Goodput against offered load, with admission control and without", XLabel: "offered load, as a multiple of what saturates", YLabel: "done, thousands a second", MaxY: 1}
 	tail := chart.Chart{Title: "99.9th percentile of what is done", XLabel: good.XLabel, YLabel: "p99.9, ms", LogY: true, MinY: 1}
 	for _, k := range []struct {
 		name string
@@ -229,9 +229,9 @@ func (f Overloaded) result() Result {
 		done.Name, slow.Name = k.name, k.name
 		for _, o := range k.all {
 			fmt.Fprintf(&text, "\n%s", o.line(k.name))
-			done.Points = append(done.Points, chart.Point{X: o.Load, Y: o.good()})
+			done.Points = append(done.Points, chart.Point{X: o.Load, Y: o.Goodput / 1000})
 			slow.Points = append(slow.Points, chart.Point{X: o.Load, Y: o.Done.P999})
-			good.MaxY = max(good.MaxY, 1.1*o.good())
+			good.MaxY = max(good.MaxY, 1.1*o.Goodput/1000)
 		}
 		good.Lines, tail.Lines = append(good.Lines, done), append(tail.Lines, slow)
 	}
