@@ -147,6 +147,9 @@ func (e *Engine) makeFile(s *segment) (vfs.File, error) {
 		return e.cfg.FS.Create(s.path, vfs.WriteCategoryUnspecified)
 	}
 	if err := e.cfg.FS.Rename(one.path, s.path); err != nil {
+		if e.spares.reserve(one.size) {
+			e.spares.add(one)
+		}
 		return nil, err
 	}
 	file, err := e.cfg.FS.OpenReadWrite(s.path, vfs.WriteCategoryUnspecified)

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // named returns the files of an engine's directory with a suffix.
@@ -114,6 +116,37 @@ func TestSparesGiveWay(t *testing.T) {
 	if now := e.Stats().DiskBytes; now > had-uint64(testConfig(fs).SegmentBytes) {
 		t.Errorf("%d bytes on the disk, %d before", now, had)
 	}
+	checkAll(t, e, m)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSpareStays: a spare that could not be taken, on a full disk, is there still.
+func TestSpareStays(t *testing.T) {
+	mem := vfs.NewMem()
+	fails, failed := false, 0
+	e, j, m := withSpares(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if !fails || op.Kind != errorfs.OpRename || !strings.HasSuffix(op.Path, spareSuffix) {
+			return nil
+		}
+		failed++
+		return syscall.ENOSPC
+	})))
+	fails = true
+	value := strings.Repeat("v", 1000)
+	for i := range 100 {
+		k := key(9, fmt.Sprint(i))
+		mustSet(t, e, k, value)
+		m[string(k)] = value
+	}
+	j.run()
+	fails = false
+	if failed == 0 || len(named(t, mem, spareSuffix)) != maxSpares || len(e.spares.mu.free) != maxSpares {
+		t.Errorf("%d times not taken; %v are there, %v known", failed, named(t, mem, spareSuffix), e.spares.mu.free)
+	}
+	e.sample()
+	j.run()
 	checkAll(t, e, m)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
