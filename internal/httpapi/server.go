@@ -41,8 +41,8 @@ func New(cfg Config, parts Parts) (*Server, error) {
 
 // Serve answers what comes in at l until ctx ends, and closes l. Then it takes
 // nothing new, lets the requests under way finish for up to DrainTimeout,
-// cancels those that are left, and returns nil when the last one is over. It
-// returns an error when l fails. It is called once.
+// cancels those that are left, unanswered, and returns nil when the last one is
+// over. It returns an error when l fails. It is called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -61,8 +61,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		<-ended
 	}
-	cancel()
+	// In this order: an answer to what is cancelled would come through or not, by luck.
 	_ = h.Close()
+	cancel()
 	s.running.end()
 	<-s.running.idle
 	s.peers.client.CloseIdleConnections()
