@@ -13,8 +13,8 @@ const (
 	spareSuffix = ".spare" // behind the number of the segment that was last in it
 	// maxSpares is how many are kept: merges come in runs, of a segment or two.
 	maxSpares = 2
-	// pageBytes is what a page of memory and a block of a file have, at the least
-	// on the one side and at the most on the other.
+	// pageBytes is the usual size of a page of memory, and of a block of a file.
+	// Where pages are larger, some are read before they are written.
 	pageBytes = 4096
 )
 
