@@ -6,10 +6,12 @@ import (
 
 // cache keeps values that were read of late, in memory of a fixed size.
 //
-// A value is known by the place of its record. Nothing is ever written to a place
-// twice, so what is in the cache never has to be taken out because something has
-// changed: a key that is written again has another place, and nobody asks for the
-// old one.
+// A value is known by the number of its record, which no other record of the engine
+// has, and which it keeps when a merge copies it. So what is in the cache never has
+// to be taken out because something has changed: of a key that is written again
+// nobody asks for the old number. But whose value was read is likely to be read
+// again, so a key that the cache has stays in it: a new value takes the room of the
+// old one, and its age.
 //
 // Each shard is a ring of bytes, in which the newest value takes the room of the
 // oldest ones, and a table that tells where in the ring a value is. A value that is
@@ -21,7 +23,7 @@ type cache struct {
 
 const (
 	cacheShards = 64
-	// cacheWays is how many places share a set of a shard's table, which is a cache
+	// cacheWays is how many keys share a set of a shard's table, which is a cache
 	// line then.
 	cacheWays = 4
 	// cachePerSlot is how many bytes of the ring there are for each slot of the
@@ -48,7 +50,7 @@ type cacheShard struct {
 // cacheSlot is where a value is: from which byte of the ring on. A slot whose bytes
 // have been taken by others is free.
 type cacheSlot struct {
-	place uint64
+	seq   uint64
 	start uint64
 }
 
@@ -61,45 +63,37 @@ func newCache(limit int64) *cache {
 	return c
 }
 
-// shard returns the shard of a place, the name of the place, and its hash.
-func (c *cache) shard(l *loc) (s *cacheShard, place, hash uint64) {
-	place = uint64(l.segment)<<32 | uint64(l.offset)
-	hash = place * 0x9e3779b97f4a7c15
-	return &c.shards[hash>>58], place, hash << 6 >> 6
+// shard returns the shard of a key, and what chooses its set.
+func (c *cache) shard(key []byte) (s *cacheShard, set uint64) {
+	hash := uint64(sum(key)) * 0x9e3779b97f4a7c15
+	return &c.shards[hash>>58], hash << 6 >> 6
 }
 
-// get appends the value of n bytes whose record is at l to dst, if it has it.
-func (c *cache) get(l *loc, n int, dst []byte) ([]byte, bool) {
-	s, place, hash := c.shard(l)
+// get appends the value of n bytes of the record with a number to dst, if it has it.
+func (c *cache) get(key []byte, seq uint64, n int, dst []byte) ([]byte, bool) {
+	s, set := c.shard(key)
 	if s.size == 0 {
 		return dst, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mu.ring == nil {
+	slot := s.find(set, seq)
+	if slot == nil {
 		return dst, false
 	}
-	set := s.set(hash)
-	for i := range set {
-		slot := &set[i]
-		if slot.place != place || !s.holds(slot) {
-			continue
-		}
-		at := len(dst)
-		from := int(slot.start % uint64(s.size))
-		dst = append(dst, s.mu.ring[from:from+n]...)
-		if s.mu.end-slot.start > uint64(s.size/2) {
-			slot.start = s.write(dst[at:])
-		}
-		return dst, true
+	at := len(dst)
+	from := int(slot.start % uint64(s.size))
+	dst = append(dst, s.mu.ring[from:from+n]...)
+	if s.mu.end-slot.start > uint64(s.size/2) {
+		slot.start = s.write(dst[at:])
 	}
-	return dst, false
+	return dst, true
 }
 
-// put keeps the value whose record is at l. It copies value.
-func (c *cache) put(l *loc, value []byte) {
-	s, place, hash := c.shard(l)
-	if len(value) > s.size/cacheShare || len(value) == 0 {
+// put keeps the value of the record with a number, which was read. It copies value.
+func (c *cache) put(key []byte, seq uint64, value []byte) {
+	s, set := c.shard(key)
+	if !s.takes(len(value)) {
 		return
 	}
 	s.mu.Lock()
@@ -109,18 +103,56 @@ func (c *cache) put(l *loc, value []byte) {
 		s.mu.table = make([][cacheWays]cacheSlot, max(1, s.size/cachePerSlot/cacheWays))
 		s.mu.end = uint64(s.size) // so that no slot is held by its zero value
 	}
-	set := s.set(hash)
-	victim := &set[0]
-	for i := range set {
-		slot := &set[i]
-		if slot.place == place && s.holds(slot) {
-			return
-		}
-		if slot.start < victim.start {
+	if s.find(set, seq) != nil {
+		return
+	}
+	slots := s.set(set)
+	victim := &slots[0]
+	for i := range slots {
+		if slot := &slots[i]; slot.start < victim.start {
 			victim = slot
 		}
 	}
-	*victim = cacheSlot{place: place, start: s.write(value)}
+	*victim = cacheSlot{seq: seq, start: s.write(value)}
+}
+
+// renew keeps the value of a record that supersedes one whose value has was bytes,
+// if it has that. It copies value.
+func (c *cache) renew(key []byte, old uint64, was int, seq uint64, value []byte) {
+	s, set := c.shard(key)
+	if s.size == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := s.find(set, old)
+	switch {
+	case slot == nil:
+	case !s.takes(len(value)):
+		*slot = cacheSlot{}
+	case len(value) <= was:
+		slot.seq = seq
+		copy(s.mu.ring[slot.start%uint64(s.size):], value)
+	default:
+		*slot = cacheSlot{seq: seq, start: s.write(value)}
+	}
+}
+
+// takes tells whether a value of n bytes is kept.
+func (s *cacheShard) takes(n int) bool { return n > 0 && n <= s.size/cacheShare }
+
+// find returns the slot of a record, nil without one.
+func (s *cacheShard) find(set, seq uint64) *cacheSlot {
+	if s.mu.ring == nil {
+		return nil
+	}
+	slots := s.set(set)
+	for i := range slots {
+		if slot := &slots[i]; slot.seq == seq && s.holds(slot) {
+			return slot
+		}
+	}
+	return nil
 }
 
 func (s *cacheShard) set(hash uint64) *[cacheWays]cacheSlot {

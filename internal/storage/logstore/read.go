@@ -48,7 +48,7 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 			e.tables.release(t)
 			return dst, false, nil
 		}
-		if v, ok := e.cache.get(&place, int(place.length)-headerLen-len(key), dst); ok {
+		if v, ok := e.cache.get(key, place.seq(), place.valueLen(key), dst); ok {
 			e.tables.release(t)
 			return v, true, nil
 		}
@@ -61,7 +61,7 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 		v, err := e.read(s, &place, key, buf)
 		if err == nil {
 			dst = append(dst, v...)
-			e.cache.put(&place, v)
+			e.cache.put(key, place.seq(), v)
 		}
 		buf.done()
 		e.tables.release(t)

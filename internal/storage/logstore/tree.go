@@ -61,6 +61,9 @@ type loc struct {
 
 func (l *loc) seq() uint64 { return uint64(l.seqHigh)<<32 | uint64(l.seqLow) }
 
+// valueLen returns the size of the value of key's record.
+func (l *loc) valueLen(key []byte) int { return int(l.length) - headerLen - len(key) }
+
 // newLoc returns the place of a record.
 func newLoc(seq uint64, segment uint32, offset, length int64) loc {
 	return loc{uint32(seq), uint32(seq >> 32), segment, uint32(offset), uint32(length)}

@@ -137,6 +137,9 @@ func (e *Engine) refer(ops []storage.Op, s *segment, seq uint64, offset int64) {
 			place := newLoc(seq+uint64(i), s.number, offset, length)
 			old, was = e.index.set(op.Key, place, false)
 			s.refer(&place)
+			if was {
+				e.cache.renew(op.Key, old.seq(), old.valueLen(op.Key), place.seq(), op.Value)
+			}
 		}
 		if was {
 			segments[old.segment].forget(&old)
