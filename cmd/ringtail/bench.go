@@ -193,6 +193,7 @@ func (c *benchRunCmd) config() (bench.Config, error) {
 	case bench.DoorHTTP:
 		cfg.Routing = bench.RoutingServer
 	}
+	cfg.Lookup = !c.Preload && cfg.Door != bench.DoorRESP // which has no siblings
 	if len(c.Delays) > 0 && !c.Staleness {
 		return cfg, usagef("--delays: nothing is delayed without --staleness")
 	}

@@ -21,7 +21,7 @@ func TestBenchRunsWhatTheFlagsSay(t *testing.T) {
 	}
 	want := bench.Config{
 		Door: bench.DoorNative, Addrs: bench.Default().Addrs, Routing: bench.RoutingServer, Conns: 2, Bucket: "x", Workload: bench.WorkloadB, ValueBytes: 100, Keys: 7,
-		Distribution: bench.Uniform, HotKeys: 10, HotShare: 0.9, Concurrency: 1, Arrivals: bench.Even, Processes: 1, Probers: 8, WarmUp: time.Second, Duration: 5 * time.Second, Seed: 9,
+		Distribution: bench.Uniform, HotKeys: 10, HotShare: 0.9, Concurrency: 1, Arrivals: bench.Even, Processes: 1, Probers: 8, WarmUp: time.Second, Duration: 5 * time.Second, Lookup: true, Seed: 9,
 		R: 1, W: client.Default, DW: 0, Strict: true, Timeout: 3 * time.Second,
 	}
 	second := want

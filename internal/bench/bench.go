@@ -89,7 +89,7 @@ func newBench(cfg Config, store Store) *bench {
 	grown := newGrowth(cfg.Keys)
 	b := &bench{cfg: cfg, wait: waitUntil, shared: &shared{
 		cfg: cfg, store: store, mix: mixes[cfg.Workload], keys: cfg.chooser(grown), grown: grown,
-		values: newValues(cfg.sizes(), cfg.Seed), contexts: newContexts(cfg.Keys),
+		values: newValues(cfg.sizes(), cfg.Seed), contexts: newContexts(cfg.Keys, cfg.Lookup),
 		inserted: "new" + strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.Itoa(cfg.Process) + "-",
 	}}
 	for range min(cfg.callers(), 4*runtime.GOMAXPROCS(0)) {

@@ -121,6 +121,33 @@ func TestPreloadLeavesOneValueOfEachKey(t *testing.T) {
 	})
 }
 
+// TestLookup: a run without preload is beside nothing that an earlier one has left,
+// if it looks.
+func TestLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, look := range []bool{true, false} {
+			store := &fakeStore{getTime: time.Millisecond, putTime: time.Millisecond}
+			cfg := small(WorkloadC)
+			cfg.Preload = true
+			if _, err := RunOn(t.Context(), cfg, store, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+			cfg = small(WorkloadW)
+			cfg.Concurrency, cfg.Lookup = 1, look
+			r, err := RunOn(t.Context(), cfg, store, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if beside := r.Conflicts > 0; beside == look {
+				t.Errorf("looks before it puts: %v; siblings: %v", look, beside)
+			}
+			if n := r.count(lookup); look && (n < 100 || n > int64(cfg.Keys)) {
+				t.Errorf("%d of %d keys were looked up", n, cfg.Keys)
+			}
+		}
+	})
+}
+
 func TestPreloadGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := small(WorkloadA)

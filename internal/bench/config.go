@@ -96,6 +96,10 @@ type Config struct {
 	// Preload puts every key once before that. Without it, reads of keys that
 	// were never put count as missing.
 	Preload bool
+	// Lookup gets a key before it is updated for the first time, because an earlier
+	// run may have left something there, beside which a put that has not seen it
+	// would be a sibling. It is for runs without Preload.
+	Lookup bool
 	// Seed repeats the draws of keys, operations and values, per caller.
 	Seed uint64
 	// R, W and DW are those of the requests; client.Default takes the bucket's.

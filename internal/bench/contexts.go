@@ -26,7 +26,15 @@ type seen struct {
 
 const stripes = 1024
 
-func newContexts(keys int) *contexts { return &contexts{slots: make([]seen, keys)} }
+// newContexts returns what is known of keys at first: nothing, which with stale is
+// not to say that there is nothing.
+func newContexts(keys int, stale bool) *contexts {
+	c := &contexts{slots: make([]seen, keys)}
+	for i := range c.slots {
+		c.slots[i].stale = stale
+	}
+	return c
+}
 
 // known tells whether a key is one of those whose context is kept: it is not one
 // that was inserted, which nobody updates.
