@@ -57,7 +57,7 @@ func (o *get) readOwn(p *plan, prompt bool) {
 // that. The caller holds mu.
 func (o *get) countOwn() {
 	if o.countCopy(); o.tally.Outcome() == quorum.Pending {
-		o.local = max(o.took(), 1)
+		o.asksNow(&o.flight, &o.timing)
 	}
 }
 

@@ -134,7 +134,7 @@ func (o *put) spread() {
 	s.heard, s.served, s.by = true, true, o.c.Self
 	o.count(o.self, o.place, quorum.Applied)
 	if o.tally.Outcome() == quorum.Pending {
-		o.local = max(o.took(), 1)
+		o.asksNow(&o.flight, &o.timing)
 	}
 	o.chooseAll(&first)
 	r := o.round

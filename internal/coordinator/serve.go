@@ -45,10 +45,14 @@ func (c *Coordinator) handle(req wire.Request, prompt bool) (done bool) {
 	to.Reply = req.Reply
 	r := requestOf(m)
 	r.From, r.Level, r.Deadline, r.timed = req.From, req.Level, req.Deadline, true
+	start := req.Began
+	if start.IsZero() {
+		start = c.Now()
+	}
 	if req.Type == wire.TypeGet {
-		done = c.tryGet(&r, c.Now(), to, prompt)
+		done = c.tryGet(&r, start, to, prompt)
 	} else {
-		done = c.tryPut(&r, c.Now(), to, prompt)
+		done = c.tryPut(&r, start, to, prompt)
 	}
 	if !done {
 		*to = reply{}

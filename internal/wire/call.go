@@ -85,6 +85,8 @@ type Request struct {
 	// it has a stamp. Late tells that one that begins work is to be refused for that.
 	Waited time.Duration
 	Late   bool
+	// Began is when it was first looked at, if it has been handed on since.
+	Began time.Time
 	// Reply answers it.
 	Reply Reply
 }
