@@ -216,9 +216,9 @@ type Request struct {
 	Deadline time.Time
 
 	// admitted tells that the request is part of one that was let in, timed that how
-	// long it has waited is known, and was little enough, and seen that its context
-	// was made here a moment ago.
-	admitted, timed, seen bool
+	// long it has waited is known, and was little enough, seen that its context was
+	// made here a moment ago, and fetched that its record had to be read from the disk.
+	admitted, timed, seen, fetched bool
 	// retries is how often it was tried again without news of the ring.
 	retries int
 	// carried is what OmitRestart keeps.

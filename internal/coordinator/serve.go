@@ -46,7 +46,7 @@ func (c *Coordinator) handle(req wire.Request, prompt bool) (done bool) {
 	r := requestOf(m)
 	r.From, r.Level, r.Deadline, r.timed = req.From, req.Level, req.Deadline, true
 	start := req.Began
-	if start.IsZero() {
+	if r.fetched = !start.IsZero(); !r.fetched {
 		start = c.Now()
 	}
 	if req.Type == wire.TypeGet {

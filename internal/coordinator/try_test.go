@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
+	"github.com/ringtaildb/ringtail/internal/replica"
 	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
@@ -88,5 +89,34 @@ func TestTryElsewhere(t *testing.T) {
 	g := c.get(out.index(), "a", opts(3, 3, 3))
 	c.run()
 	want(t, g, "[v]")
+	c.end()
+}
+
+// TestFetchedAsksFew: a get whose record had to be read from the disk has no more
+// disks read than it needs.
+func TestFetchedAsksFew(t *testing.T) {
+	c := newCluster(t, 3)
+	at, _ := c.ownersOf("a")
+	n := c.nodes[at]
+	cfg := DefaultForTest()
+	cfg.ReadAll, cfg.ReadFewAt = 0, 1000
+	n.open(cfg, replica.Default())
+	for _, fetched := range []bool{false, true} {
+		answer := &recorder{}
+		m := wire.Get{R: 2, W: 2, DW: 2, Key: testKey(t, "a")}
+		r := wire.Request{
+			Type: wire.TypeGet, Deadline: c.now.Add(time.Second), Payload: m.AppendTo(nil), Reply: wire.Reply{To: answer, Type: wire.TypeGet},
+		}
+		want := 2
+		if fetched {
+			r.Began, want = c.now.Add(-time.Millisecond), 1
+		}
+		if n.coord.Handle(r); len(c.pending) != want {
+			t.Errorf("fetched %v: %d are asked, want %d", fetched, len(c.pending), want)
+		}
+		if c.run(); answer.answers != 1 || answer.err != nil {
+			t.Errorf("fetched %v: %d answers, %v", fetched, answer.answers, answer.err)
+		}
+	}
 	c.end()
 }
