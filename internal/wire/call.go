@@ -92,8 +92,8 @@ type Request struct {
 }
 
 // Handler serves requests. Handle is called in the connection's reader: it must
-// not wait for the network. It answers through Reply, during the call or later,
-// exactly once (besides interim responses).
+// not wait for the network, nor for a read of the disk. It answers through Reply,
+// during the call or later, exactly once (besides interim responses).
 type Handler interface {
 	Handle(req Request)
 }
