@@ -38,6 +38,14 @@ func (s *instant) Put(_ kv.Level, _ kv.Partition, _ kv.Key, _ object.Write, buf 
 	return o, buf, 0, err
 }
 
+func (s *instant) PeekUnder(l kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+	return s.ReadUnder(l, p, k, buf)
+}
+
+func (s *instant) TryPut(l kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	return s.Put(l, p, k, w, buf, durable)
+}
+
 func (s *instant) Merge(kv.Partition, kv.Key, object.Object, vclock.Floor, storage.Waiter) error {
 	return nil
 }

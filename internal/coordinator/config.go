@@ -28,6 +28,7 @@ type Config struct {
 	// ReadFewAt is the number of requests in flight here from which on gets ask R
 	// owners rather than all. With fewer there is processor time to spare, and the
 	// first R of all answer sooner than the R nearest where nodes stall now and then.
+	// Gets whose records are on the disk ask R in any case.
 	ReadFewAt int
 	// ReadAll is the share of gets that ask all owners of their key where R of them
 	// would do, 0 to 1. More of it finds stale copies sooner, and costs their

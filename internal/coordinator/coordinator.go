@@ -32,6 +32,10 @@ type Local interface {
 	// that the copy no longer serves.
 	ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
 	Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
+	// PeekUnder is ReadUnder, and TryPut is Put, for a caller that must not wait for
+	// the disk: the error is storage.ErrWaits where they would have to.
+	PeekUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error)
+	TryPut(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error)
 	Merge(p kv.Partition, k kv.Key, in object.Object, floor vclock.Floor, durable storage.Waiter) error
 	// Floor is that of the node's copy of p, with its version.
 	Floor(p kv.Partition) (vclock.Floor, uint64)
@@ -212,9 +216,9 @@ type Request struct {
 	Deadline time.Time
 
 	// admitted tells that the request is part of one that was let in, timed that how
-	// long it has waited is known, and was little enough, and seen that its context
-	// was made here a moment ago.
-	admitted, timed, seen bool
+	// long it has waited is known, and was little enough, seen that its context was
+	// made here a moment ago, and fetched that its record had to be read from the disk.
+	admitted, timed, seen, fetched bool
 	// retries is how often it was tried again without news of the ring.
 	retries int
 	// carried is what OmitRestart keeps.
@@ -234,20 +238,31 @@ func (c *Coordinator) Put(req Request, to Receiver) { c.put(&req, c.Now(), to) }
 // get starts a get that came at start, put a put: perhaps once more, after the
 // ring has changed.
 func (c *Coordinator) get(req *Request, start time.Time, to Receiver) {
+	c.tryGet(req, start, to, false)
+}
+
+func (c *Coordinator) put(req *Request, start time.Time, to Receiver) {
+	c.tryPut(req, start, to, false)
+}
+
+// tryGet is get, tryPut put, perhaps for a caller that must not wait for the disk,
+// which is prompt: where the request would have to it is not begun, to is told
+// nothing, and they return false.
+func (c *Coordinator) tryGet(req *Request, start time.Time, to Receiver, prompt bool) (done bool) {
 	var p plan
 	if err := c.plan(&p, wire.TypeGet, req, start); err != nil {
 		c.Stats.GetDone(refusedAtOnce(req, err))
 		to.Receive(wire.Answer{}, err)
-		return
+		return true
 	}
 	if p.here() {
-		c.coordinateGet(&p, start, to)
-		return
+		return c.coordinateGet(&p, start, to, prompt)
 	}
 	c.forward(&p, 0, start, to, nil)
+	return true
 }
 
-func (c *Coordinator) put(req *Request, start time.Time, to Receiver) {
+func (c *Coordinator) tryPut(req *Request, start time.Time, to Receiver, prompt bool) (done bool) {
 	var p plan
 	ctx, err := c.planPut(&p, req, start)
 	switch {
@@ -257,8 +272,9 @@ func (c *Coordinator) put(req *Request, start time.Time, to Receiver) {
 	case !p.here():
 		c.forward(&p, ctx.Fastest, start, to, nil)
 	case req.Update.Deleted && len(req.Update.Context) == 0:
-		c.deleteSeen(&p, start, to)
+		return c.deleteSeen(&p, start, to, prompt)
 	default:
-		c.coordinatePut(&p, ctx, start, to)
+		return c.coordinatePut(&p, ctx, start, to, prompt)
 	}
+	return true
 }

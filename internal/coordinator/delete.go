@@ -19,13 +19,13 @@ type seenDelete struct {
 	to    Receiver
 }
 
-func (c *Coordinator) deleteSeen(p *plan, start time.Time, to Receiver) {
+func (c *Coordinator) deleteSeen(p *plan, start time.Time, to Receiver, prompt bool) (done bool) {
 	d := &seenDelete{c: c, req: p.Request, start: start, to: to}
 	d.req.Key, d.req.Options, d.req.admitted = append(kv.Key(nil), p.Key...), p.given, true
 	// Whoever is read need not be who takes the write, while the ring changes.
 	read := d.req
 	read.Forwarded, read.inner, read.Update = false, true, object.Update{}
-	c.get(&read, start, d)
+	return c.tryGet(&read, start, d, prompt)
 }
 
 // Receive implements Receiver for the read.

@@ -1,12 +1,14 @@
 package coordinator
 
 import (
+	"errors"
 	"time"
 
 	"github.com/ringtaildb/ringtail/internal/hedge"
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/object"
 	"github.com/ringtaildb/ringtail/internal/quorum"
+	"github.com/ringtaildb/ringtail/internal/storage"
 	"github.com/ringtaildb/ringtail/internal/vclock"
 	"github.com/ringtaildb/ringtail/internal/wire"
 )
@@ -102,12 +104,13 @@ func (o *get) reset() {
 
 // coordinateGet reads the node's own copy, and asks the other owners, or
 // stand-ins for those that are down, for theirs unless they have the same
-// version. A get that needs one answer takes the node's own.
-func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
+// version. A get that needs one answer takes the node's own. One that is prompt is
+// not begun if its own copy is on the disk.
+func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver, prompt bool) (done bool) {
 	if err := c.reachable("get", p, p.Options.R, p.owners); err != nil {
 		c.Stats.GetDone(refusedAtOnce(&p.Request, err))
 		to.Receive(wire.Answer{}, err)
-		return
+		return true
 	}
 	o := c.gets.Get().(*get)
 	o.begin(p, c.loose(p), start)
@@ -116,7 +119,10 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 	o.call = wire.Call{Type: wire.TypeReplicaRead, Deadline: p.Deadline, Level: p.view.Level}
 	o.given, o.forwarded, o.asStandIn, o.retries, o.carried = p.given, p.Forwarded, p.StandIn, p.retries, p.carried
 	o.key = append(o.key[:0], p.Key...)
-	o.readOwn(p)
+	if o.readOwn(p, prompt); errors.Is(o.own.err, storage.ErrWaits) {
+		o.reset()
+		return false
+	}
 	o.launch(start, p.Deadline, to)
 	o.spread(o.mayHold(p), int(p.Options.R)-1)
 	if isStale(o.own.err) {
@@ -124,6 +130,7 @@ func (c *Coordinator) coordinateGet(p *plan, start time.Time, to Receiver) {
 		c.askAround(p)
 	}
 	o.release()
+	return true
 }
 
 // spread counts the node's own copy, and if that is not enough asks for those of

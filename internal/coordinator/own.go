@@ -19,14 +19,19 @@ type ownCopy struct {
 }
 
 // readOwn reads the node's own copy under its floor, or as a stand-in its hints,
-// which have none, with the copy of an owner that is read no more or not yet.
-func (o *get) readOwn(p *plan) {
+// which have none, with the copy of an owner that is read no more or not yet. If it
+// is prompt it does not wait for the disk, but for what a stand-in has.
+func (o *get) readOwn(p *plan, prompt bool) {
 	c, own := o.c, &o.own
 	if o.carried != nil && slices.Contains(o.carried.answered, c.Self) {
 		return
 	}
 	o.buf = o.buf[:0]
-	if o.copies = p.own || slices.Contains(p.view.Owners, c.Self); o.copies {
+	o.copies = p.own || slices.Contains(p.view.Owners, c.Self)
+	switch {
+	case o.copies && prompt && !p.standIn:
+		own.object, own.floor, own.version, o.buf, own.err = c.Local.PeekUnder(p.view.Level, p.partition, p.Key, o.buf)
+	case o.copies:
 		own.object, own.floor, own.version, o.buf, own.err = c.Local.ReadUnder(p.view.Level, p.partition, p.Key, o.buf)
 	}
 	if p.standIn {
@@ -52,7 +57,7 @@ func (o *get) readOwn(p *plan) {
 // that. The caller holds mu.
 func (o *get) countOwn() {
 	if o.countCopy(); o.tally.Outcome() == quorum.Pending {
-		o.local = max(o.took(), 1)
+		o.asksNow(&o.flight, &o.timing)
 	}
 }
 

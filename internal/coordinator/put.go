@@ -94,12 +94,13 @@ func (o *put) reset() {
 
 // coordinatePut writes the node's own copy, or its hint, sends the result,
 // encoded once, to the other owners, and lets the answers do the rest. The local
-// fsync and the sends run side by side.
-func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time, to Receiver) {
+// fsync and the sends run side by side. A put that is prompt is not begun if its own
+// copy is on the disk.
+func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time, to Receiver, prompt bool) (done bool) {
 	if err := c.reachable("put", p, max(p.Options.W, p.Options.DW), p.view.Old, p.view.New); err != nil {
 		c.Stats.PutDone(refusedAtOnce(&p.Request, err))
 		to.Receive(wire.Answer{}, err)
-		return
+		return true
 	}
 	o := c.puts.Get().(*put)
 	o.begin(p, c.loose(p), start)
@@ -113,11 +114,11 @@ func (c *Coordinator) coordinatePut(p *plan, ctx object.Context, start time.Time
 	}
 	o.launch(start, p.Deadline, to)
 	defer o.release()
-	if err := o.writeLocal(p, ctx); err != nil {
-		o.refused(p, ctx, err)
-		return
+	if err := o.writeLocal(p, ctx, prompt); err != nil {
+		return o.refused(p, ctx, err)
 	}
 	o.spread()
+	return true
 }
 
 // nobody stands in for a slot.
@@ -133,7 +134,7 @@ func (o *put) spread() {
 	s.heard, s.served, s.by = true, true, o.c.Self
 	o.count(o.self, o.place, quorum.Applied)
 	if o.tally.Outcome() == quorum.Pending {
-		o.local = max(o.took(), 1)
+		o.asksNow(&o.flight, &o.timing)
 	}
 	o.chooseAll(&first)
 	r := o.round

@@ -28,9 +28,11 @@ func share(number uint32, of float64) bool {
 	return float64(number*golden) < of*(1<<32)
 }
 
-// mayHold tells whether the get may do with few owners at first.
+// mayHold tells whether the get may do with few owners at first: if there are many
+// of them, or the disks have to be read for it, as it seems where this node's had to.
 func (o *get) mayHold(p *plan) bool {
-	return p.own && o.c.waiting.Load() >= int64(o.c.cfg.ReadFewAt) && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.ticket, o.c.cfg.ReadAll)
+	busy := p.fetched || o.c.waiting.Load() >= int64(o.c.cfg.ReadFewAt)
+	return p.own && busy && p.view.New == nil && p.retries == 0 && p.carried == nil && !share(o.ticket, o.c.cfg.ReadAll)
 }
 
 // chooseNear picks those that are asked first, if they are not all. The caller

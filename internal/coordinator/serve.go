@@ -11,10 +11,17 @@ import (
 
 // Handle serves a client's or another node's get or put (wire.TypeGet,
 // TypePut). It answers when the outcome is known.
-func (c *Coordinator) Handle(req wire.Request) {
+func (c *Coordinator) Handle(req wire.Request) { c.handle(req, false) }
+
+// Try is Handle for a caller that must not wait for the disk. Where the request
+// would have to it is not begun, and Try returns false: then it is to be handled
+// elsewhere. What the node keeps for others as hints may be waited for.
+func (c *Coordinator) Try(req wire.Request) (done bool) { return c.handle(req, true) }
+
+func (c *Coordinator) handle(req wire.Request, prompt bool) (done bool) {
 	if req.Late {
 		c.refuse(req)
-		return
+		return true
 	}
 	var m wire.Put
 	var err error
@@ -28,7 +35,7 @@ func (c *Coordinator) Handle(req wire.Request) {
 	}
 	if err != nil {
 		req.Reply.Fail(err)
-		return
+		return true
 	}
 	if req.From == 0 {
 		// Only a node knows that no owner answers.
@@ -38,7 +45,20 @@ func (c *Coordinator) Handle(req wire.Request) {
 	to.Reply = req.Reply
 	r := requestOf(m)
 	r.From, r.Level, r.Deadline, r.timed = req.From, req.Level, req.Deadline, true
-	c.carryOut(req.Type, &r, c.Now(), to)
+	start := req.Began
+	if r.fetched = !start.IsZero(); !r.fetched {
+		start = c.Now()
+	}
+	if req.Type == wire.TypeGet {
+		done = c.tryGet(&r, start, to, prompt)
+	} else {
+		done = c.tryPut(&r, start, to, prompt)
+	}
+	if !done {
+		*to = reply{}
+		replies.Put(to)
+	}
+	return done
 }
 
 // carryOut starts a get or put that came at start.

@@ -73,6 +73,14 @@ func (s *slots) begin(p *plan, loose bool, start time.Time) {
 	}
 }
 
+// asksNow notes that what the node itself does is done, and that the owners are
+// asked now. The caller holds mu.
+func (s *slots) asksNow(f *flight, t *timing) {
+	took := f.took()
+	t.local = max(took, 1)
+	s.since = f.start.Add(took)
+}
+
 func (s *slots) end() {
 	clear(s.at[:len(s.owners)])
 	s.cur, s.owners, s.spare, s.list, s.used, s.tried = nil, nil, nil, s.list[:0], s.used[:0], 0

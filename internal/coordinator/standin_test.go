@@ -429,9 +429,13 @@ func TestAClientMakesNoStandIn(t *testing.T) {
 }
 
 // recorder is a Responder that remembers an error.
-type recorder struct{ err error }
+type recorder struct {
+	answers int
+	err     error
+}
 
 func (r *recorder) Respond(_ uint64, _ wire.Type, f wire.Flags, m wire.Appender) {
+	r.answers++
 	if f&wire.FlagError != 0 {
 		r.err = wire.ParseError(m.AppendTo(nil))
 	}

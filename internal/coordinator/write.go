@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -41,7 +42,7 @@ func (o *put) needs(v *ring.View) quorum.Need {
 
 // writeLocal carries out the local write and makes the answer. An error means
 // that nothing was applied.
-func (o *put) writeLocal(p *plan, ctx object.Context) error {
+func (o *put) writeLocal(p *plan, ctx object.Context, prompt bool) error {
 	write := object.Write{
 		Merge: p.props.Merge, Context: ctx, Now: kv.TimeOf(o.start), MaxClock: o.c.cfg.MaxClock,
 		Deleted: p.Update.Deleted, ContentType: p.Update.ContentType, Value: p.Update.Value, Meta: p.Update.Meta,
@@ -55,7 +56,7 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 		o.hold(1)
 		durable, o.syncing = o, true
 	}
-	obj, dropped, err := o.write(p, &write, durable)
+	obj, dropped, err := o.write(p, &write, durable, prompt)
 	if err != nil {
 		if durable != nil {
 			o.refs.Add(-1)
@@ -74,8 +75,9 @@ func (o *put) writeLocal(p *plan, ctx object.Context) error {
 	return nil
 }
 
-// write writes the node's own copy, or as a stand-in its hint.
-func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj object.Object, dropped int, err error) {
+// write writes the node's own copy, or as a stand-in its hint. If it is prompt it
+// does not wait for the disk to read the copy.
+func (o *put) write(p *plan, w *object.Write, durable storage.Waiter, prompt bool) (obj object.Object, dropped int, err error) {
 	if p.standIn {
 		o.floor = 0
 		obj, o.buf, dropped, err = o.c.Hints.PutHint(p.view.Level, o.home, p.partition, p.Key, *w, o.buf[:0], durable)
@@ -87,7 +89,11 @@ func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj objec
 	// The object stands for what the floor covers if the copy had that floor all
 	// the while.
 	_, o.floor = o.c.Local.Floor(p.partition)
-	obj, o.buf, dropped, err = o.c.Local.Put(p.view.Level, p.partition, p.Key, *w, o.buf[:0], durable)
+	if prompt {
+		obj, o.buf, dropped, err = o.c.Local.TryPut(p.view.Level, p.partition, p.Key, *w, o.buf[:0], durable)
+	} else {
+		obj, o.buf, dropped, err = o.c.Local.Put(p.view.Level, p.partition, p.Key, *w, o.buf[:0], durable)
+	}
 	if _, now := o.c.Local.Floor(p.partition); now != o.floor {
 		o.floor = 0
 	}
@@ -96,13 +102,17 @@ func (o *put) write(p *plan, w *object.Write, durable storage.Waiter) (obj objec
 
 // refused ends a put whose local write was refused, or has it carried out anew
 // after news of the ring, or passes it on if the refusal is this node's own
-// affair: nothing was applied.
-func (o *put) refused(p *plan, ctx object.Context, err error) {
+// affair: nothing was applied. It returns false for one that is to be begun
+// elsewhere, because it would wait for the disk.
+func (o *put) refused(p *plan, ctx object.Context, err error) (done bool) {
 	o.mu.Lock()
 	decided := o.decide()
 	o.mu.Unlock()
 	switch {
 	case !decided:
+	case errors.Is(err, storage.ErrWaits):
+		o.c.waiting.Add(-1)
+		return false
 	case isStale(err):
 		o.c.waiting.Add(-1)
 		o.c.postpone(p, o.start, o.to, err)
@@ -112,6 +122,7 @@ func (o *put) refused(p *plan, ctx object.Context, err error) {
 	default:
 		o.finish(len(p.owners), 0, err)
 	}
+	return true
 }
 
 // ownAffair tells whether another node may take a write that this one refuses.

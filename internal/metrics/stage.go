@@ -20,6 +20,9 @@ const (
 	// StageReplicaRead and StageReplicaWrite are what coordinators ask of replicas.
 	StageReplicaRead
 	StageReplicaWrite
+	// StageDisk is gets, puts, and what coordinators ask of replicas, of which the
+	// record is on the disk alone. They are counted in their own stage as well.
+	StageDisk
 	// StageBackground is scans for hand-off, exchanges and listings.
 	StageBackground
 	numStages
@@ -27,7 +30,7 @@ const (
 
 var stageNames = [numStages]string{
 	StageDecode: "decode", StageCoordinate: "coordinate", StageReplicaRead: "replica_read",
-	StageReplicaWrite: "replica_write", StageBackground: "background",
+	StageReplicaWrite: "replica_write", StageDisk: "disk", StageBackground: "background",
 }
 
 // String returns the stage's name as metrics show it.

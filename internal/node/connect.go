@@ -24,7 +24,9 @@ func (n *Node) Handle(req wire.Request) {
 	n.metrics.Begun(stageOf(req.Type), req.Waited)
 	switch req.Type {
 	case wire.TypeReplicaRead, wire.TypeReplicaPut:
-		n.store.Handle(req)
+		if !n.store.Try(req) {
+			n.fetches.later(req, n.store.Handle)
+		}
 	case wire.TypeHandoff:
 		n.sender.Handle(req)
 	case wire.TypeExchange, wire.TypeSweep:
@@ -39,7 +41,9 @@ func (n *Node) Handle(req wire.Request) {
 		if req.From == 0 {
 			n.metrics.Requests[metrics.DoorNative].Add(1)
 		}
-		n.coord.Handle(req)
+		if !n.coord.Try(req) {
+			n.fetches.later(req, n.coord.Handle)
+		}
 	case wire.TypeRing:
 		n.tellRing(req)
 	case wire.TypeState, wire.TypeVote, wire.TypeMarks:

@@ -45,7 +45,7 @@ func (n *Node) leave(ctx context.Context) error {
 // holdsNothing tells whether nothing here is needed any more, and logs now and
 // then, as of told, what is.
 func (n *Node) holdsNothing(told *time.Time) bool {
-	copies, hints, requests := len(n.store.Held()), len(n.store.Hints()), n.coord.InFlight()
+	copies, hints, requests := len(n.store.Held()), len(n.store.Hints()), n.coord.InFlight()+n.fetches.waiting()
 	if copies+hints+requests == 0 {
 		return true
 	}

@@ -62,6 +62,7 @@ type Node struct {
 	riak   *riak.Server
 
 	background *background
+	fetches    *fetches
 	valve      *valve
 	// unflushed tells that there are writes to be flushed soon.
 	unflushed chan struct{}
@@ -136,6 +137,7 @@ func (n *Node) open() error {
 	}
 	n.metrics = metrics.NewNode(n.started)
 	n.background = newBackground(&n.metrics.Stages[metrics.StageBackground])
+	n.fetches = newFetches(&n.metrics.Stages[metrics.StageDisk])
 	n.pool = transport.NewPool(n.cfg.Transport, network, transport.Hooks{
 		Identity: n.identity, Versions: n.versions, Level: n.level, Accepted: n.accepted, Refused: n.refused, Changed: n.peerChanged,
 	}, n.log)
@@ -269,7 +271,7 @@ func (n *Node) run(ctx context.Context) error {
 // who sent them have their answers.
 func (n *Node) drain() {
 	deadline := time.Now().Add(drainFor)
-	for n.coord.InFlight()+n.server.Owes() > 0 && time.Now().Before(deadline) {
+	for n.coord.InFlight()+n.fetches.waiting()+n.server.Owes() > 0 && time.Now().Before(deadline) {
 		time.Sleep(expireEvery)
 	}
 }

@@ -146,7 +146,7 @@ func (c *crashing) look(d disk) {
 // lookAt checks that a put that its copy's floor covers has not been lost.
 func (c *crashing) lookAt(s *Store, e storage.Engine, put begun) {
 	c.Helper()
-	rec, _, err := s.read(appendDataKey(nil, put.p, put.k), nil)
+	rec, _, err := s.read(appendDataKey(nil, put.p, put.k), nil, false)
 	if err != nil {
 		return // it was spoiled
 	}

@@ -307,7 +307,7 @@ func TestHeadsConcurrently(t *testing.T) {
 				last := acked.Load()
 				m := wire.ReplicaRead{Key: k, Have: object.Digest(*last, nil)}
 				r.msg = wire.ReplicaCopy{}
-				if err := s.answerRead(r, 3, unplanned, &m); err != nil {
+				if err := s.answerRead(r, 3, unplanned, &m, false); err != nil {
 					t.Error(err)
 					return
 				}

@@ -75,7 +75,7 @@ func (s *Store) ReadHints(p kv.Partition, k kv.Key, buf []byte) (object.Object, 
 		w.key = appendHintKey(w.key[:0], shelf.owner, p, k)
 		var rec record
 		var err error
-		if rec, buf, err = s.read(w.key, buf); err != nil {
+		if rec, buf, err = s.read(w.key, buf, false); err != nil {
 			if kv.KindOf(err) == kv.KindCorrupt {
 				err = shelf.damage(err)
 			}
@@ -192,7 +192,7 @@ func (s *Store) DeleteHint(owner kv.NodeID, p kv.Partition, k kv.Key, version ui
 	mu.Lock()
 	defer mu.Unlock()
 	var rec record
-	if rec, w.old, err = s.read(w.key, w.old[:0]); err != nil {
+	if rec, w.old, err = s.read(w.key, w.old[:0], false); err != nil {
 		if kv.KindOf(err) == kv.KindCorrupt {
 			err = shelf.damage(err)
 		}

@@ -171,7 +171,7 @@ func TestDamagedHintsAreSetAside(t *testing.T) {
 		}
 		kept := len(keys)
 		for _, key := range at {
-			rec, _, err := s.read(key, nil)
+			rec, _, err := s.read(key, nil, false)
 			gone := rec.obj.Bytes() == nil
 			if err != nil || gone != torn[string(key)] && !(gone && betweenTears(damages, key)) {
 				rt.Errorf("hint %x: gone %v, %v", key, gone, err)

@@ -312,7 +312,7 @@ func (h *history) lows() vclock.Floor {
 }
 
 func (h *history) read(n *node, hint bool) object.Object {
-	rec, _, err := n.store.read(n.spotOf(hint).at, nil)
+	rec, _, err := n.store.read(n.spotOf(hint).at, nil, false)
 	if err != nil {
 		// Two siblings with one dot are no object.
 		h.fail("%v", err)

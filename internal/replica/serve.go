@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/ringtaildb/ringtail/internal/kv"
@@ -13,21 +14,33 @@ import (
 // Handle serves a coordinator's request (wire.TypeReplicaRead, TypeReplicaPut,
 // TypeListKeys) and answers it, a durable put later, everything else before it
 // returns.
-func (s *Store) Handle(req wire.Request) {
+func (s *Store) Handle(req wire.Request) { s.handle(req, false) }
+
+// Try is Handle for a caller that must not wait for the disk. Where the request
+// would have to it does nothing, and returns false: then it is to be handled
+// elsewhere. What the node keeps for others as hints may be waited for.
+func (s *Store) Try(req wire.Request) (done bool) { return s.handle(req, true) }
+
+func (s *Store) handle(req wire.Request, prompt bool) (done bool) {
 	var err error
 	switch req.Type {
 	case wire.TypeReplicaRead:
-		err = s.serveRead(req)
+		err = s.serveRead(req, prompt)
 	case wire.TypeReplicaPut:
-		err = s.servePut(req)
+		err = s.servePut(req, prompt)
 	case wire.TypeListKeys:
 		err = s.serveListKeys(req)
 	default:
 		err = kv.Errorf(kv.KindInvalid, "serve", "a replica does not serve %v", req.Type)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, storage.ErrWaits):
+		return false
+	default:
 		req.Reply.Fail(err)
 	}
+	return true
 }
 
 // reading is the scratch space of one served read.
@@ -37,7 +50,7 @@ type reading struct {
 	msg  wire.ReplicaCopy
 }
 
-func (s *Store) serveRead(req wire.Request) error {
+func (s *Store) serveRead(req wire.Request, prompt bool) error {
 	m, err := wire.ParseReplicaRead(req.Payload)
 	if err != nil {
 		return err
@@ -54,7 +67,7 @@ func (s *Store) serveRead(req wire.Request) error {
 		r.msg, r.head = wire.ReplicaCopy{}, headSpot{}
 		s.reads.Put(r)
 	}()
-	if err := s.answerRead(r, p, req.Level, &m); err != nil {
+	if err := s.answerRead(r, p, req.Level, &m, prompt); err != nil {
 		return err
 	}
 	req.Reply.Send(&r.msg)
@@ -62,14 +75,14 @@ func (s *Store) serveRead(req wire.Request) error {
 }
 
 // answerRead sets r.msg to the answer to m.
-func (s *Store) answerRead(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead) error {
+func (s *Store) answerRead(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead, prompt bool) error {
 	f, same, err := s.same(r, p, level, m)
 	if err != nil {
 		return err
 	}
 	r.msg.Copy = wire.CopySame
 	if !same {
-		if f, err = s.readFor(r, p, level, m); err != nil {
+		if f, err = s.readFor(r, p, level, m, prompt); err != nil {
 			return err
 		}
 	}
@@ -110,12 +123,12 @@ func (s *Store) same(r *reading, p kv.Partition, level kv.Level, m *wire.Replica
 }
 
 // readFor reads what m asks for into r.
-func (s *Store) readFor(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead) (f floor, err error) {
+func (s *Store) readFor(r *reading, p kv.Partition, level kv.Level, m *wire.ReplicaRead, prompt bool) (f floor, err error) {
 	if m.Hints {
 		level = unplanned // what a stand-in adds is not counted
 	}
 	var o object.Object
-	o, f.Floor, f.version, r.buf, err = s.ReadUnder(level, p, m.Key, r.buf[:0])
+	o, f.Floor, f.version, r.buf, err = s.readUnder(level, p, m.Key, r.buf[:0], prompt)
 	switch {
 	case m.Hints && (err == nil || kv.KindOf(err) == kv.KindCorrupt):
 		// A stand-in answers with its hints, whatever became of a copy of its own.
@@ -136,7 +149,7 @@ func (s *Store) readFor(r *reading, p kv.Partition, level kv.Level, m *wire.Repl
 	return f, nil
 }
 
-func (s *Store) servePut(req wire.Request) error {
+func (s *Store) servePut(req wire.Request, prompt bool) error {
 	m, err := wire.ParseReplicaPut(req.Payload)
 	if err != nil {
 		return err
@@ -150,7 +163,7 @@ func (s *Store) servePut(req wire.Request) error {
 		return err
 	}
 	if m.Ack == wire.AckApplied {
-		if err := s.mergePut(req.Level, p, &m, in, nil); err != nil {
+		if err := s.mergePut(req.Level, p, &m, in, nil, prompt); err != nil {
 			return err
 		}
 		req.Reply.Send(wire.AckApplied)
@@ -161,7 +174,7 @@ func (s *Store) servePut(req wire.Request) error {
 	}
 	w := s.acks.Get().(*durableAck)
 	w.store, w.reply = s, req.Reply
-	if err := s.mergePut(req.Level, p, &m, in, w); err != nil {
+	if err := s.mergePut(req.Level, p, &m, in, w, prompt); err != nil {
 		*w = durableAck{}
 		s.acks.Put(w)
 		s.syncing.Add(-1)
@@ -176,11 +189,11 @@ func (s *Store) servePut(req wire.Request) error {
 }
 
 // mergePut merges in where m wants it.
-func (s *Store) mergePut(level kv.Level, p kv.Partition, m *wire.ReplicaPut, in object.Object, durable storage.Waiter) error {
+func (s *Store) mergePut(level kv.Level, p kv.Partition, m *wire.ReplicaPut, in object.Object, durable storage.Waiter, prompt bool) error {
 	if m.For != 0 {
 		return s.MergeHint(m.For, p, m.Key, in, durable)
 	}
-	return s.mergeData(p, m.Key, in, sender{level: level, version: m.Floor}, durable)
+	return s.mergeData(p, m.Key, in, sender{level: level, version: m.Floor, prompt: prompt}, durable)
 }
 
 // enter lets a write in that waits for the disk, unless too many do.

@@ -43,6 +43,8 @@ type Rings interface {
 type Store struct {
 	cfg    Config
 	engine storage.Engine
+	// peeker is the engine, nil for one that cannot tell what waits for the disk.
+	peeker storage.Peeker
 	source Source
 	rings  Rings
 	// saved tells that the trees are kept as they are, and nothing is written.
@@ -88,6 +90,7 @@ func Open(cfg Config, self kv.NodeID, engine storage.Engine, source Source, ring
 		return nil, err
 	}
 	s := &Store{cfg: cfg, self: self, engine: engine, source: source, rings: rings, first: first, heads: newHeads(cfg.MaxHeadBytes)}
+	s.peeker, _ = engine.(storage.Peeker)
 	for i := range s.locks {
 		s.locks[i].from = first
 	}
@@ -123,6 +126,16 @@ func (s *Store) Read(p kv.Partition, k kv.Key, buf []byte) (object.Object, []byt
 // Level is that of the view under which the read was planned. If the copy does
 // not serve it any more the error is of KindStaleRing.
 func (s *Store) ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+	return s.readUnder(level, p, k, buf, false)
+}
+
+// PeekUnder is ReadUnder for a caller that must not wait for the disk: where the
+// copy is there alone, the error is storage.ErrWaits.
+func (s *Store) PeekUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) (object.Object, vclock.Floor, uint64, []byte, error) {
+	return s.readUnder(level, p, k, buf, true)
+}
+
+func (s *Store) readUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte, prompt bool) (object.Object, vclock.Floor, uint64, []byte, error) {
 	part, err := s.part(p)
 	if err != nil {
 		return object.Object{}, nil, 0, buf, err
@@ -137,7 +150,7 @@ func (s *Store) ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) 
 			return object.Object{}, nil, 0, buf, errDamaged(p)
 		}
 		var rec record
-		rec, buf, err = s.read(w.key, buf[:start])
+		rec, buf, err = s.read(w.key, buf[:start], prompt)
 		if err != nil {
 			if kv.KindOf(err) == kv.KindCorrupt {
 				_ = s.damage(part, err) // Upkeep tries again
@@ -155,9 +168,17 @@ func (s *Store) ReadUnder(level kv.Level, p kv.Partition, k kv.Key, buf []byte) 
 	}
 }
 
-func (s *Store) read(key, buf []byte) (record, []byte, error) {
+// read reads a record. If that has to be prompt the error for what is on the disk
+// alone is storage.ErrWaits, as far as the engine knows.
+func (s *Store) read(key, buf []byte, prompt bool) (record, []byte, error) {
 	at := len(buf)
-	buf, found, err := s.engine.Get(key, buf)
+	var found bool
+	var err error
+	if prompt && s.peeker != nil {
+		buf, found, err = s.peeker.Peek(key, buf)
+	} else {
+		buf, found, err = s.engine.Get(key, buf)
+	}
 	if err != nil || !found {
 		return record{}, buf, err
 	}

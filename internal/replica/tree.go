@@ -186,7 +186,7 @@ func (s *Store) rewrite(part *partition, k kv.Key, fn func(rec record, w *work) 
 	mu := s.lockOf(k)
 	mu.Lock()
 	defer mu.Unlock()
-	rec, buf, err := s.read(w.key, w.old[:0])
+	rec, buf, err := s.read(w.key, w.old[:0], false)
 	w.old = buf
 	if err != nil {
 		return s.lost(part, err)

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"errors"
+
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/merkle"
 	"github.com/ringtaildb/ringtail/internal/object"
@@ -50,6 +52,9 @@ type work struct {
 	key, old, out []byte
 	head          headSpot
 	batch         storage.Batch
+	// prompt has what is on the disk alone not be read: the error is
+	// storage.ErrWaits.
+	prompt bool
 }
 
 // data returns the spot of k's data record, which refers to w.
@@ -66,7 +71,7 @@ func (s *Store) release(w *work) {
 	if cap(w.old) > maxScratch || cap(w.out) > maxScratch {
 		w.old, w.out = nil, nil
 	}
-	w.head = headSpot{}
+	w.head, w.prompt = headSpot{}, false
 	s.work.Put(w)
 }
 
@@ -87,13 +92,43 @@ func errStopping(op string) error { return kv.Errorf(kv.KindClosed, op, "the nod
 // own view has a higher one, the error is of KindStaleRing: the write was meant
 // for other owners, or fewer.
 func (s *Store) Put(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	return s.putData(level, p, k, w, buf, durable, false)
+}
+
+// TryPut is Put for a caller that must not wait for the disk: where the copy is
+// there alone, the error is storage.ErrWaits.
+func (s *Store) TryPut(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter) (object.Object, []byte, int, error) {
+	return s.putData(level, p, k, w, buf, durable, true)
+}
+
+func (s *Store) putData(level kv.Level, p kv.Partition, k kv.Key, w object.Write, buf []byte, durable storage.Waiter, prompt bool) (object.Object, []byte, int, error) {
 	part, err := s.part(p)
 	if err != nil {
 		return object.Object{}, buf, 0, err
 	}
 	scratch := s.work.Get().(*work)
 	defer s.release(scratch)
-	return s.put(level, p, scratch, scratch.data(part, k), w, buf, durable)
+	at := scratch.data(part, k)
+	scratch.prompt = true
+	o, buf, dropped, err := s.put(level, p, scratch, at, w, buf, durable)
+	if !prompt && s.warm(scratch, at, err) {
+		o, buf, dropped, err = s.put(level, p, scratch, at, w, buf, durable)
+	}
+	return o, buf, dropped, err
+}
+
+// warm reads the record at a spot, without its lock, if err says that it is on the
+// disk, and tells whether it did. So the lock is not held while the disk works,
+// unless what was read is gone from memory before it is used.
+func (s *Store) warm(w *work, at spot, err error) bool {
+	if !errors.Is(err, storage.ErrWaits) {
+		return false
+	}
+	w.prompt = false
+	if b, _, err := s.engine.Get(at.at, w.old[:0]); err == nil { // who holds the lock meets the error
+		w.old = b
+	}
+	return true
 }
 
 // put is Put for any record of p, data or hint.
@@ -180,6 +215,9 @@ type sender struct {
 	// floor is the sender's, or version is that floor's, 0 for none.
 	floor   vclock.Floor
 	version uint64
+	// prompt tells that it must not wait for the disk: where it would, the merge's
+	// error is storage.ErrWaits.
+	prompt bool
 }
 
 // under returns the sender's floor, as far as it is known to a copy under f.
@@ -197,7 +235,13 @@ func (s *Store) mergeData(p kv.Partition, k kv.Key, in object.Object, from sende
 	}
 	w := s.work.Get().(*work)
 	defer s.release(w)
-	return s.mergeFrom(w, w.data(part, k), in, from, durable)
+	at := w.data(part, k)
+	w.prompt = true
+	err = s.mergeFrom(w, at, in, from, durable)
+	if !from.prompt && s.warm(w, at, err) {
+		err = s.mergeFrom(w, at, in, from, durable)
+	}
+	return err
 }
 
 // merge is Merge for any record, data or hint, of a sender without a floor.
@@ -282,7 +326,7 @@ func (s *Store) known(w *work, at spot) (record, entry, error) {
 // held reads the record at a spot, into w.old, and returns it with its entry.
 // The stripe is locked.
 func (s *Store) held(w *work, at spot) (record, entry, error) {
-	rec, buf, err := s.read(at.at, w.old[:0])
+	rec, buf, err := s.read(at.at, w.old[:0], w.prompt)
 	w.old = buf
 	if err != nil && kv.KindOf(err) == kv.KindCorrupt {
 		err = at.unreadable(err)

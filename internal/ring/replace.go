@@ -9,8 +9,11 @@ import (
 
 // Replace is Claim after every node that is a key of replaced has given its places
 // to the node that is its value. With such of the same weights and zones, and
-// nothing else that changes, exactly the places of the replaced nodes move. prev
-// is not nil; of each pair the first is a node of prev only, the second one of
+// nothing else that changes, exactly the places of the replaced nodes move. One that
+// is lighter, or in another zone, may have to part with some of them again: together
+// with other changes that takes, rarely, half as many moves more as would do.
+//
+// prev is not nil; of each pair the first is a node of prev only, the second one of
 // nodes only, and no node stands for two. The error is of KindInvalid.
 func Replace(prev *Ring, epoch uint64, nodes []Node, replaced map[kv.NodeID]kv.NodeID) (*Ring, error) {
 	const op = "replace nodes"

@@ -44,34 +44,50 @@ func TestReplaceMovesOnlyWhatWasTheirs(t *testing.T) {
 }
 
 // Together with other changes, and of other weights and zones, a replacement keeps
-// the promises of Claim and takes hardly more moves than the fewest.
+// the promises of Claim. None takes twice the fewest moves, but for a few: the most
+// that was seen in 200,000 is 1.62 times, and one in 4,000 takes a quarter more.
+// Together those of a fixed sample may need a fiftieth more.
 func TestReplaceAmongOtherChanges(t *testing.T) {
-	moved, few := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		c := drawCluster(t)
-		prev := c.claim(t, nil)
-		old := c.nodes[c.any(t)].ID
-		c.nodes = slices.DeleteFunc(c.nodes, func(n Node) bool { return n.ID == old })
-		c.join(t)
-		heir := c.nodes[len(c.nodes)-1].ID
-		if c.change(t); !slices.ContainsFunc(c.nodes, func(n Node) bool { return n.ID == heir }) {
-			return
-		}
-		next, err := Replace(prev, 2, c.nodes, map[kv.NodeID]kv.NodeID{old: heir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := next.check(); err != nil {
-			t.Fatal(err)
-		}
-		checkBalance(t, next)
-		least := fewest(prev, next)
-		moved, few = moved+Diff(prev, next).Moved, few+least
-		if bound := 1.25*float64(least) + 8 + float64(len(c.nodes))/2; float64(Diff(prev, next).Moved) > bound {
-			t.Fatalf("%d moves among %d nodes, %d suffice", Diff(prev, next).Moved, len(c.nodes), least)
+		c := drawReplacement(t)
+		if bound := 2*float64(c.fewest) + 8 + float64(c.nodes)/2; float64(c.moved) > bound {
+			t.Fatalf("%d moves among %d nodes, %d suffice", c.moved, c.nodes, c.fewest)
 		}
 	})
-	t.Logf("%d moves, %d suffice", moved, few)
+	sample := rapid.Custom(drawReplacement)
+	moved, few := 0, 0
+	for seed := range 200 {
+		c := sample.Example(seed)
+		moved += c.moved
+		few += c.fewest
+	}
+	if float64(moved) > 1.02*float64(few) {
+		t.Errorf("the sample took %d moves, %d suffice", moved, few)
+	}
+	t.Logf("the sample took %d moves, %d suffice", moved, few)
+}
+
+// drawReplacement draws a cluster, a replacement and another change.
+func drawReplacement(t *rapid.T) moves {
+	c := drawCluster(t)
+	prev := c.claim(t, nil)
+	old := c.nodes[c.any(t)].ID
+	c.nodes = slices.DeleteFunc(c.nodes, func(n Node) bool { return n.ID == old })
+	c.join(t)
+	heir := c.nodes[len(c.nodes)-1].ID
+	replaced := map[kv.NodeID]kv.NodeID{old: heir}
+	if c.change(t); !slices.ContainsFunc(c.nodes, func(n Node) bool { return n.ID == heir }) {
+		replaced = nil // it has left again
+	}
+	next, err := Replace(prev, 2, c.nodes, replaced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.check(); err != nil {
+		t.Fatal(err)
+	}
+	checkBalance(t, next)
+	return moves{len(c.nodes), Diff(prev, next).Moved, fewest(prev, next)}
 }
 
 func TestReplaceRefuses(t *testing.T) {

@@ -10,6 +10,8 @@
 // a test.
 package storage
 
+import "github.com/ringtaildb/ringtail/internal/kv"
+
 // Engine stores keys and values on one node. All methods are safe for
 // concurrent use; Close may be called while others run, which then finish or
 // return KindClosed.
@@ -101,6 +103,19 @@ type Engine interface {
 	// A second Close returns KindClosed.
 	Close() error
 }
+
+// Peeker is an Engine that knows whether a read has to wait for the disk. Those
+// that keep all in memory have no need of it.
+type Peeker interface {
+	// Peek is Get for a caller that must not wait for the disk: where Get would, it
+	// returns ErrWaits. It may return it where Get would not, and may wait where the
+	// file system cannot tell.
+	Peek(key, dst []byte) (value []byte, found bool, err error)
+}
+
+// ErrWaits is Peek's error for what is on the disk. It says nothing else of the
+// key, and never leaves the node.
+var ErrWaits error = kv.Errorf(kv.KindInternal, "peek", "the value is on the disk")
 
 // Waiter learns when a batch is durable. It is an interface rather than a
 // func so that a pooled request can be its own Waiter, without an allocation.

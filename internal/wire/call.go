@@ -85,13 +85,15 @@ type Request struct {
 	// it has a stamp. Late tells that one that begins work is to be refused for that.
 	Waited time.Duration
 	Late   bool
+	// Began is when it was first looked at, if it has been handed on since.
+	Began time.Time
 	// Reply answers it.
 	Reply Reply
 }
 
 // Handler serves requests. Handle is called in the connection's reader: it must
-// not wait for the network. It answers through Reply, during the call or later,
-// exactly once (besides interim responses).
+// not wait for the network, nor for a read of the disk. It answers through Reply,
+// during the call or later, exactly once (besides interim responses).
 type Handler interface {
 	Handle(req Request)
 }

@@ -137,7 +137,7 @@ func (e *Engine) lostOf(s *segment, p storage.Prefix) (runs []run) {
 		}
 		key = append(append(key[:0], p[:]...), rest...)
 		b := buf.of(int(l.length))
-		err := e.readBytes(s, int64(l.offset), b)
+		err := e.readBytes(s, int64(l.offset), b, false)
 		if err == nil {
 			_, err = check(b, l, key, s.salt())
 		} else if !isDamage(err) {

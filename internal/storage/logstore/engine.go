@@ -55,6 +55,9 @@ type Engine struct {
 	counts  counts
 	damages damages
 	merge   merge
+	// blind is set where the file system does not tell what has to be read from the
+	// disk.
+	blind atomic.Bool
 	// mergeAll has all segments of the log merged, and those with any garbage, for
 	// tests.
 	mergeAll atomic.Bool
@@ -63,7 +66,10 @@ type Engine struct {
 	sampler sync.WaitGroup // it
 }
 
-var _ storage.Engine = (*Engine)(nil)
+var (
+	_ storage.Engine = (*Engine)(nil)
+	_ storage.Peeker = (*Engine)(nil)
+)
 
 // counts is what Stats tells that nobody else knows.
 type counts struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringtaildb/ringtail/internal/kv"
 	"github.com/ringtaildb/ringtail/internal/storage"
+	"github.com/ringtaildb/ringtail/internal/storage/disk"
 )
 
 // scratch is memory for a record.
@@ -36,8 +37,17 @@ func (s *scratch) done() {
 // Get implements storage.Engine. It takes one system call, and none for what is
 // not yet written or in the cache.
 func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
+	return e.get("get", key, dst, false)
+}
+
+// Peek implements storage.Peeker. It takes as many system calls as Get.
+func (e *Engine) Peek(key, dst []byte) (value []byte, found bool, err error) {
+	return e.get("peek", key, dst, !e.blind.Load())
+}
+
+func (e *Engine) get(op string, key, dst []byte, now bool) (value []byte, found bool, err error) {
 	_ = storage.PrefixOf(key)
-	if err := e.enter("get"); err != nil {
+	if err := e.enter(op); err != nil {
 		return dst, false, err
 	}
 	defer e.users.Leave()
@@ -58,7 +68,7 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 			continue
 		}
 		buf := scratches.Get().(*scratch)
-		v, err := e.read(s, &place, key, buf)
+		v, err := e.read(s, &place, key, buf, now)
 		if err == nil {
 			dst = append(dst, v...)
 			e.cache.put(key, place.seq(), v)
@@ -66,17 +76,18 @@ func (e *Engine) Get(key, dst []byte) (value []byte, found bool, err error) {
 		buf.done()
 		e.tables.release(t)
 		if err != nil {
-			return dst, false, readError("get", err)
+			return dst, false, readError(op, err)
 		}
 		return dst, true, nil
 	}
 }
 
 // read returns the value of key, whose record is at place in s. It is valid
-// until buf is used again.
-func (e *Engine) read(s *segment, place *loc, key []byte, buf *scratch) ([]byte, error) {
+// until buf is used again. If it is to be read now, and is on the disk, the error is
+// storage.ErrWaits.
+func (e *Engine) read(s *segment, place *loc, key []byte, buf *scratch, now bool) ([]byte, error) {
 	b := buf.of(int(place.length))
-	if err := e.readBytes(s, int64(place.offset), b); err != nil {
+	if err := e.readBytes(s, int64(place.offset), b, now); err != nil {
 		if isDamage(err) {
 			err = e.met(s, key, err)
 		}
@@ -117,14 +128,24 @@ func check(b []byte, place *loc, key []byte, salt uint32) ([]byte, error) {
 	return v, nil
 }
 
-// readBytes fills b from offset of s, wherever that is.
-func (e *Engine) readBytes(s *segment, offset int64, b []byte) error {
+// readBytes fills b from offset of s, wherever that is, or if now is set wherever
+// else than on the disk.
+func (e *Engine) readBytes(s *segment, offset int64, b []byte, now bool) error {
 	end := offset + int64(len(b))
 	if s.written.Load() < end && !s.sealed.Load() && e.log.read(s, offset, b) {
 		return nil
 	}
 	if s.file == nil {
 		return errMissing
+	}
+	if now {
+		switch filled, known := disk.ReadNow(s.file, b, offset); {
+		case filled:
+			return nil
+		case known:
+			return storage.ErrWaits
+		}
+		e.blind.Store(true)
 	}
 	n, err := s.file.ReadAt(b, offset)
 	switch {
@@ -138,6 +159,9 @@ func (e *Engine) readBytes(s *segment, offset int64, b []byte) error {
 
 // readError returns the error of a read in the contract's terms.
 func readError(op string, err error) error {
+	if errors.Is(err, storage.ErrWaits) {
+		return err
+	}
 	var damage *storage.Damage
 	if errors.As(err, &damage) {
 		return kv.Wrap(kv.KindCorrupt, op, err)
@@ -169,7 +193,7 @@ func (e *Engine) Scan(p storage.Prefix, from []byte, fn func(key, value []byte) 
 	snap.walk(from, func(rest []byte, l *loc) bool {
 		key = append(key[:storage.PrefixLen], rest...)
 		var v []byte
-		if v, err = e.read(t.segments[l.segment], l, key, buf); err != nil {
+		if v, err = e.read(t.segments[l.segment], l, key, buf, false); err != nil {
 			return false
 		}
 		return fn(key, v)

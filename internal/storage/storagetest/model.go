@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -83,6 +84,14 @@ func (m *machine) get(t *rapid.T) {
 	want, exists := m.model[string(k)]
 	if err != nil || found != exists || string(got) != want {
 		t.Fatalf("Get(%q) = %.40q, %v, %v, want %.40q, %v", k, got, found, err, want, exists)
+	}
+	if peeker, ok := m.engine.(storage.Peeker); ok {
+		now, seen, err := peeker.Peek(k, []byte("before "))
+		switch {
+		case errors.Is(err, storage.ErrWaits) && !seen && string(now) == "before ":
+		case err != nil || seen != exists || string(now) != "before "+want:
+			t.Fatalf("Peek(%q) = %.40q, %v, %v, want %.40q, %v", k, now, seen, err, want, exists)
+		}
 	}
 	m.dst = got
 }
