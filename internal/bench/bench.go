@@ -161,7 +161,11 @@ func (b *bench) load(ctx context.Context, began time.Time) (part, error) {
 		callers.Go(func() { pacer.run(ctx) })
 	}
 	for _, w := range b.workers {
-		callers.Go(func() { w.run(ctx, span, pacer) })
+		callers.Go(func() {
+			own, cancel := context.WithCancel(ctx) // one for all would be a lock that all take
+			defer cancel()
+			w.run(own, span, pacer)
+		})
 	}
 	probers := b.probe(ctx, &callers, span)
 	callers.Wait()
