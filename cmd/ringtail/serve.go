@@ -100,6 +100,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 		signal.Ignore(os.Interrupt)
 		ctx = untilEnd(ctx, s.in)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go boundGarbage(ctx)
 	return node.Run(ctx, cfg)
 }
 
